@@ -7,9 +7,11 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
+pub mod date;
 pub mod flag;
 pub mod id;
 pub mod limits;
 pub mod mailbox;
 pub mod predicate;
 pub mod set;
+pub mod structure;
