@@ -66,12 +66,18 @@ impl SystemFlags {
     /// The flag with this name in any case, backslash included.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(_, n)| n.eq_ignore_ascii_case(name)).map(|(flag, _)| *flag)
+        Self::NAMES
+            .iter()
+            .find(|(_, n)| n.eq_ignore_ascii_case(name))
+            .map(|(flag, _)| *flag)
     }
 
     /// The names of the set flags.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Self::NAMES.iter().filter(move |(flag, _)| self.contains(*flag)).map(|(_, name)| *name)
+        Self::NAMES
+            .iter()
+            .filter(move |(flag, _)| self.contains(*flag))
+            .map(|(_, name)| *name)
     }
 }
 
@@ -122,7 +128,11 @@ impl PartialOrd for Keyword {
 }
 impl Ord for Keyword {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let lower = |k: &Self| k.0.bytes().map(|b| b.to_ascii_lowercase()).collect::<Vec<_>>();
+        let lower = |k: &Self| {
+            k.0.bytes()
+                .map(|b| b.to_ascii_lowercase())
+                .collect::<Vec<_>>()
+        };
         lower(self).cmp(&lower(other))
     }
 }
@@ -156,7 +166,10 @@ impl Flags {
     /// These system flags and keywords; a keyword named twice counts once.
     #[must_use]
     pub fn new(system: SystemFlags, keywords: impl IntoIterator<Item = Keyword>) -> Self {
-        let mut flags = Self { system, keywords: keywords.into_iter().collect() };
+        let mut flags = Self {
+            system,
+            keywords: keywords.into_iter().collect(),
+        };
         flags.keywords.sort();
         flags.keywords.dedup();
         flags
@@ -180,9 +193,10 @@ impl Flags {
         let keywords = || self.keywords.iter().cloned();
         match change {
             FlagChange::Replace => by.clone(),
-            FlagChange::Add => {
-                Self::new(self.system.with(by.system), keywords().chain(by.keywords.iter().cloned()))
-            }
+            FlagChange::Add => Self::new(
+                self.system.with(by.system),
+                keywords().chain(by.keywords.iter().cloned()),
+            ),
             FlagChange::Remove => Self::new(
                 self.system.without(by.system),
                 keywords().filter(|k| by.keywords.binary_search(k).is_err()),
@@ -213,7 +227,10 @@ mod tests {
         assert_eq!(seen.keywords().len(), 1);
         let add = Flags::new(SystemFlags::DELETED, [keyword("$Junk")]);
         let both = seen.changed(FlagChange::Add, &add);
-        assert!(both.system.contains(SystemFlags::SEEN.with(SystemFlags::DELETED)));
+        assert!(
+            both.system
+                .contains(SystemFlags::SEEN.with(SystemFlags::DELETED))
+        );
         assert_eq!(both.keywords().len(), 2);
         assert_eq!(both.changed(FlagChange::Remove, &add), seen);
         assert_eq!(both.changed(FlagChange::Replace, &add), add);

@@ -5,7 +5,11 @@
 //! (that is `wire`). Sequence numbers do not exist here: they belong to a client's view.
 
 #![forbid(unsafe_code)]
-#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
+#![warn(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
 
 pub mod date;
 pub mod flag;

@@ -1,1 +1,386 @@
-//! Stub
+//! Mailbox names, special uses, and LIST patterns.
+//!
+//! Names are UTF-8 with `/` between levels (RFC 9051 §5.1). The spelling a mailbox was created
+//! with is kept; NFC of it is the key under which it is found. How names travel (quoting, modified
+//! UTF-7) is `wire`'s. Names are keys and never become file names.
+
+use std::fmt;
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use crate::limits;
+
+/// The hierarchy separator.
+pub const SEPARATOR: char = '/';
+
+/// A valid mailbox name in its own spelling. Equality and order are those of the spelling; use
+/// [`MailboxName::key`] to find a mailbox.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MailboxName(Box<str>);
+
+/// The NFC form of a name: what is unique in an account.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MailboxKey(Box<str>);
+
+/// Why a name cannot be a mailbox.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NameError {
+    /// Nothing is left of it.
+    Empty,
+    /// A level is empty, `.` or `..`, or the name begins with the separator.
+    Level,
+    /// A control character, or a wildcard of LIST.
+    Character,
+    /// A level, the depth, or the whole is over the limits.
+    TooLong,
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "the mailbox name is empty",
+            Self::Level => "a level of the mailbox name is empty, \".\" or \"..\"",
+            Self::Character => "the mailbox name holds a control character or a wildcard",
+            Self::TooLong => "the mailbox name is too long or too deep",
+        })
+    }
+}
+
+impl std::error::Error for NameError {}
+
+impl MailboxName {
+    /// INBOX.
+    #[must_use]
+    pub fn inbox() -> Self {
+        Self("INBOX".into())
+    }
+
+    /// The name a client wrote: one trailing separator is dropped (RFC 9051 §6.3.4), and a first
+    /// level that is INBOX in any case becomes `INBOX` (§5.1).
+    ///
+    /// # Errors
+    /// If it breaks the rules of names; see [`NameError`].
+    pub fn new(written: &str) -> Result<Self, NameError> {
+        let name = written.strip_suffix(SEPARATOR).unwrap_or(written);
+        if name.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if name
+            .chars()
+            .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '%' | '*'))
+        {
+            return Err(NameError::Character);
+        }
+        let mut depth = 0usize;
+        for level in name.split(SEPARATOR) {
+            depth = depth.saturating_add(1);
+            if matches!(level, "" | "." | "..") {
+                return Err(NameError::Level);
+            }
+            if level.len() > limits::MAILBOX_LEVEL_BYTES_MAX {
+                return Err(NameError::TooLong);
+            }
+        }
+        if depth > limits::MAILBOX_DEPTH_MAX || name.len() > limits::MAILBOX_NAME_BYTES_MAX {
+            return Err(NameError::TooLong);
+        }
+        Ok(Self(with_inbox(name).into()))
+    }
+
+    /// The spelling.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key under which it is unique.
+    #[must_use]
+    pub fn key(&self) -> MailboxKey {
+        if is_nfc(&self.0) {
+            MailboxKey(self.0.clone())
+        } else {
+            MailboxKey(self.0.nfc().collect::<String>().into())
+        }
+    }
+
+    /// Whether it is INBOX itself.
+    #[must_use]
+    pub fn is_inbox(&self) -> bool {
+        &*self.0 == "INBOX"
+    }
+
+    /// The name one level up.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        self.0
+            .rsplit_once(SEPARATOR)
+            .map(|(parent, _)| Self(parent.into()))
+    }
+
+    /// The name `suffix` (which begins with the separator, or is empty) below this one.
+    ///
+    /// # Errors
+    /// If the longer name breaks the limits.
+    pub fn below(&self, suffix: &str) -> Result<Self, NameError> {
+        Self::new(&format!("{}{suffix}", self.0))
+    }
+}
+
+fn with_inbox(name: &str) -> String {
+    let (first, rest) = name.split_at(name.find(SEPARATOR).unwrap_or(name.len()));
+    if first.eq_ignore_ascii_case("INBOX") {
+        format!("INBOX{rest}")
+    } else {
+        name.to_owned()
+    }
+}
+
+impl MailboxKey {
+    /// The key as text, in NFC.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// If this is `ancestor` or below it: the rest, empty or beginning with the separator.
+    #[must_use]
+    pub fn suffix_of(&self, ancestor: &Self) -> Option<&str> {
+        let rest = self.0.strip_prefix(&*ancestor.0)?;
+        (rest.is_empty() || rest.starts_with(SEPARATOR)).then_some(rest)
+    }
+
+    /// Whether it is strictly below `ancestor`.
+    #[must_use]
+    pub fn is_below(&self, ancestor: &Self) -> bool {
+        self.suffix_of(ancestor)
+            .is_some_and(|rest| !rest.is_empty())
+    }
+}
+
+impl fmt::Display for MailboxName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl fmt::Debug for MailboxName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+impl fmt::Display for MailboxKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl fmt::Debug for MailboxKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a mailbox is for (RFC 6154 §2).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SpecialUse {
+    /// Every message of the account.
+    All,
+    /// Mail that is kept.
+    Archive,
+    /// Messages being written.
+    Drafts,
+    /// Flagged messages.
+    Flagged,
+    /// Spam.
+    Junk,
+    /// Mail that was sent.
+    Sent,
+    /// Mail that was deleted.
+    Trash,
+}
+
+impl SpecialUse {
+    /// Every special use with its attribute.
+    pub const NAMES: [(Self, &'static str); 7] = [
+        (Self::All, "\\All"),
+        (Self::Archive, "\\Archive"),
+        (Self::Drafts, "\\Drafts"),
+        (Self::Flagged, "\\Flagged"),
+        (Self::Junk, "\\Junk"),
+        (Self::Sent, "\\Sent"),
+        (Self::Trash, "\\Trash"),
+    ];
+
+    /// The use with this attribute in any case, backslash included.
+    #[must_use]
+    pub fn named(attribute: &str) -> Option<Self> {
+        Self::NAMES
+            .iter()
+            .find(|(_, n)| n.eq_ignore_ascii_case(attribute))
+            .map(|(u, _)| *u)
+    }
+
+    /// Its attribute, such as `\Sent`.
+    #[must_use]
+    pub fn attribute(self) -> &'static str {
+        Self::NAMES
+            .iter()
+            .find(|(u, _)| *u == self)
+            .map_or("", |(_, name)| *name)
+    }
+}
+
+/// A LIST pattern: `%` matches within a level, `*` across levels (RFC 9051 §6.3.9).
+///
+/// Runs of wildcards are folded, and matching keeps one set of states, so the cost is at most
+/// pattern length times name length whatever the pattern (threats.md row 13).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pattern(Vec<Step>);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    Char(char),
+    Level,
+    Any,
+}
+
+impl Pattern {
+    /// The pattern as a client wrote it, reference already put before it.
+    #[must_use]
+    pub fn new(pattern: &str) -> Self {
+        let mut steps: Vec<Step> = Vec::new();
+        for c in with_inbox(pattern).nfc() {
+            match (c, steps.last()) {
+                ('*', Some(Step::Any)) | ('%', Some(Step::Any | Step::Level)) => {}
+                ('*', Some(Step::Level)) => {
+                    steps.pop();
+                    steps.push(Step::Any);
+                }
+                ('*', _) => steps.push(Step::Any),
+                ('%', _) => steps.push(Step::Level),
+                (c, _) => steps.push(Step::Char(c)),
+            }
+        }
+        Self(steps)
+    }
+
+    /// Whether the pattern matches the whole name.
+    #[must_use]
+    pub fn matches(&self, key: &MailboxKey) -> bool {
+        // `states[i]` is true if the name so far can be matched by the first `i` steps.
+        let mut states = vec![false; self.0.len().saturating_add(1)];
+        if let Some(start) = states.first_mut() {
+            *start = true;
+        }
+        skip_wildcards(&self.0, &mut states);
+        for c in key.0.chars() {
+            let mut next = vec![false; states.len()];
+            for (at, step) in self.0.iter().enumerate() {
+                if !states.get(at).copied().unwrap_or(false) {
+                    continue;
+                }
+                let to = match step {
+                    Step::Char(wanted) if *wanted == c => at.saturating_add(1),
+                    Step::Any => at,
+                    Step::Level if c != SEPARATOR => at,
+                    _ => continue,
+                };
+                if let Some(state) = next.get_mut(to) {
+                    *state = true;
+                }
+            }
+            skip_wildcards(&self.0, &mut next);
+            states = next;
+        }
+        states.last().copied().unwrap_or(false)
+    }
+}
+
+/// A wildcard may match nothing.
+fn skip_wildcards(steps: &[Step], states: &mut [bool]) {
+    for (at, step) in steps.iter().enumerate() {
+        if !matches!(step, Step::Char(_))
+            && states.get(at).copied().unwrap_or(false)
+            && let Some(state) = states.get_mut(at.saturating_add(1))
+        {
+            *state = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        let check = |written: &str, want: Result<&str, NameError>| {
+            let got = MailboxName::new(written);
+            assert_eq!(
+                got.as_ref().map(MailboxName::as_str).map_err(|e| *e),
+                want,
+                "{written:?}"
+            );
+        };
+        check("inbox", Ok("INBOX"));
+        check("InBox/Work", Ok("INBOX/Work"));
+        check("inboxes", Ok("inboxes"));
+        check("Work/", Ok("Work"));
+        check("a//b", Err(NameError::Level));
+        check("/a", Err(NameError::Level));
+        check("a/../b", Err(NameError::Level));
+        check("", Err(NameError::Empty));
+        check("/", Err(NameError::Empty));
+        check("a\u{0}b", Err(NameError::Character));
+        check("50%", Err(NameError::Character));
+        check(&"x".repeat(256), Err(NameError::TooLong));
+        check(&"x/".repeat(17), Err(NameError::TooLong));
+    }
+
+    #[test]
+    fn two_spellings_one_key() {
+        let composed = MailboxName::new("Caf\u{e9}").unwrap();
+        let decomposed = MailboxName::new("Cafe\u{301}").unwrap();
+        assert_ne!(composed, decomposed);
+        assert_eq!(composed.key(), decomposed.key());
+    }
+
+    #[test]
+    fn hierarchy() {
+        let key = |name: &str| MailboxName::new(name).unwrap().key();
+        assert_eq!(key("a/b/c").suffix_of(&key("a/b")), Some("/c"));
+        assert!(!key("ab").is_below(&key("a")));
+        assert!(key("a/b").is_below(&key("a")));
+        assert_eq!(
+            MailboxName::new("a/b").unwrap().parent(),
+            MailboxName::new("a").ok()
+        );
+    }
+
+    #[test]
+    fn patterns() {
+        let check = |pattern: &str, name: &str, want: bool| {
+            let key = MailboxName::new(name).unwrap().key();
+            assert_eq!(
+                Pattern::new(pattern).matches(&key),
+                want,
+                "{pattern} on {name}"
+            );
+        };
+        check("*", "a/b", true);
+        check("%", "a/b", false);
+        check("%/%", "a/b", true);
+        check("a%", "abc", true);
+        check("*%*", "a/b/c", true);
+        check("inbox", "INBOX", true);
+        check("InBoX/*", "INBOX/x", true);
+        check("", "a", false);
+        check("a*c", "a/b/c", true);
+        check("a%c", "a/b/c", false);
+    }
+
+    #[test]
+    fn threat_row_13_many_stars_stay_cheap() {
+        let pattern = Pattern::new(&"*a".repeat(500));
+        let name = MailboxName::new(&format!("{}/{}", "b".repeat(255), "a".repeat(255))).unwrap();
+        assert!(!pattern.matches(&name.key()));
+    }
+}

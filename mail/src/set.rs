@@ -33,7 +33,9 @@ impl<N: Number> Set<N> {
     /// The set of the numbers from `first` to `last`, in either order (`4:2` is `2:4`).
     #[must_use]
     pub fn range(first: N, last: N) -> Self {
-        Self { ranges: vec![(first.min(last), first.max(last))] }
+        Self {
+            ranges: vec![(first.min(last), first.max(last))],
+        }
     }
 
     /// Whether nothing is in it.
@@ -47,7 +49,9 @@ impl<N: Number> Set<N> {
     pub fn count(&self) -> u64 {
         self.ranges
             .iter()
-            .map(|(first, last)| u64::from(last.number().abs_diff(first.number())).saturating_add(1))
+            .map(|(first, last)| {
+                u64::from(last.number().abs_diff(first.number())).saturating_add(1)
+            })
             .fold(0, u64::saturating_add)
     }
 
@@ -111,7 +115,10 @@ impl<N: Number> Set<N> {
     /// What is in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        let (mut left, mut right) = (self.ranges.iter().peekable(), other.ranges.iter().peekable());
+        let (mut left, mut right) = (
+            self.ranges.iter().peekable(),
+            other.ranges.iter().peekable(),
+        );
         let mut ranges = Vec::new();
         while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
             let (first, last) = (a.0.max(b.0), a.1.min(b.1));
@@ -176,8 +183,10 @@ impl<N: Number> Set<N> {
 impl<N: Number> FromIterator<(N, N)> for Set<N> {
     /// From ranges in any order.
     fn from_iter<I: IntoIterator<Item = (N, N)>>(ranges: I) -> Self {
-        let mut ranges: Vec<(N, N)> =
-            ranges.into_iter().map(|(a, b)| (a.min(b), a.max(b))).collect();
+        let mut ranges: Vec<(N, N)> = ranges
+            .into_iter()
+            .map(|(a, b)| (a.min(b), a.max(b)))
+            .collect();
         ranges.sort_unstable();
         let mut merged: Vec<(N, N)> = Vec::with_capacity(ranges.len());
         for (first, last) in ranges {
@@ -238,7 +247,9 @@ mod tests {
 
     #[test]
     fn writes_ranges() {
-        let all: UidSet = [(uid(7), uid(7)), (uid(4), uid(2)), (uid(1), uid(1))].into_iter().collect();
+        let all: UidSet = [(uid(7), uid(7)), (uid(4), uid(2)), (uid(1), uid(1))]
+            .into_iter()
+            .collect();
         assert_eq!(all.to_string(), "1:4,7");
         assert_eq!(Set::range(uid(1), Uid::MAX).count(), u64::from(u32::MAX));
     }
