@@ -1,0 +1,22 @@
+//! IMAP: commands by state group, responses, status codes, and the table of their properties
+//! (RFC 9051, and RFC 3501 for the clients of today).
+//!
+//! One module per command family: it holds the command's value and grammar; its `response`
+//! submodule, where there is one, holds what the server answers and how that is written.
+
+pub mod append;
+pub mod auth;
+pub mod basic;
+pub mod code;
+pub mod command;
+pub mod fetch;
+pub mod list;
+pub mod mailbox;
+pub mod response;
+pub mod search;
+pub mod select;
+pub mod sequence;
+pub mod status;
+pub mod store;
+pub mod table;
+pub mod transfer;

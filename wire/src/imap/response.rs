@@ -1,0 +1,192 @@
+//! Every response as a value (RFC 9051 §7); [`crate::encode`] writes them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mail::{
+    date::DateTime,
+    flag::{Flags, Keyword, SystemFlags},
+    id::Uid,
+    mailbox::{MailboxName, SpecialUse},
+    set::Set,
+};
+
+use super::{
+    code::Code,
+    command::Tag,
+    fetch::{BodySection, Partial},
+    select::Enableable,
+    sequence::{Numbers, Seq},
+    status::StatusItem,
+};
+
+/// What is said of a whole command or connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Status {
+    /// It was done.
+    Ok,
+    /// It could not be done.
+    No,
+    /// It was not understood.
+    Bad,
+}
+
+/// The one tagged answer of a command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Completion {
+    /// OK, NO or BAD.
+    pub status: Status,
+    /// In brackets.
+    pub code: Option<Code>,
+    /// For people: one short sentence without internals, never empty.
+    pub text: std::borrow::Cow<'static, str>,
+}
+
+/// An untagged response.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Untagged {
+    /// `* OK`, `* NO` or `* BAD`
+    Status(Completion),
+    /// `* PREAUTH`
+    PreAuth(Option<Code>, std::borrow::Cow<'static, str>),
+    /// `* BYE`
+    Bye(Option<Code>, std::borrow::Cow<'static, str>),
+    /// CAPABILITY: joined by single spaces
+    Capability(String),
+    /// ENABLED
+    Enabled(Vec<Enableable>),
+    /// ID: fields; none is NIL
+    Id(Vec<(&'static str, String)>),
+    /// LIST
+    List(ListEntry),
+    /// LSUB
+    Lsub(ListEntry),
+    /// NAMESPACE: one personal namespace with the empty prefix and `/`
+    Namespace,
+    /// STATUS
+    MailboxStatus(MailboxStatus),
+    /// FLAGS: system flags and keywords of the mailbox
+    Flags(SystemFlags, Vec<Keyword>),
+    /// EXISTS
+    Exists(u32),
+    /// RECENT (RFC 3501 §7.3.2)
+    Recent(u32),
+    /// EXPUNGE
+    Expunge(Seq),
+    /// SEARCH (RFC 3501 §7.2.5)
+    Search(Vec<u32>),
+    /// ESEARCH
+    ESearch(ESearch),
+    /// FETCH
+    Fetch(Seq, Vec<FetchData>),
+}
+
+/// A line of LIST or LSUB.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListEntry {
+    /// Attributes, in the order they are sent.
+    pub attributes: Vec<ListAttribute>,
+    /// The name, not yet encoded; the root (`LIST "" ""`) has none.
+    pub name: Option<MailboxName>,
+    /// `OLDNAME` (RFC 9051 §6.3.9.7).
+    pub old_name: Option<MailboxName>,
+    /// `CHILDINFO ("SUBSCRIBED")` (RFC 5258 §3.5): a descendant matches what this does not.
+    pub child_info: bool,
+}
+
+/// A mailbox attribute (RFC 9051 §7.3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ListAttribute {
+    /// `\NonExistent`
+    NonExistent,
+    /// `\Noinferiors`
+    NoInferiors,
+    /// `\Noselect`
+    NoSelect,
+    /// `\HasChildren`
+    HasChildren,
+    /// `\HasNoChildren`
+    HasNoChildren,
+    /// `\Subscribed`
+    Subscribed,
+    /// A special use
+    SpecialUse(SpecialUse),
+}
+
+/// A STATUS response.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MailboxStatus {
+    /// Which mailbox.
+    pub name: MailboxName,
+    /// Items with their numbers.
+    pub items: Vec<(StatusItem, u64)>,
+}
+
+/// An ESEARCH response (RFC 9051 §7.3.4).
+#[derive(Clone, PartialEq, Debug)]
+pub struct ESearch {
+    /// The tag of the command it answers.
+    pub tag: Tag,
+    /// Which numbers it uses.
+    pub numbers: Numbers,
+    /// MIN
+    pub min: Option<u32>,
+    /// MAX
+    pub max: Option<u32>,
+    /// ALL; an empty set is not written.
+    pub all: Option<NumberSet>,
+    /// COUNT
+    pub count: Option<u32>,
+}
+
+/// A set in the numbers of the command it answers.
+#[derive(Clone, PartialEq, Debug)]
+pub enum NumberSet {
+    /// Sequence numbers.
+    Seq(Set<Seq>),
+    /// UIDs.
+    Uid(Set<Uid>),
+}
+
+/// One item of a FETCH response.
+#[derive(Clone, PartialEq, Debug)]
+pub enum FetchData {
+    /// FLAGS, and whether `\Recent` is among them (IMAP4rev1 only)
+    Flags(Arc<Flags>, Recent),
+    /// UID
+    Uid(Uid),
+    /// INTERNALDATE
+    InternalDate(DateTime),
+    /// RFC822.SIZE
+    Size(u64),
+    /// ENVELOPE: its value, as `encode` wrote it at delivery
+    Envelope(Bytes),
+    /// BODY: likewise
+    Body(Bytes),
+    /// BODYSTRUCTURE: likewise
+    BodyStructure(Bytes),
+    /// `BODY[…]<origin>` or an RFC822 item, with its content; `None` is NIL
+    BodySection(BodySection, Option<Content>),
+    /// `BINARY[…]<origin>` with its content; `None` is NIL
+    Binary(Vec<u32>, Option<Partial>, Option<Content>),
+    /// `BINARY.SIZE[…]`
+    BinarySize(Vec<u32>, u64),
+}
+
+/// Whether a message is recent in this session (RFC 3501 §2.3.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Recent {
+    /// It is, and the session is told so.
+    Recent,
+    /// It is not, or the session does not know of such a flag.
+    No,
+}
+
+/// Content of a section: bytes at hand, or so many bytes that the connection streams in this place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// The bytes; written quoted, as a literal, or as a literal8 by what they hold.
+    Bytes(Bytes),
+    /// A literal of this many bytes, whose content the connection pumps from the store.
+    Stream(u64),
+}
