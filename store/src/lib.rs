@@ -1,1 +1,19 @@
-//! Stub.
+//! Keeping mail: the contract between sessions and storage, the pure rules of mailboxes, and the
+//! embedded engine.
+//!
+//! The contract speaks of mail: accounts, mailboxes, UIDs, flags, bodies. It knows no IMAP text
+//! and no sequence numbers. Every call is one operation of a user; when it returns `Ok`, what it
+//! did survives a power cut. Sessions learn of changes by comparing the version of a mailbox they
+//! last told their client of with the version published now ([`state::MailboxState`]).
+
+pub mod contract;
+pub mod embedded;
+pub mod error;
+pub mod state;
+
+pub use contract::{
+    Access, Account, AccountChange, AccountInfo, Actor, Appended, Expunge, FlagsOutcome, Mailbox,
+    MailboxInfo, NewAccount, NewMessage, Quota, Static, Store, Subscription, Transferred, Tree,
+    Upload, Usage,
+};
+pub use error::{Error, Result};
