@@ -146,6 +146,12 @@ pub(crate) fn files(root: &Path) -> Fallible<Vec<String>> {
         .current_dir(root)
         .output()
         .map_err(|e| format!("git ls-files: {e}"))?;
+    if !output.status.success() {
+        return Err(format!(
+            "git ls-files: {}",
+            String::from_utf8_lossy(&output.stderr)
+        ));
+    }
     let listing = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut names: Vec<String> = listing.lines().map(str::to_owned).collect();
     names.retain(|n| root.join(n).is_file());

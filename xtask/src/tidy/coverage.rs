@@ -21,6 +21,13 @@ pub(super) fn transcripts(tree: &Tree) -> Vec<Problem> {
         .flat_map(|(_, t)| commands_of(t))
         .collect();
     let names = commands_in_table(table);
+    if names.is_empty() {
+        return vec![Problem::new(
+            TABLE,
+            0,
+            "holds no `name: \"…\"`: the commands cannot be checked",
+        )];
+    }
     let silent = names.into_iter().filter(|(_, name)| !told.contains(*name));
     silent
         .map(|(line, name)| Problem::new(TABLE, line, format!("{name} has no transcript")))
