@@ -103,6 +103,11 @@ const STEPS: &[Step] = &[
         argv: &["cargo", "test", "--workspace", "--doc"],
         ..PLAIN
     },
+    Step {
+        name: "build",
+        argv: &["cargo", "build", "--locked", "--release", "-p", "server"],
+        ..PLAIN
+    },
     script("clients", &["tests/clients/run"]),
 ];
 
