@@ -64,6 +64,7 @@ pub(crate) fn check(root: &Path) -> Fallible<Report> {
     problems.extend(shape::long_files(&tree));
     problems.extend(shape::long_functions(&tree));
     problems.extend(text::references(&tree));
+    problems.extend(text::spelled_out_references(&tree));
     problems.extend(text::unwanted_words(&tree));
     problems.extend(text::machine_paths(&tree));
     problems.extend(text::sequence_numbers(&tree));

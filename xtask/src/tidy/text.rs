@@ -47,7 +47,7 @@ fn next_section(rest: &mut &str) -> Option<String> {
     let is_joint = |word: &str| {
         matches!(
             word,
-            "," | "and" | "or" | "//" | "///" | "//!" | "#" | "*" | "–" | "-" | "to"
+            "," | "and" | "or" | "/" | "//" | "///" | "//!" | "#" | "*" | "–" | "-" | "to"
         )
     };
     if !joint.replace(',', " , ").split_whitespace().all(is_joint) {
@@ -62,6 +62,30 @@ fn next_section(rest: &mut &str) -> Option<String> {
     *rest = left;
     let section = section.trim_end_matches('.');
     (!section.is_empty()).then(|| section.to_owned())
+}
+
+/// A section is named with its sign, so that it can be checked.
+pub(super) fn spelled_out_references(tree: &Tree) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (path, text) in tree
+        .texts
+        .iter()
+        .filter(|(p, _)| p.ends_with(".rs") || p.ends_with(".md"))
+    {
+        for (at, line) in text.lines().enumerate() {
+            if is_spelled_out(line) {
+                problems.push(Problem::new(path, at + 1, "write a section as `RFC n §s`"));
+            }
+        }
+    }
+    problems
+}
+
+fn is_spelled_out(line: &str) -> bool {
+    line.split("RFC ").skip(1).any(|rest| {
+        let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || " ,".contains(c));
+        rest.to_ascii_lowercase().starts_with("section ")
+    })
 }
 
 /// Work is finished before it is committed, and tests are neither skipped nor left talking.
@@ -152,6 +176,12 @@ mod tests {
             .map(|(l, r, s)| format!("{l}:{r}:{s}"))
             .collect();
         assert_eq!(found, ["1:1:2.3", "1:1:A.1", "1:1:4", "2:7:5"]);
+    }
+
+    #[test]
+    fn a_section_without_its_sign_is_found() {
+        let line = ["RFC", "12, Section 3"].join(" ");
+        assert!(is_spelled_out(&line) && !is_spelled_out("the RFC says in section 3"));
     }
 
     #[test]
