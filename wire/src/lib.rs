@@ -11,5 +11,7 @@
     clippy::cast_possible_truncation
 )]
 
+pub mod encode;
 pub mod imap;
 pub mod limits;
+pub mod utf7;

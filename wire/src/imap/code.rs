@@ -31,6 +31,10 @@ pub enum Code {
     ClientBug,
     /// CLOSED
     Closed,
+    /// CONTACTADMIN
+    ContactAdmin,
+    /// CORRUPTION
+    Corruption,
     /// COPYUID: uid_validity of the target, source UIDs, and target UIDs in the same order
     CopyUid(UidValidity, UidSet, UidSet),
     /// EXPIRED
@@ -81,6 +85,52 @@ pub enum Code {
     Unseen(Seq),
     /// USEATTR (RFC 6154 §3)
     UseAttr,
+}
+
+impl Code {
+    /// Its name on the wire.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Alert => "ALERT",
+            Self::AlreadyExists => "ALREADYEXISTS",
+            Self::AppendUid(..) => "APPENDUID",
+            Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
+            Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
+            Self::BadCharset(..) => "BADCHARSET",
+            Self::Cannot => "CANNOT",
+            Self::Capability(..) => "CAPABILITY",
+            Self::ClientBug => "CLIENTBUG",
+            Self::Closed => "CLOSED",
+            Self::ContactAdmin => "CONTACTADMIN",
+            Self::Corruption => "CORRUPTION",
+            Self::CopyUid(..) => "COPYUID",
+            Self::Expired => "EXPIRED",
+            Self::ExpungeIssued => "EXPUNGEISSUED",
+            Self::HasChildren => "HASCHILDREN",
+            Self::InUse => "INUSE",
+            Self::Limit => "LIMIT",
+            Self::NonExistent => "NONEXISTENT",
+            Self::NoPerm => "NOPERM",
+            Self::NotSaved => "NOTSAVED",
+            Self::OverQuota => "OVERQUOTA",
+            Self::Parse => "PARSE",
+            Self::PermanentFlags(..) => "PERMANENTFLAGS",
+            Self::PrivacyRequired => "PRIVACYREQUIRED",
+            Self::ReadOnly => "READ-ONLY",
+            Self::ReadWrite => "READ-WRITE",
+            Self::ServerBug => "SERVERBUG",
+            Self::TooBig => "TOOBIG",
+            Self::TryCreate => "TRYCREATE",
+            Self::UidNext(..) => "UIDNEXT",
+            Self::UidNotSticky => "UIDNOTSTICKY",
+            Self::UidValidity(..) => "UIDVALIDITY",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::UnknownCte => "UNKNOWN-CTE",
+            Self::Unseen(..) => "UNSEEN",
+            Self::UseAttr => "USEATTR",
+        }
+    }
 }
 
 /// Whether clients may make new keywords in a mailbox.

@@ -113,6 +113,22 @@ pub enum ListAttribute {
     SpecialUse(SpecialUse),
 }
 
+impl ListAttribute {
+    /// Its name on the wire, backslash included.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NonExistent => "\\NonExistent",
+            Self::NoInferiors => "\\Noinferiors",
+            Self::NoSelect => "\\Noselect",
+            Self::HasChildren => "\\HasChildren",
+            Self::HasNoChildren => "\\HasNoChildren",
+            Self::Subscribed => "\\Subscribed",
+            Self::SpecialUse(special_use) => special_use.attribute(),
+        }
+    }
+}
+
 /// A STATUS response.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MailboxStatus {
@@ -185,7 +201,7 @@ pub enum Recent {
 /// Content of a section: bytes at hand, or so many bytes that the connection streams in this place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Content {
-    /// The bytes; written quoted, as a literal, or as a literal8 by what they hold.
+    /// The bytes; written as a literal, or in `BINARY[…]` as a literal8 if a NUL is among them.
     Bytes(Bytes),
     /// A literal of this many bytes, whose content the connection pumps from the store.
     Stream(u64),

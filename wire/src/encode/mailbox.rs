@@ -1,0 +1,114 @@
+//! Responses about mailboxes: LIST, LSUB, STATUS, FLAGS (RFC 9051 §7.3; RFC 5258 §6 for extended
+//! data), and how a mailbox's name is spelled.
+
+use mail::{
+    flag::{Keyword, SystemFlags},
+    mailbox::MailboxName,
+};
+
+use super::{
+    Encoder, MailboxSpelling, Revision,
+    text::{Quoting, astring, list, number, separated, string},
+};
+use crate::{
+    imap::{
+        response::{ListEntry, MailboxStatus},
+        status::StatusItem,
+    },
+    utf7,
+};
+
+impl Encoder {
+    /// A name as this session reads it: the spelling in modified UTF-7, or its NFC in UTF-8
+    /// (RFC 9051 Appendix A.1, protocol rule 50).
+    fn mailbox(self, out: &mut Vec<u8>, name: &MailboxName) {
+        match self.mode.names {
+            MailboxSpelling::ModifiedUtf7 => {
+                astring(out, utf7::encode(name.as_str()).as_bytes(), Quoting::Ascii);
+            }
+            MailboxSpelling::Utf8 => {
+                astring(out, name.key().as_str().as_bytes(), Quoting::Utf8);
+            }
+        }
+    }
+
+    /// A line of LIST or LSUB, after its name.
+    pub(super) fn list_entry(self, out: &mut Vec<u8>, entry: &ListEntry) {
+        list(out, &entry.attributes, |out, attribute| {
+            out.extend_from_slice(attribute.name().as_bytes());
+        });
+        out.extend_from_slice(b" \"/\" ");
+        match &entry.name {
+            Some(name) => self.mailbox(out, name),
+            None => out.extend_from_slice(b"\"\""),
+        }
+        self.extended(out, entry);
+    }
+
+    /// Extended data. OLDNAME is IMAP4rev2's (RFC 9051 §6.3.9.7): other sessions are not told.
+    fn extended(self, out: &mut Vec<u8>, entry: &ListEntry) {
+        let old_name = entry
+            .old_name
+            .as_ref()
+            .filter(|_| self.mode.revision == Revision::Rev2);
+        if old_name.is_none() && !entry.child_info {
+            return;
+        }
+        out.extend_from_slice(b" (");
+        if entry.child_info {
+            out.extend_from_slice(b"\"CHILDINFO\" (\"SUBSCRIBED\")");
+        }
+        if let Some(old_name) = old_name {
+            if entry.child_info {
+                out.push(b' ');
+            }
+            out.extend_from_slice(b"\"OLDNAME\" (");
+            // As the client wrote it, not in NFC: it is to be recognised.
+            string(out, old_name.as_str().as_bytes(), Quoting::Utf8);
+            out.push(b')');
+        }
+        out.push(b')');
+    }
+
+    /// A STATUS response, after its name.
+    pub(super) fn mailbox_status(self, out: &mut Vec<u8>, status: &MailboxStatus) {
+        self.mailbox(out, &status.name);
+        out.push(b' ');
+        list(out, &status.items, |out, &(item, value)| {
+            out.extend_from_slice(status_item(item).as_bytes());
+            out.push(b' ');
+            number(out, value);
+        });
+    }
+}
+
+const fn status_item(item: StatusItem) -> &'static str {
+    match item {
+        StatusItem::Messages => "MESSAGES",
+        StatusItem::UidNext => "UIDNEXT",
+        StatusItem::UidValidity => "UIDVALIDITY",
+        StatusItem::Unseen => "UNSEEN",
+        StatusItem::Deleted => "DELETED",
+        StatusItem::Size => "SIZE",
+        StatusItem::Recent => "RECENT",
+        StatusItem::AppendLimit => "APPENDLIMIT",
+    }
+}
+
+/// `(\Seen keyword)`, with `last` as a further member: `\*` or `\Recent`.
+pub(super) fn flag_list(
+    out: &mut Vec<u8>,
+    system: SystemFlags,
+    keywords: &[Keyword],
+    last: Option<&str>,
+) {
+    let system_names = system.names().map(|name| -> &str { name });
+    let names = system_names
+        .chain(keywords.iter().map(Keyword::as_str))
+        .chain(last);
+    out.push(b'(');
+    separated(out, b' ', names, |out, name| {
+        out.extend_from_slice(name.as_bytes());
+    });
+    out.push(b')');
+}
