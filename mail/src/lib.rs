@@ -11,11 +11,14 @@
     clippy::cast_possible_truncation
 )]
 
+pub mod charset;
 pub mod date;
+pub mod envelope;
 pub mod flag;
 pub mod id;
 pub mod limits;
 pub mod mailbox;
+pub mod mime;
 pub mod predicate;
 pub mod set;
 pub mod structure;

@@ -8,3 +8,20 @@ pub const MAILBOX_LEVEL_BYTES_MAX: usize = 255;
 pub const MAILBOX_DEPTH_MAX: usize = 16;
 /// A whole mailbox name.
 pub const MAILBOX_NAME_BYTES_MAX: usize = 1_000;
+
+/// A header of a message or part; what is beyond is kept in the message and not looked at.
+pub const HEADER_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// All headers of a message together.
+pub const HEADERS_BYTES_MAX: usize = 50 * 1024 * 1024;
+/// Parts inside parts, the message itself being the first.
+pub const MIME_DEPTH_MAX: usize = 100;
+/// Parts of a message, multiparts and messages included.
+pub const PARTS_MAX: usize = 10_000;
+/// Parameters of one header field, pieces of parameters counted each (RFC 2231).
+pub const PARAMS_MAX: usize = 128;
+/// The part of a boundary that is compared. RFC 2046 §5.1.1 allows 70 bytes.
+pub const BOUNDARY_BYTES_MAX: usize = 998;
+/// Addresses in all fields of an envelope together.
+pub const ENVELOPE_ADDRESSES_MAX: usize = 10_000;
+/// Bytes decoded in one step while a body is measured.
+pub const DECODE_STEP_BYTES: usize = 64 * 1024;

@@ -1,0 +1,560 @@
+//! The structure indexer: finds the parts of a message in one pass (RFC 2046 §5).
+//!
+//! It takes the message in pieces of any size and holds back no more than headers, so that its
+//! memory does not grow with bodies; any split gives the same result. It never fails. Loops
+//! instead of recursion, and limits on depth, parts and headers, bound what a message can cost.
+//!
+//! How the unclear is settled:
+//!
+//! - A header ends at a blank line, at a delimiter of an enclosing multipart, or with the
+//!   message. Other lines in it, such as one without a colon, do not end it.
+//! - A line is a delimiter if it begins with `--` and a boundary of an open multipart; what
+//!   follows on it is ignored (RFC 2046 §5.1.1). If several match, the longest is meant, of
+//!   equals the innermost. The line end before it belongs to it.
+//! - A delimiter ends every part inside its multipart, messages inside too; so does the end of
+//!   the message. After the closing delimiter its boundary means nothing any more.
+//! - A multipart without a boundary, or in which no delimiter is found, is one plain text part:
+//!   people see what is there, and every multipart in BODYSTRUCTURE has a part.
+//! - In `multipart/digest` the default type is `message/rfc822`.
+//! - `message/rfc822` or `message/global` in base64 or quoted-printable, and what is nested past
+//!   the limit, is one `application/octet-stream` part. Past the limit on parts no delimiter
+//!   means anything, and the part at hand is that.
+//! - Of a header past its limit only the beginning is understood; past the limit of all headers
+//!   nothing.
+
+use memchr::memchr;
+
+use crate::{
+    envelope::Envelope,
+    limits,
+    mime::{
+        Decoder, Encoding,
+        part::{Index, Media, Part, PartKind},
+    },
+};
+
+/// Finds the structure of a message that is in memory.
+#[must_use]
+pub fn index(message: &[u8]) -> Index {
+    let mut indexer = Indexer::new();
+    indexer.push(message);
+    indexer.finish()
+}
+
+/// Finds the structure of a message that arrives in pieces.
+#[derive(Debug)]
+pub struct Indexer {
+    parts: Vec<Part>,
+    /// The parts that have not ended, outermost first. Never empty before the end.
+    open: Vec<Open>,
+    /// Bytes of a line enough to tell a delimiter.
+    line_bytes_needed: usize,
+    mode: Mode,
+    line: Line,
+    /// The first bytes of a line that is not decided.
+    line_start: Vec<u8>,
+    /// Bytes, and line ends, taken so far.
+    taken: u64,
+    lines: u64,
+    /// The length of the line end before this line.
+    last_line_end: u64,
+    last_byte: u8,
+    header: Vec<u8>,
+    /// Bytes of all headers that may still be kept.
+    header_room: usize,
+    top_header: Option<Vec<u8>>,
+    leaf: Option<LeafDecoder>,
+    /// Too many parts: delimiters mean nothing any more.
+    full: bool,
+}
+
+/// A part that has not ended.
+#[derive(Debug)]
+struct Open {
+    part: usize,
+    /// Of a multipart that has not been closed.
+    boundary: Option<Vec<u8>>,
+    in_digest: bool,
+    lines_before_body: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Header,
+    Body,
+}
+
+/// What is known of the line being read.
+#[derive(Clone, Copy, Debug, Default)]
+enum Line {
+    /// Too few bytes to tell.
+    #[default]
+    Undecided,
+    /// Part of a header or a body.
+    Content,
+    /// A delimiter, whose rest is ignored.
+    Delimiter { opens: bool },
+}
+
+impl Default for Indexer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Indexer {
+    /// An indexer at the first byte of a message.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut indexer = Self {
+            parts: Vec::new(),
+            open: Vec::new(),
+            line_bytes_needed: 0,
+            mode: Mode::Header,
+            line: Line::Undecided,
+            line_start: Vec::new(),
+            taken: 0,
+            lines: 0,
+            last_line_end: 0,
+            last_byte: 0,
+            header: Vec::new(),
+            header_room: limits::HEADERS_BYTES_MAX,
+            top_header: None,
+            leaf: None,
+            full: false,
+        };
+        indexer.open_part(None, false);
+        indexer
+    }
+
+    /// Takes the next bytes of the message.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let end = memchr(b'\n', rest).map_or(rest.len(), |at| at.saturating_add(1));
+            let (piece, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            self.piece(piece);
+            rest = after;
+        }
+    }
+
+    /// The message ends here.
+    #[must_use]
+    pub fn finish(mut self) -> Index {
+        if !self.line_start.is_empty() {
+            self.decide_line();
+        }
+        if matches!(self.line, Line::Delimiter { opens: true }) {
+            self.begin_part_after_delimiter();
+        }
+        self.end_headers();
+        self.close_down_to(0, self.taken, self.lines);
+        count_descendants(&mut self.parts);
+        let header = self.top_header.unwrap_or_default();
+        Index {
+            size: self.taken,
+            header,
+            parts: self.parts,
+        }
+    }
+
+    /// Takes bytes of one line, its end at most as their last byte.
+    fn piece(&mut self, piece: &[u8]) {
+        if !matches!(self.line, Line::Undecided) {
+            self.rest_of_line(piece);
+        } else if self.line_start.is_empty() && !self.may_be_special(piece) {
+            self.line = Line::Content;
+            self.content(piece);
+        } else {
+            let room = self.line_bytes_needed.saturating_sub(self.line_start.len());
+            let (head, rest) = piece.split_at_checked(room).unwrap_or((piece, &[]));
+            self.line_start.extend_from_slice(head);
+            if head.ends_with(b"\n") || self.line_start.len() >= self.line_bytes_needed {
+                self.decide_line();
+                self.rest_of_line(rest);
+            }
+        }
+    }
+
+    /// Whether a line with these first bytes may be blank or a delimiter and that matters.
+    fn may_be_special(&self, bytes: &[u8]) -> bool {
+        match self.mode {
+            Mode::Header => matches!(bytes.first(), Some(b'\r' | b'\n' | b'-')),
+            Mode::Body => bytes.first() == Some(&b'-'),
+        }
+    }
+
+    /// Takes more bytes of a line that is decided.
+    fn rest_of_line(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        match self.line {
+            Line::Delimiter { .. } => self.consume(bytes),
+            Line::Content | Line::Undecided => self.content(bytes),
+        }
+    }
+
+    /// Decides what a line is by its first bytes, and takes them.
+    fn decide_line(&mut self) {
+        let start = std::mem::take(&mut self.line_start);
+        if self.mode == Mode::Header && matches!(start.as_slice(), b"\n" | b"\r\n") {
+            self.keep_header(&start);
+            self.consume(&start);
+            self.end_header();
+        } else {
+            match self.delimiter(&start) {
+                Some(delimiter) if delimiter.closes || self.parts.len() < limits::PARTS_MAX => {
+                    self.at_delimiter(&delimiter);
+                    self.consume(&start);
+                }
+                found => {
+                    if found.is_some() {
+                        self.give_up();
+                    }
+                    self.line = Line::Content;
+                    self.content(&start);
+                }
+            }
+        }
+        // Keep the allocation for the next line.
+        self.line_start = start;
+        self.line_start.clear();
+    }
+
+    /// Takes bytes of a header or a body.
+    fn content(&mut self, bytes: &[u8]) {
+        match self.mode {
+            Mode::Header => self.keep_header(bytes),
+            Mode::Body => {
+                if let Some(leaf) = &mut self.leaf {
+                    leaf.push(bytes);
+                }
+            }
+        }
+        self.consume(bytes);
+    }
+
+    /// Counts bytes, and begins a new line after a line end.
+    fn consume(&mut self, bytes: &[u8]) {
+        self.taken = self.taken.saturating_add(bytes.len() as u64);
+        let Some((last, before)) = bytes.split_last() else {
+            return;
+        };
+        if *last != b'\n' {
+            self.last_byte = *last;
+            return;
+        }
+        let cr = *before.last().unwrap_or(&self.last_byte) == b'\r';
+        self.last_line_end = if cr { 2 } else { 1 };
+        self.last_byte = b'\n';
+        self.lines = self.lines.saturating_add(1);
+        if matches!(
+            std::mem::take(&mut self.line),
+            Line::Delimiter { opens: true }
+        ) {
+            self.begin_part_after_delimiter();
+        }
+    }
+
+    fn keep_header(&mut self, bytes: &[u8]) {
+        let room = limits::HEADER_BYTES_MAX
+            .saturating_sub(self.header.len())
+            .min(self.header_room);
+        let kept = bytes.get(..room).unwrap_or(bytes);
+        self.header.extend_from_slice(kept);
+        self.header_room = self.header_room.saturating_sub(kept.len());
+    }
+}
+
+/// A delimiter line: of which open part, and whether it closes that.
+struct Delimiter {
+    depth: usize,
+    closes: bool,
+}
+
+/// Parts beginning and ending.
+impl Indexer {
+    /// The delimiter that begins with these bytes, if they are one.
+    fn delimiter(&self, start: &[u8]) -> Option<Delimiter> {
+        let line = start.strip_prefix(b"--").filter(|_| !self.full)?;
+        let mut best: Option<(usize, &[u8])> = None;
+        for (depth, open) in self.open.iter().enumerate().rev() {
+            if let Some(boundary) = &open.boundary
+                && line.starts_with(boundary)
+                && best.is_none_or(|(_, known)| known.len() < boundary.len())
+            {
+                best = Some((depth, boundary));
+            }
+        }
+        let (depth, boundary) = best?;
+        let closes = line
+            .get(boundary.len()..)
+            .is_some_and(|rest| rest.starts_with(b"--"));
+        Some(Delimiter { depth, closes })
+    }
+
+    /// Ends what a delimiter ends. Nothing of its line has been taken.
+    fn at_delimiter(&mut self, delimiter: &Delimiter) {
+        // A header may have no blank line; messages inside begin and end at once.
+        self.end_headers();
+        let body_end = self.taken.saturating_sub(self.last_line_end);
+        self.close_down_to(
+            delimiter.depth.saturating_add(1),
+            body_end,
+            self.lines.saturating_sub(1),
+        );
+        if delimiter.closes
+            && let Some(open) = self.open.get_mut(delimiter.depth)
+        {
+            open.boundary = None;
+            self.measure_boundaries();
+        }
+        self.mode = Mode::Body;
+        self.line = Line::Delimiter {
+            opens: !delimiter.closes,
+        };
+    }
+
+    /// Past the limit on parts the innermost open part becomes one opaque leaf.
+    fn give_up(&mut self) {
+        self.full = true;
+        self.leaf = None;
+        let innermost = self
+            .open
+            .last()
+            .and_then(|open| self.parts.get_mut(open.part));
+        if let Some(part) = innermost.filter(|part| part.kind == PartKind::Leaf) {
+            part.make_opaque(Media::octet_stream());
+        }
+    }
+
+    fn begin_part_after_delimiter(&mut self) {
+        let parent = self.open.last().map(|open| open.part);
+        let in_digest = parent
+            .and_then(|at| self.parts.get(at))
+            .is_some_and(|part| part.media.is("multipart", "digest"));
+        self.line = Line::default();
+        self.open_part(parent, in_digest);
+    }
+
+    /// Begins a part whose header begins here.
+    fn open_part(&mut self, parent: Option<usize>, in_digest: bool) {
+        let part = self.parts.len();
+        self.parts.push(Part::starting(parent, self.taken));
+        self.open.push(Open {
+            part,
+            boundary: None,
+            in_digest,
+            lines_before_body: self.lines,
+        });
+        self.mode = Mode::Header;
+        self.header.clear();
+        self.measure_boundaries();
+    }
+
+    fn measure_boundaries(&mut self) {
+        let boundaries = self.open.iter().filter_map(|open| open.boundary.as_ref());
+        let longest = boundaries
+            .map(|boundary| boundary.len().saturating_add(4))
+            .max();
+        self.line_bytes_needed = longest.unwrap_or(2);
+    }
+
+    /// Ends the header at hand, and with it those of messages that begin here.
+    fn end_headers(&mut self) {
+        while self.mode == Mode::Header {
+            self.end_header();
+        }
+    }
+
+    /// The header of the innermost part ended here: learn what its body is.
+    fn end_header(&mut self) {
+        self.mode = Mode::Body;
+        let end = self.taken;
+        let header = std::mem::take(&mut self.header);
+        let deeper =
+            self.open.len() < limits::MIME_DEPTH_MAX && self.parts.len() < limits::PARTS_MAX;
+        let Some(open) = self.open.last_mut() else {
+            return;
+        };
+        let is_root = match self.parts.get(open.part).and_then(|part| part.parent) {
+            None => true,
+            Some(parent) => self
+                .parts
+                .get(parent)
+                .is_some_and(|part| part.kind == PartKind::Message),
+        };
+        let Some(part) = self.parts.get_mut(open.part) else {
+            return;
+        };
+        part.header.end = end;
+        part.body = end..end;
+        open.lines_before_body = self.lines;
+        part.describe(&header, open.in_digest);
+        if is_root {
+            part.envelope = Some(Box::new(Envelope::parse(&header)));
+        }
+        open.boundary = decide_kind(part, deeper);
+        self.leaf = (part.kind == PartKind::Leaf)
+            .then(|| LeafDecoder::new(part.encoding))
+            .flatten();
+        let (kind, at) = (part.kind, open.part);
+        if self.top_header.is_none() {
+            self.top_header = Some(header);
+        } else {
+            // Keep the allocation for the next header.
+            self.header = header;
+            self.header.clear();
+        }
+        match kind {
+            PartKind::Multipart => self.measure_boundaries(),
+            PartKind::Message => self.open_part(Some(at), false),
+            PartKind::Leaf => {}
+        }
+    }
+
+    /// Ends the open parts beyond a depth; their bodies end at `end`, after so many lines.
+    ///
+    /// A blank line directly before a delimiter ends a header and begins the delimiter: the
+    /// header keeps it, and so do the bodies around that header.
+    fn close_down_to(&mut self, depth: usize, mut end: u64, mut lines: u64) {
+        while self.open.len() > depth
+            && let Some(open) = self.open.pop()
+        {
+            let leaf = self.leaf.take();
+            let without_parts = self.parts.len() == open.part.saturating_add(1);
+            let Some(part) = self.parts.get_mut(open.part) else {
+                continue;
+            };
+            if part.body.start > end {
+                (end, lines) = (part.body.start, open.lines_before_body);
+            }
+            part.body.end = end;
+            part.lines = lines.saturating_sub(open.lines_before_body);
+            if part.kind == PartKind::Multipart && without_parts {
+                part.make_opaque(Media::plain_text());
+            }
+            part.decoded_size = match leaf {
+                Some(leaf) => Some(leaf.finish(end == self.taken)),
+                None if part.encoding == Encoding::Unknown => None,
+                None => Some(part.body.end.saturating_sub(part.body.start)),
+            };
+        }
+        self.measure_boundaries();
+    }
+}
+
+/// Decides what the body of a described part holds; a multipart's boundary is returned.
+fn decide_kind(part: &mut Part, deeper: bool) -> Option<Vec<u8>> {
+    if part.media.is_message() {
+        if deeper && part.encoding != Encoding::Base64 && part.encoding != Encoding::QuotedPrintable
+        {
+            part.kind = PartKind::Message;
+            part.undo_encoding();
+        } else {
+            part.media = Media::octet_stream();
+        }
+    } else if part.media.has_type("multipart") {
+        let boundary = boundary_of(&part.media);
+        match boundary {
+            Some(_) if deeper => {
+                part.kind = PartKind::Multipart;
+                part.undo_encoding();
+                return boundary;
+            }
+            Some(_) => part.make_opaque(Media::octet_stream()),
+            None => part.make_opaque(Media::plain_text()),
+        }
+    }
+    None
+}
+
+/// The boundary of a multipart. Of an overlong one the beginning is enough, since the rest of a
+/// delimiter line is ignored.
+fn boundary_of(media: &Media) -> Option<Vec<u8>> {
+    let boundary = media.param("boundary")?.trim_ascii_end();
+    let kept = boundary
+        .get(..limits::BOUNDARY_BYTES_MAX)
+        .unwrap_or(boundary);
+    (!kept.is_empty()).then(|| kept.to_vec())
+}
+
+/// Parts come before those inside them, so from the back each count is complete when added.
+fn count_descendants(parts: &mut [Part]) {
+    for at in (0..parts.len()).rev() {
+        let Some((Some(parent), own)) = parts.get(at).map(|part| (part.parent, part.descendants))
+        else {
+            continue;
+        };
+        if let Some(parent) = parts.get_mut(parent) {
+            parent.descendants = parent.descendants.saturating_add(own).saturating_add(1);
+        }
+    }
+}
+
+/// Measures the decoded size of a body by decoding it as FETCH will.
+#[derive(Debug)]
+struct LeafDecoder {
+    decoder: Decoder,
+    /// A line end, or the CR of one, that may belong to a delimiter.
+    held: &'static [u8],
+    scratch: Vec<u8>,
+    size: u64,
+}
+
+impl LeafDecoder {
+    /// A decoder for a body that is not as large decoded as it is encoded.
+    fn new(encoding: Encoding) -> Option<Self> {
+        let decoder = encoding
+            .decoder()
+            .filter(|_| encoding != Encoding::Identity)?;
+        Some(Self {
+            decoder,
+            held: &[],
+            scratch: Vec::new(),
+            size: 0,
+        })
+    }
+
+    /// Takes bytes of one line.
+    fn push(&mut self, bytes: &[u8]) {
+        if self.held == b"\r" && bytes.first() == Some(&b'\n') {
+            self.held = b"\r\n";
+            return;
+        }
+        self.release();
+        let held: &'static [u8] = match bytes {
+            [.., b'\r', b'\n'] => b"\r\n",
+            [.., b'\n'] => b"\n",
+            [.., b'\r'] => b"\r",
+            _ => b"",
+        };
+        self.held = held;
+        self.decode(bytes.strip_suffix(held).unwrap_or(bytes));
+    }
+
+    fn release(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        self.decode(held);
+    }
+
+    fn decode(&mut self, bytes: &[u8]) {
+        // In steps, so that the scratch space stays small whatever the piece.
+        for step in bytes.chunks(limits::DECODE_STEP_BYTES) {
+            self.scratch.clear();
+            self.decoder.push(step, &mut self.scratch);
+            self.size = self.size.saturating_add(self.scratch.len() as u64);
+        }
+    }
+
+    /// The size; the line end held back counts if it ends the message.
+    fn finish(mut self, at_end: bool) -> u64 {
+        if at_end {
+            self.release();
+        }
+        self.scratch.clear();
+        self.decoder.finish(&mut self.scratch);
+        self.size.saturating_add(self.scratch.len() as u64)
+    }
+}
