@@ -8,10 +8,14 @@ framing, the tagging and the literals are those of a client that is not ours.
 
 import base64
 import imaplib
+import os
+import pathlib
 import re
 import ssl
+import tempfile
 import time
 
+import server as servers
 from client import check, lmtp, main, message
 
 # imaplib refuses lines over 1 MB, which a long FETCH of odd mail may have.
@@ -120,6 +124,26 @@ def starttls(server):
     assert "STARTTLS" not in capabilities(m)
     m.login(server.user, server.password)
     ok(m.select())
+
+
+@check("LOGINDISABLED", "STARTTLS")
+def login_disabled_before_tls(server):
+    with tempfile.TemporaryDirectory(prefix="imaplib-") as directory:
+        os.chmod(directory, 0o755)
+        other = servers.start(server.kind, pathlib.Path(directory) / "server", [server.user], {"Imap": {"AllowPlaintextAuth": "Never"}})
+        try:
+            m = connect(other, login=False)
+            have = capabilities(m)
+            assert "LOGINDISABLED" in have and "STARTTLS" in have and "AUTH=PLAIN" not in have, have
+            secret = base64.b64encode(("\0%s\0%s" % (server.user, server.password)).encode()).decode()
+            for line in (b'LOGIN someone "right or wrong"', b"AUTHENTICATE PLAIN " + secret.encode()):
+                typ, text, _ = sent_at_once(m, line + b"\r\n")
+                assert typ == "NO" and "PRIVACYREQUIRED" in text.upper(), (line, typ, text)
+            ok(m.starttls(trusting()))
+            assert "LOGINDISABLED" not in capabilities(m)
+            m.login(server.user, server.password)
+        finally:
+            other.stop()
 
 
 @check("AUTH=PLAIN")
