@@ -9,6 +9,7 @@
 pub mod contract;
 pub mod embedded;
 pub mod error;
+pub(crate) mod rules;
 pub mod state;
 
 pub use contract::{

@@ -4,6 +4,8 @@
 //! clones the chunks it touches and publishes a new version. A session keeps only the UID chunks
 //! it told its client of, so that it pins four bytes per message and never old attributes.
 
+mod edit;
+
 use std::sync::Arc;
 
 use mail::{
@@ -12,6 +14,8 @@ use mail::{
     id::{BodyId, MailboxId, ModSeq, ThreadId, Uid, UidValidity},
     set::UidSet,
 };
+
+pub(crate) use edit::chunks_of;
 
 /// Messages per chunk when a chunk is full.
 pub const CHUNK_MESSAGES: usize = 1_024;
@@ -122,10 +126,17 @@ impl Keywords {
         self.sets.get(at).unwrap_or(&self.sets[0])
     }
 
+    /// The id of a sorted set, if it is interned.
+    #[must_use]
+    pub fn find(&self, keywords: &[Keyword]) -> Option<KeywordSetId> {
+        let at = self.sets.iter().position(|set| **set == *keywords)?;
+        u32::try_from(at).ok().map(KeywordSetId)
+    }
+
     /// The id of a sorted set, interning it and its names if they are new.
     pub fn intern(&mut self, keywords: &[Keyword]) -> KeywordSetId {
-        if let Some(at) = self.sets.iter().position(|set| **set == *keywords) {
-            return KeywordSetId(u32::try_from(at).unwrap_or(u32::MAX));
+        if let Some(id) = self.find(keywords) {
+            return id;
         }
         for keyword in keywords {
             if !self.names.contains(keyword) {
