@@ -3,6 +3,8 @@
 //! Not here: a clock, time zones by name, and the syntax of INTERNALDATE (`wire` has it
 //! and uses [`DateTime::civil`]).
 
+use crate::mime::params;
+
 /// A point in time with the zone it was written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DateTime {
@@ -191,11 +193,143 @@ fn days_in_month(year: i32, month: u8) -> u8 {
     }
 }
 
-/// Reads the value of a `Date:` field, leniently.
+/// Reads the value of a `Date:` field (RFC 5322 §3.3, obsolete forms included), leniently.
+///
+/// Comments and the day of the week are ignored; a year of two digits is from 1950 to 2049, of
+/// three digits counted from 1900; seconds, the time and the zone may be missing; a zone nobody
+/// knows is UTC. `Nov 7 10:00:00 2026` and `7-Nov-2026` are understood too. `None` if there is no
+/// day that exists.
 #[must_use]
 pub fn parse_rfc5322(value: &[u8]) -> Option<DateTime> {
-    let _ = value;
-    None
+    let text = params::strip_comments(value.get(..DATE_BYTES_MAX).unwrap_or(value));
+    let mut found = Found::default();
+    for word in text.split(|byte| byte.is_ascii_whitespace() || *byte == b',') {
+        found.word(word);
+    }
+    let date = Date::new(found.year?, found.month?, found.day?)?;
+    let (hour, minute, second) = found.time.unwrap_or((0, 0, 0));
+    let civil = Civil {
+        date,
+        hour,
+        minute,
+        second,
+    };
+    Some(DateTime::from_civil(
+        civil,
+        found.offset_minutes.unwrap_or(0),
+    ))
+}
+
+/// A date with comments is not longer.
+const DATE_BYTES_MAX: usize = 1_000;
+
+/// What was found of a date so far; of each the first counts.
+#[derive(Default)]
+struct Found {
+    day: Option<u8>,
+    month: Option<u8>,
+    year: Option<i32>,
+    time: Option<(u8, u8, u8)>,
+    offset_minutes: Option<i16>,
+}
+
+impl Found {
+    fn word(&mut self, word: &[u8]) {
+        let Some(first) = word.first() else { return };
+        if word.contains(&b':') {
+            self.time = self.time.or_else(|| time(word));
+        } else if first.is_ascii_digit() {
+            // `7-Nov-2026` is three words; `7` is one.
+            word.split(|byte| *byte == b'-')
+                .for_each(|part| self.number_or_month(part));
+        } else if matches!(first, b'+' | b'-') {
+            self.offset_minutes = self.offset_minutes.or_else(|| offset(word));
+        } else if self.month.is_none() && month(word).is_some() {
+            self.month = month(word);
+        } else if self.time.is_some() {
+            self.offset_minutes = self.offset_minutes.or_else(|| zone(word));
+        }
+    }
+
+    fn number_or_month(&mut self, word: &[u8]) {
+        let Some(number) = number(word) else {
+            self.month = self.month.or_else(|| month(word));
+            return;
+        };
+        match (self.day, u8::try_from(number)) {
+            (None, Ok(day)) if word.len() <= 2 => self.day = Some(day),
+            _ if self.year.is_none() => self.year = Some(year(number, word.len())),
+            _ => {}
+        }
+    }
+}
+
+/// A number of at most four digits.
+fn number(word: &[u8]) -> Option<i32> {
+    let digits = std::str::from_utf8(word)
+        .ok()
+        .filter(|text| text.len() <= 4)?;
+    digits
+        .parse()
+        .ok()
+        .filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// RFC 5322 §4.3: years of two and three digits.
+fn year(number: i32, digits: usize) -> i32 {
+    match (digits, number) {
+        (0..=2, 0..50) => number.saturating_add(2_000),
+        (0..=3, _) => number.saturating_add(1_900),
+        _ => number,
+    }
+}
+
+fn month(word: &[u8]) -> Option<u8> {
+    const MONTHS: &[u8; 36] = b"janfebmaraprmayjunjulaugsepoctnovdec";
+    let start = word.get(..3)?.to_ascii_lowercase();
+    let at = MONTHS.chunks(3).position(|month| month == start)?;
+    u8::try_from(at.saturating_add(1)).ok()
+}
+
+/// `hour:minute`, perhaps `:second` and a fraction, which is dropped.
+fn time(word: &[u8]) -> Option<(u8, u8, u8)> {
+    let mut parts = word.split(|byte| matches!(byte, b':' | b'.'));
+    let mut next = |max: u8| {
+        let part = parts.next()?;
+        u8::try_from(number(part)?)
+            .ok()
+            .filter(|value| *value <= max && part.len() <= 2)
+    };
+    Some((next(23)?, next(59)?, next(60).unwrap_or(0)))
+}
+
+/// `+hhmm`; less than a day.
+fn offset(word: &[u8]) -> Option<i16> {
+    let (sign, digits) = word.split_first()?;
+    let value = i16::try_from(number(digits).filter(|_| digits.len() == 4)?).ok()?;
+    let (hours, minutes) = (value.div_euclid(100), value.rem_euclid(100));
+    let offset = hours.saturating_mul(60).saturating_add(minutes);
+    let valid = hours < 24 && minutes < 60;
+    valid.then(|| {
+        if *sign == b'-' {
+            offset.saturating_neg()
+        } else {
+            offset
+        }
+    })
+}
+
+/// The zones of RFC 822 by name (RFC 5322 §4.3); others are UTC.
+fn zone(name: &[u8]) -> Option<i16> {
+    let hours: i16 = match name.to_ascii_uppercase().as_slice() {
+        b"EDT" => -4,
+        b"EST" | b"CDT" => -5,
+        b"CST" | b"MDT" => -6,
+        b"MST" | b"PDT" => -7,
+        b"PST" => -8,
+        _ => 0,
+    };
+    Some(hours.saturating_mul(60))
 }
 
 #[cfg(test)]
@@ -236,5 +370,61 @@ mod tests {
         let civil = at.civil();
         assert_eq!(DateTime::from_civil(civil, 60), at);
         assert_eq!((civil.date.year, civil.date.month), (2026, 11));
+    }
+
+    fn check(value: &str, expected: Option<(&str, i16)>) {
+        let found = parse_rfc5322(value.as_bytes()).map(|at| {
+            let Civil {
+                date,
+                hour,
+                minute,
+                second,
+            } = at.civil();
+            let Date { year, month, day } = date;
+            let text = format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
+            (text, at.offset_minutes)
+        });
+        assert_eq!(
+            found,
+            expected.map(|(text, offset)| (text.to_owned(), offset)),
+            "{value}"
+        );
+    }
+
+    #[test]
+    fn dates_of_mail() {
+        check(
+            "Sat, 7 Nov 2026 10:00:00 +0100",
+            Some(("2026-11-07 10:00:00", 60)),
+        );
+        check(
+            "7 Nov 2026 10:00 -0330 (NST)",
+            Some(("2026-11-07 10:00:00", -210)),
+        );
+        check(
+            "Sat,07 nov 26 1:02:03 GMT",
+            Some(("2026-11-07 01:02:03", 0)),
+        );
+        check(
+            "7 November 1999 23:59:60 EST",
+            Some(("1999-11-08 00:00:00", -300)),
+        );
+        check("Sat Nov  7 10:00:00 2026", Some(("2026-11-07 10:00:00", 0)));
+        check(
+            "7-Nov-2026 10:00:00.123 Z",
+            Some(("2026-11-07 10:00:00", 0)),
+        );
+        check("1 Jan 50 00:00:00 UT", Some(("1950-01-01 00:00:00", 0)));
+        check("1 Jan 105 00:00:00 UT", Some(("2005-01-01 00:00:00", 0)));
+        check("29 Feb 2024", Some(("2024-02-29 00:00:00", 0)));
+        check("Mon, 32 Jan 2026 00:00:00 +0000", None);
+        check("29 Feb 2023 00:00:00 +0000", None);
+        check(
+            "7 Nov 2026 10:00:00 +9999",
+            Some(("2026-11-07 10:00:00", 0)),
+        );
+        check("", None);
+        check("soon", None);
+        check("(7 Nov 2026", None);
     }
 }

@@ -558,3 +558,316 @@ impl LeafDecoder {
         self.size.saturating_add(self.scratch.len() as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One line for each part: its depth in dots, its type, its header, its body, its lines.
+    fn tree(message: &str) -> String {
+        let found = index(message.as_bytes());
+        let mut split = Indexer::new();
+        message
+            .as_bytes()
+            .iter()
+            .for_each(|byte| split.push(&[*byte]));
+        assert_eq!(split.finish(), found, "split {message:?}");
+        let text = |from: u64, to: u64| {
+            message[from as usize..to as usize]
+                .escape_debug()
+                .to_string()
+        };
+        let mut out = String::new();
+        let mut depths: Vec<usize> = Vec::new();
+        for (at, part) in found.parts.iter().enumerate() {
+            let depth = part.parent.map_or(0, |parent| depths[parent] + 1);
+            depths.push(depth);
+            if let Some(parent) = part.parent {
+                assert!(found.children(parent).any(|child| child == at));
+            }
+            out.push_str(&format!(
+                "{}{}/{} [{}] [{}] {}\n",
+                ".".repeat(depth),
+                String::from_utf8_lossy(&part.media.media_type),
+                String::from_utf8_lossy(&part.media.subtype),
+                text(part.header.start, part.header.end),
+                text(part.body.start, part.body.end),
+                part.lines,
+            ));
+        }
+        out
+    }
+
+    fn check(message: &str, expected: &[&str]) {
+        let found = tree(message);
+        assert_eq!(found.lines().collect::<Vec<_>>(), expected, "{message:?}");
+    }
+
+    const MULTI: &str = "Content-Type: multipart/x; boundary=b\n\n";
+
+    /// The same for the body of a multipart with boundary `b`, without the root.
+    fn check_multi(body: &str, expected: &[&str]) {
+        let found = tree(&format!("{MULTI}{body}"));
+        assert_eq!(
+            found.lines().skip(1).collect::<Vec<_>>(),
+            expected,
+            "{body:?}"
+        );
+    }
+
+    #[test]
+    fn simple_messages() {
+        check("", &["text/plain [] [] 0"]);
+        check("\r\n", &["text/plain [\\r\\n] [] 0"]);
+        check("\nbody", &["text/plain [\\n] [body] 0"]);
+        check("A: b", &["text/plain [A: b] [] 0"]);
+        check("A: b\r\n", &["text/plain [A: b\\r\\n] [] 0"]);
+        check("A: b\r\n\r\n", &["text/plain [A: b\\r\\n\\r\\n] [] 0"]);
+        check(
+            "A: b\r\n\r\nc\r\nd\r\n",
+            &["text/plain [A: b\\r\\n\\r\\n] [c\\r\\nd\\r\\n] 2"],
+        );
+        check("\n--b\n", &["text/plain [\\n] [--b\\n] 1"]);
+        check("\r\rx", &["text/plain [\\r\\rx] [] 0"]);
+        check(
+            "Content-Type: a/b/c\n\n",
+            &["text/plain [Content-Type: a/b/c\\n\\n] [] 0"],
+        );
+    }
+
+    #[test]
+    fn delimiters_take_the_line_end_before_them() {
+        check_multi(
+            "--b\n\nx\n--b--\n",
+            &["text/plain [\\n] [x] 0"]
+                .map(|line| Box::leak(format!(".{line}").into_boxed_str()) as &str),
+        );
+        check_multi(
+            "--b\r\n\r\nx\r\n\r\n--b--",
+            &[".text/plain [\\r\\n] [x\\r\\n] 1"],
+        );
+        check_multi("--b\n\n--b--\n", &[".text/plain [\\n] [] 0"]);
+        check_multi("--b\n--b--\n", &[".text/plain [] [] 0"]);
+        check_multi("--b\nA: b\n--b--\n", &[".text/plain [A: b\\n] [] 0"]);
+        check_multi(
+            "--b\nA: b\n\n--b\n\ny",
+            &[".text/plain [A: b\\n\\n] [] 0", ".text/plain [\\n] [y] 0"],
+        );
+    }
+
+    #[test]
+    fn delimiters_missing_or_odd() {
+        check_multi("--b\n\nx\ny\n", &[".text/plain [\\n] [x\\ny\\n] 2"]);
+        check_multi("--b", &[".text/plain [] [] 0"]);
+        check_multi(
+            "pre\n--b trailing\n\nx\n--b-- more\nepilogue\n--b\n",
+            &[".text/plain [\\n] [x] 0"],
+        );
+        check_multi(
+            "--b\n\nx\n --b\n--a\n-b\n--\n",
+            &[".text/plain [\\n] [x\\n --b\\n--a\\n-b\\n--\\n] 5"],
+        );
+    }
+
+    #[test]
+    fn a_multipart_without_parts_is_text() {
+        check(
+            "Content-Type: multipart/mixed\n\nx\n",
+            &["text/plain [Content-Type: multipart/mixed\\n\\n] [x\\n] 1"],
+        );
+        let bounded = MULTI.escape_debug().to_string();
+        check(
+            &format!("{MULTI}x\n"),
+            &[&format!("text/plain [{bounded}] [x\\n] 1")],
+        );
+        check(
+            &format!("{MULTI}--b--\n"),
+            &[&format!("text/plain [{bounded}] [--b--\\n] 1")],
+        );
+        check(
+            "Content-Type: multipart/mixed; boundary=\"\"\n\n--\n",
+            &["text/plain [Content-Type: multipart/mixed; boundary=\\\"\\\"\\n\\n] [--\\n] 1"],
+        );
+    }
+
+    #[test]
+    fn the_longest_boundary_is_meant() {
+        let inner = "Content-Type: multipart/y; boundary=bb\n\n";
+        let shown = inner.escape_debug();
+        check_multi(
+            &format!("--b\n{inner}--bb\n\nx\n--bb--\n--b\n\ny\n--b--\n"),
+            &[
+                &format!(".multipart/y [{shown}] [--bb\\n\\nx\\n--bb--] 3"),
+                "..text/plain [\\n] [x] 0",
+                ".text/plain [\\n] [y] 0",
+            ],
+        );
+        // The inner one is the prefix; and a delimiter of the outer ends the inner.
+        let message = "Content-Type: multipart/x; boundary=bb\n\n--bb\nContent-Type: multipart/y; boundary=b\n\n--b\n\nx\n--bb\n\ny";
+        assert_eq!(
+            tree(message).lines().skip(1).collect::<Vec<_>>(),
+            [
+                ".multipart/y [Content-Type: multipart/y; boundary=b\\n\\n] [--b\\n\\nx] 2",
+                "..text/plain [\\n] [x] 0",
+                ".text/plain [\\n] [y] 0",
+            ]
+        );
+    }
+
+    #[test]
+    fn messages_inside() {
+        let header = "Content-Type: message/rfc822\n\n";
+        let shown = header.escape_debug();
+        check_multi(
+            &format!("--b\n{header}A: b\n\nx\n--b--\n"),
+            &[
+                &format!(".message/rfc822 [{shown}] [A: b\\n\\nx] 2"),
+                "..text/plain [A: b\\n\\n] [x] 0",
+            ],
+        );
+        check_multi(
+            &format!("--b\n{header}A: b\n\n--b--\n"),
+            &[
+                &format!(".message/rfc822 [{shown}] [A: b\\n\\n] 2"),
+                "..text/plain [A: b\\n\\n] [] 0",
+            ],
+        );
+        check_multi(
+            &format!("--b\n{header}--b--\n"),
+            &[
+                &format!(".message/rfc822 [{shown}] [] 0"),
+                "..text/plain [] [] 0",
+            ],
+        );
+        check(
+            header,
+            &[
+                &format!("message/rfc822 [{shown}] [] 0"),
+                ".text/plain [] [] 0",
+            ],
+        );
+        check(
+            "Content-Type: multipart/digest; boundary=b\n\n--b\n\nA: b\n\nx\n--b\nContent-Type: text/plain\n\ny",
+            &[
+                "multipart/digest [Content-Type: multipart/digest; boundary=b\\n\\n] [--b\\n\\nA: b\\n\\nx\\n--b\\nContent-Type: text/plain\\n\\ny] 8",
+                ".message/rfc822 [\\n] [A: b\\n\\nx] 2",
+                "..text/plain [A: b\\n\\n] [x] 0",
+                ".text/plain [Content-Type: text/plain\\n\\n] [y] 0",
+            ],
+        );
+    }
+
+    #[test]
+    fn encoded_messages_are_not_taken_apart() {
+        let found = index(
+            b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nQTogYgoKeA==",
+        );
+        assert_eq!(found.parts.len(), 1);
+        assert!(found.parts[0].media.is("application", "octet-stream"));
+        assert_eq!(found.parts[0].decoded_size, Some(7));
+    }
+
+    #[test]
+    fn decoded_sizes_leave_out_the_line_end_of_the_delimiter() {
+        let sizes = |cte: &str, body: &str| {
+            let message =
+                format!("{MULTI}--b\nContent-Transfer-Encoding: {cte}\n\n{body}\r\n--b--\n");
+            index(message.as_bytes()).parts[1].decoded_size
+        };
+        assert_eq!(sizes("quoted-printable", "a=3D\r\nb"), Some(5));
+        assert_eq!(sizes("quoted-printable", "a=\r\nb \r\n"), Some(4));
+        assert_eq!(sizes("base64", "aGVs\r\nbG8="), Some(5));
+        assert_eq!(sizes("8bit", "é\r\n"), Some(4));
+        assert_eq!(sizes("x-unknown", "é\r\n"), None);
+    }
+
+    #[test]
+    fn header_strings_of_a_part_are_raw() {
+        let found = index(
+            b"Content-Type: TEXT/Html; charset=\"utf-8\"\r\nContent-ID: <a@b>\r\nContent-Description: =?x?=\r\n y\r\n\
+              Content-MD5: Q2hlY2s=\r\nContent-Disposition: attachment; filename=a.txt\r\nContent-Language: de, en (x)\r\n\
+              Content-Location: http://\r\n a/b\r\nContent-Transfer-Encoding: \r\n 8BIT (c)\r\nSubject: s\r\n\r\n",
+        );
+        let part = &found.parts[0];
+        assert_eq!(part.media.media_type, b"TEXT");
+        assert_eq!(part.id.as_deref(), Some(&b"<a@b>"[..]));
+        assert_eq!(part.description.as_deref(), Some(&b"=?x?= y"[..]));
+        assert_eq!(part.md5.as_deref(), Some(&b"Q2hlY2s="[..]));
+        assert_eq!(part.disposition.as_ref().unwrap().head, b"attachment");
+        assert_eq!(part.language, [b"de", b"en"]);
+        assert_eq!(part.location.as_deref(), Some(&b"http://a/b"[..]));
+        assert_eq!(part.cte, b"8BIT");
+        assert_eq!(
+            found.envelope().unwrap().subject.as_deref(),
+            Some(&b"s"[..])
+        );
+        assert!(found.header.ends_with(b"Subject: s\r\n\r\n"));
+    }
+
+    #[test]
+    fn row_27_depth_has_a_limit() {
+        for depth in [98, 99, 100, 1_000] {
+            // So many multiparts around one text.
+            let mut message = String::new();
+            for at in 0..depth {
+                message.push_str(&format!(
+                    "Content-Type: multipart/x; boundary=b{at}.\n\n--b{at}.\n"
+                ));
+            }
+            message.push_str("\nx");
+            let found = index(message.as_bytes());
+            assert_eq!(found.parts.len(), (depth + 1).min(limits::MIME_DEPTH_MAX));
+            let last = found.parts.last().unwrap();
+            assert_eq!(
+                last.media.is("text", "plain"),
+                depth < limits::MIME_DEPTH_MAX
+            );
+        }
+        let message = "Content-Type: message/rfc822\n\n".repeat(1_000);
+        let found = index(message.as_bytes());
+        assert_eq!(found.parts.len(), limits::MIME_DEPTH_MAX);
+        assert!(found.parts[99].media.is("application", "octet-stream"));
+    }
+
+    #[test]
+    fn row_27_parts_have_a_limit() {
+        for last in [
+            "\nx",
+            "Content-Type: message/rfc822\n\nA: b\n\nx",
+            "Content-Type: multipart/digest; boundary=c\n\n--c\n\nA: b\n\nx",
+        ] {
+            // The root, so many texts, and something last.
+            for texts in [9_990, 9_997, 9_998, 9_999, 10_000, 10_001, 20_000] {
+                let message = format!("{MULTI}{}--b\n{last}\n--b--\n", "--b\n\ny\n".repeat(texts));
+                let found = index(message.as_bytes());
+                assert!(found.parts.len() <= limits::PARTS_MAX);
+                let inside = [0, 1, 2][usize::from(last.len() > 2) + usize::from(last.len() > 40)];
+                let wanted = texts + 2 + inside;
+                assert_eq!(found.parts.len().min(wanted), found.parts.len());
+                if wanted <= limits::PARTS_MAX {
+                    assert_eq!(found.parts.len(), wanted);
+                } else {
+                    let opaque = found.parts.last().unwrap();
+                    assert!(
+                        opaque.media.is("application", "octet-stream"),
+                        "{texts} {last}"
+                    );
+                }
+                let parts = crate::structure::Parts::from(&found);
+                assert_eq!(crate::structure::decode(&parts.encode()), Ok(parts));
+            }
+        }
+    }
+
+    #[test]
+    fn row_28_long_headers_are_cut_for_understanding_only() {
+        let message = format!(
+            "A: {}\r\nContent-Type: a/b\r\n\r\nbody",
+            "x".repeat(limits::HEADER_BYTES_MAX)
+        );
+        let found = index(message.as_bytes());
+        assert_eq!(found.header.len(), limits::HEADER_BYTES_MAX);
+        assert_eq!(found.parts[0].header.end as usize, message.len() - 4);
+        assert!(found.parts[0].media.is("text", "plain"));
+    }
+}

@@ -13,6 +13,7 @@ mod decode;
 mod index;
 mod part;
 
+pub(crate) use self::part::children;
 pub use self::{
     decode::{Decoder, Encoding},
     index::{Indexer, index},

@@ -93,15 +93,8 @@ pub struct Media {
 impl Index {
     /// The parts directly inside a part, as indexes into [`Index::parts`], in order.
     pub fn children(&self, parent: usize) -> impl Iterator<Item = usize> {
-        let inside = self.parts.get(parent).map_or(0, |part| part.descendants);
-        let end = parent.saturating_add(inside);
-        let mut next = parent.saturating_add(1);
-        std::iter::from_fn(move || {
-            let child = (next <= end).then_some(next)?;
-            next = next
-                .saturating_add(1)
-                .saturating_add(self.parts.get(child)?.descendants);
-            Some(child)
+        children(parent, |part| {
+            self.parts.get(part).map(|part| part.descendants)
         })
     }
 
@@ -110,6 +103,20 @@ impl Index {
     pub fn envelope(&self) -> Option<&Envelope> {
         self.parts.first().and_then(|part| part.envelope.as_deref())
     }
+}
+
+/// The parts directly inside a part of a list in which those inside follow it.
+pub(crate) fn children(
+    parent: usize,
+    descendants: impl Fn(usize) -> Option<usize>,
+) -> impl Iterator<Item = usize> {
+    let end = parent.saturating_add(descendants(parent).unwrap_or(0));
+    let mut next = parent.saturating_add(1);
+    std::iter::from_fn(move || {
+        let child = (next <= end).then_some(next)?;
+        next = next.saturating_add(1).saturating_add(descendants(child)?);
+        Some(child)
+    })
 }
 
 impl Media {
