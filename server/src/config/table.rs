@@ -1,0 +1,348 @@
+//! The one table of settings. From it come the typed structs, the reader, the
+//! documentation, the sample file and `config show`; a key exists nowhere else.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::resolve::Reader;
+use super::value::{
+    Addresses, AllowPlaintextAuth, Bounds, Bytes, Durations, HttpUrl, LogFormat, LogLevels,
+    Networks, Password, Raw, Setting,
+};
+
+/// A section and its keys.
+#[derive(Debug)]
+pub struct Section {
+    /// The name as written in files.
+    pub name: &'static str,
+    /// What the section is about.
+    pub about: &'static str,
+    /// Its keys, in the order of the documentation.
+    pub keys: &'static [Key],
+}
+
+/// One row: a key with everything that is said about it anywhere.
+#[derive(Debug)]
+pub struct Key {
+    /// The section's name.
+    pub section: &'static str,
+    /// The key's name in its section; `LogLevel:*` accepts any last part.
+    pub name: &'static str,
+    /// The default as it would be written; empty for `null`.
+    pub default: &'static str,
+    /// What the setting does.
+    pub about: &'static str,
+    /// The range, where the type has one.
+    pub bounds: Bounds,
+    /// Whether the value is never printed.
+    pub secret: bool,
+    pub(super) allowed: fn(&Bounds) -> String,
+    pub(super) read: fn(&Raw, &Bounds) -> Result<String, String>,
+}
+
+impl Key {
+    /// `Section:Name`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}:{}", self.section, self.name)
+    }
+
+    /// What is allowed, as the end of "use ...".
+    #[must_use]
+    pub fn allowed(&self) -> String {
+        (self.allowed)(&self.bounds)
+    }
+
+    /// What a raw value looks like once read, or what is wrong with it.
+    pub fn check(&self, raw: &Raw) -> Result<String, String> {
+        (self.read)(raw, &self.bounds)
+    }
+
+    /// The part before `*`, for keys that accept any last part.
+    #[must_use]
+    pub fn open_prefix(&self) -> Option<&'static str> {
+        self.name.strip_suffix('*')
+    }
+}
+
+fn show<T: Setting>(raw: &Raw, bounds: &Bounds) -> Result<String, String> {
+    T::read(raw, bounds).map(|value| value.show())
+}
+
+macro_rules! settings {
+    ($(
+        $(#[doc = $about:literal])+
+        $section:ident as $settings:ident in $place:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $field:ident: $ty:ty = $key:literal, $default:literal, $bounds:expr;
+            )+
+        }
+    )+) => {
+        $(
+            $(#[doc = $about])+
+            #[derive(Debug, Clone, PartialEq, Eq)]
+            pub struct $settings {
+                $( $(#[doc = $doc])+ pub $field: $ty, )+
+            }
+
+            impl $settings {
+                fn read(reader: &mut Reader<'_>) -> Option<Self> {
+                    $( let $field = reader.read::<$ty>(stringify!($section), $key); )+
+                    Some(Self { $( $field: $field?, )+ })
+                }
+            }
+        )+
+
+        /// The whole configuration, resolved and typed.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Config {
+            $( $(#[doc = $about])+ pub $place: $settings, )+
+        }
+
+        impl Config {
+            pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+                // All sections are read before the first `?`, so that every
+                // problem is found in one run.
+                $( let $place = $settings::read(reader); )+
+                Some(Self { $( $place: $place?, )+ })
+            }
+        }
+
+        /// Every section and key.
+        pub static TABLE: &[Section] = &[ $( Section {
+            name: stringify!($section),
+            about: concat!($($about,)+),
+            keys: &[ $( Key {
+                section: stringify!($section),
+                name: $key,
+                default: $default,
+                about: concat!($($doc,)+),
+                bounds: $bounds,
+                secret: <$ty as Setting>::SECRET,
+                allowed: <$ty as Setting>::allowed,
+                read: show::<$ty>,
+            }, )+ ],
+        }, )+ ];
+    };
+}
+
+const ANY: Bounds = 0..=u64::MAX;
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+/// Counts that are only bounded so that a slip of the finger is noticed.
+const MANY: u64 = 1_000_000;
+
+settings! {
+    /// The IMAP listeners, logging in, and sessions.
+    Imap as ImapSettings in imap {
+        /// The name in the greeting.
+        server_name: String = "ServerName", "localhost", ANY;
+        /// The port of the plain listener, which offers STARTTLS when there is a certificate; 0 switches it off.
+        port: u16 = "Port", "143", 0..=65_535;
+        /// The port of the listener with TLS from the first byte; it opens only with a certificate; 0 switches it off.
+        secure_port: u16 = "SecurePort", "993", 0..=65_535;
+        /// The addresses both IMAP listeners bind.
+        addresses: Addresses = "Addresses", "0.0.0.0, ::", ANY;
+        /// Whether clients must log in. Only true is served: mail belongs to accounts.
+        require_authentication: bool = "RequireAuthentication", "true", ANY;
+        /// The certificate: PEM (the whole chain, the server's own first) or PKCS#12. Without it there is no TLS.
+        certificate_path: Option<PathBuf> = "CertificatePath", "", ANY;
+        /// The private key in PEM, when it is not in the file of CertificatePath.
+        certificate_key_path: Option<PathBuf> = "CertificateKeyPath", "", ANY;
+        /// The password of a PKCS#12 file.
+        certificate_password: Option<Password> = "CertificatePassword", "", ANY;
+        /// Whether revocation lists are consulted for client certificates. No client certificate is asked for, so this changes nothing yet.
+        check_certificate_revocation: bool = "CheckCertificateRevocation", "true", ANY;
+        /// Who may log in without TLS: Loopback (peers on this machine), Never, or Always (passwords cross the network readable).
+        allow_plaintext_auth: AllowPlaintextAuth = "AllowPlaintextAuth", "Loopback", ANY;
+        /// How many sessions one account may have at a time; counted after the password is verified.
+        max_connections_per_user: u32 = "MaxConnectionsPerUser", "5", 1..=MANY;
+        /// How long a session may be silent before it is ended with BYE. RFC 9051 §5.4 asks for 30 minutes at least.
+        session_timeout: Duration = "SessionTimeout", "00:30:00", SECOND..=7 * DAY;
+        /// How many messages' data one session holds at a time; larger results are sent in batches of this size. It never hides mail.
+        max_messages_per_session: u32 = "MaxMessagesPerSession", "2000", 1..=MANY;
+        /// Whether LOGOUT expunges what this session marked as deleted in the selected mailbox. RFC 9051 §6.4.1 leaves that to CLOSE and EXPUNGE.
+        commit_deletions_on_logout: bool = "CommitDeletionsOnLogout", "true", ANY;
+        /// How long sessions may finish what they are doing when the server stops.
+        shutdown_timeout: Duration = "ShutdownTimeout", "30s", 0..=HOUR;
+    }
+
+    /// Delivery by LMTP (RFC 2033).
+    Lmtp as LmtpSettings in lmtp {
+        /// The TCP port of LMTP; 0 switches it off.
+        port: u16 = "Port", "24", 0..=65_535;
+        /// The addresses the TCP port binds. LMTP has no passwords: keep it where only your mail server reaches it.
+        addresses: Addresses = "Addresses", "127.0.0.1, ::1", ANY;
+        /// The Unix socket of LMTP; a relative path is taken from Store:Path; null switches it off.
+        socket_path: Option<PathBuf> = "SocketPath", "run/lmtp.sock", ANY;
+    }
+
+    /// Where mail is kept, and how the storage engine works.
+    Store as StoreSettings in store {
+        /// The directory of the mail store. Its owner is the user the server runs as.
+        path: PathBuf = "Path", "/var/lib/relate-imap", ANY;
+        /// How much of the disk is kept free: below it no new mail is taken, but deleting and logging in go on.
+        reserve_bytes: Bytes = "ReserveBytes", "192 MiB", 0..=1 << 50;
+        /// How long deleted messages stay in the log, so that they can be brought back.
+        undelete_window: Duration = "UndeleteWindow", "7d", 0..=3_650 * DAY;
+        /// Memory for mailboxes nobody has selected at the moment.
+        cache_bytes: Bytes = "CacheBytes", "256 MiB", MIB..=1 << 50;
+        /// The size at which a log file is sealed and the next begun.
+        segment_bytes: Bytes = "SegmentBytes", "128 MiB", 64 * MIB..=256 * MIB;
+        /// How hard messages are compressed (zstd level); 0 keeps them as they came.
+        compression_level: u16 = "CompressionLevel", "3", 0..=19;
+    }
+
+    /// The health check over HTTP.
+    HealthCheck as HealthCheckSettings in health_check {
+        /// Where `/healthz` is served; null switches it off.
+        url: Option<HttpUrl> = "Url", "http://localhost:8083", ANY;
+    }
+
+    /// Telemetry.
+    Otel as OtelSettings in otel {
+        /// The OpenTelemetry collector's address; null sends nothing.
+        endpoint: Option<String> = "Endpoint", "", ANY;
+    }
+
+    /// What is logged, to standard error.
+    Logging as LoggingSettings in logging {
+        /// The least severe message logged, by category; `Default` stands for all categories not named.
+        log_level: LogLevels = "LogLevel:*", "Information", ANY;
+        /// How log lines look: Human (text) or Json (one object a line).
+        format: LogFormat = "Format", "Human", ANY;
+    }
+
+    /// What one peer, one session and one message may use. A peer that goes past a limit is told so.
+    Limits as LimitSettings in limits {
+        /// Networks whose connections are not counted against ConnectionsPerAddress and NewConnectionsPerMinute.
+        trusted_networks: Networks = "TrustedNetworks", "127.0.0.0/8, ::1", ANY;
+        /// Connections one address may have open.
+        connections_per_address: u32 = "ConnectionsPerAddress", "100", 1..=MANY;
+        /// New connections one address may make in a minute.
+        new_connections_per_minute: u32 = "NewConnectionsPerMinute", "300", 1..=MANY;
+        /// The time from connecting to having logged in, TLS included.
+        pre_login_time: Duration = "PreLoginTime", "60s", SECOND..=HOUR;
+        /// The time a TLS handshake may take.
+        handshake_time: Duration = "HandshakeTime", "15s", SECOND..=HOUR;
+        /// How often a session in IDLE or NOTIFY is sent something, so that routers keep the connection.
+        idle_keep_alive: Duration = "IdleKeepAlive", "4m", SECOND..=DAY;
+        /// Memory all connections that have not logged in share.
+        pre_login_pool_bytes: Bytes = "PreLoginPoolBytes", "256 MiB", MIB..=1 << 50;
+        /// Memory one session may use.
+        session_bytes: Bytes = "SessionBytes", "8 MiB", MIB..=1 << 50;
+        /// The longest command line before login.
+        line_bytes_before_login: Bytes = "LineBytesBeforeLogin", "8 KiB", KIB..=GIB;
+        /// The longest ID command (RFC 2971), before and after login.
+        id_line_bytes: Bytes = "IdLineBytes", "64 KiB", KIB..=GIB;
+        /// The longest AUTHENTICATE command with its initial response, and the longest response line.
+        authenticate_line_bytes: Bytes = "AuthenticateLineBytes", "12 KiB", KIB..=GIB;
+        /// The longest command line after login.
+        line_bytes: Bytes = "LineBytes", "64 KiB", KIB..=GIB;
+        /// The largest literal before login.
+        literal_bytes_before_login: Bytes = "LiteralBytesBeforeLogin", "4 KiB", 0..=GIB;
+        /// Literals in one command before login.
+        literals_before_login: u32 = "LiteralsBeforeLogin", "4", 0..=MANY;
+        /// The largest literal after login that is not a message.
+        literal_bytes: Bytes = "LiteralBytes", "128 KiB", KIB..=GIB;
+        /// All literals of one command together, messages aside.
+        literal_bytes_sum: Bytes = "LiteralBytesSum", "1 MiB", KIB..=GIB;
+        /// Literals in one command after login.
+        literals: u32 = "Literals", "1000", 1..=MANY;
+        /// The largest non-synchronising literal of a refused command that is read and dropped; a larger one ends the connection.
+        discard_bytes: Bytes = "DiscardBytes", "1 MiB", 0..=GIB;
+        /// How deep parentheses nest before login.
+        nesting_before_login: u32 = "NestingBeforeLogin", "1", 1..=100;
+        /// How deep parentheses nest after login.
+        nesting: u32 = "Nesting", "32", 1..=100;
+        /// Commands read ahead of the one that runs.
+        commands_in_flight: u32 = "CommandsInFlight", "8", 1..=1_000;
+        /// Commands a minute above which a session is slowed down.
+        commands_per_minute: u32 = "CommandsPerMinute", "6000", 1..=MANY;
+        /// Bad commands in a row before login that end the connection.
+        bad_commands_before_login: u32 = "BadCommandsBeforeLogin", "3", 1..=MANY;
+        /// Bad commands in a row after login that end the connection.
+        bad_commands: u32 = "BadCommands", "20", 1..=MANY;
+        /// Failed logins that end the connection.
+        login_failures: u32 = "LoginFailures", "3", 1..=MANY;
+        /// How long the answer to a failed login waits, by how many failed before; the last one stays.
+        login_failure_delays: Durations = "LoginFailureDelays", "2s, 4s, 8s, 15s", 0..=HOUR;
+        /// Failed logins in a minute, from one address, after which it is refused for LoginBanTime.
+        login_failures_per_minute: u32 = "LoginFailuresPerMinute", "10", 1..=MANY;
+        /// Failed logins in a day, from one address, after which it is refused for LoginBanTime.
+        login_failures_per_day: u32 = "LoginFailuresPerDay", "60", 1..=MANY;
+        /// How long an address with too many failed logins is refused.
+        login_ban_time: Duration = "LoginBanTime", "10m", 0..=DAY;
+        /// Output that waits for a slow client before the session pauses.
+        output_buffer_bytes: Bytes = "OutputBufferBytes", "64 KiB", 4 * KIB..=GIB;
+        /// How long a client may leave output unread.
+        output_timeout: Duration = "OutputTimeout", "5m", SECOND..=DAY;
+        /// How long a client may leave output unread before login.
+        output_timeout_before_login: Duration = "OutputTimeoutBeforeLogin", "30s", SECOND..=DAY;
+        /// Changes NOTIFY holds back before it reports an overflow.
+        notify_backlog: u32 = "NotifyBacklog", "1000", 1..=MANY;
+        /// The largest message that is taken, by APPEND and by LMTP.
+        message_bytes: Bytes = "MessageBytes", "50 MiB", KIB..=64 * GIB;
+        /// How deep MIME parts nest; deeper parts are treated as text.
+        mime_depth: u32 = "MimeDepth", "100", 1..=1_000;
+        /// MIME parts in one message; further parts are treated as text.
+        mime_parts: u32 = "MimeParts", "10000", 1..=MANY;
+        /// The largest header of one part that is looked at.
+        header_bytes: Bytes = "HeaderBytes", "10 MiB", KIB..=GIB;
+        /// All headers of one message that are looked at.
+        header_bytes_sum: Bytes = "HeaderBytesSum", "50 MiB", KIB..=GIB;
+        /// MIME parameters of one header field that are looked at (RFC 2231).
+        parameters_per_field: u32 = "ParametersPerField", "128", 1..=MANY;
+        /// Mailboxes of one account.
+        mailboxes: u32 = "Mailboxes", "10000", 6..=MANY;
+        /// The length of one level of a mailbox name.
+        mailbox_level_bytes: Bytes = "MailboxLevelBytes", "255", 16..=255;
+        /// Levels of a mailbox name.
+        mailbox_depth: u32 = "MailboxDepth", "16", 1..=16;
+        /// The length of a whole mailbox name.
+        mailbox_name_bytes: Bytes = "MailboxNameBytes", "1000", 16..=1_000;
+        /// The length of a keyword.
+        keyword_bytes: Bytes = "KeywordBytes", "64", 1..=64;
+        /// Keywords in use in one mailbox.
+        keywords_per_mailbox: u32 = "KeywordsPerMailbox", "512", 32..=MANY;
+        /// Keys in one SEARCH.
+        search_keys: u32 = "SearchKeys", "1024", 1..=MANY;
+        /// How deep SEARCH keys nest.
+        search_depth: u32 = "SearchDepth", "32", 1..=100;
+        /// The time one SEARCH may take.
+        search_time: Duration = "SearchTime", "60s", SECOND..=HOUR;
+        /// Searches one session keeps up to date.
+        search_contexts: u32 = "SearchContexts", "10", 0..=MANY;
+        /// Patterns in one LIST.
+        list_patterns: u32 = "ListPatterns", "64", 1..=MANY;
+        /// The length of one LIST pattern.
+        list_pattern_bytes: Bytes = "ListPatternBytes", "1000", 16..=MIB;
+        /// Recipients of one LMTP transaction.
+        lmtp_recipients: u32 = "LmtpRecipients", "1000", 1..=MANY;
+        /// Deliveries to one account that run at a time.
+        lmtp_per_user: u32 = "LmtpPerUser", "10", 1..=MANY;
+        /// How long an LMTP client may be silent.
+        lmtp_idle_time: Duration = "LmtpIdleTime", "5m", SECOND..=DAY;
+    }
+}
+
+/// Finds a section by its name in any case.
+pub(super) fn section(name: &str) -> Option<&'static Section> {
+    TABLE
+        .iter()
+        .find(|section| section.name.eq_ignore_ascii_case(name))
+}
+
+/// Finds a key by its names, as the table writes them.
+pub(super) fn key(section_name: &str, name: &str) -> Option<&'static Key> {
+    section(section_name)?
+        .keys
+        .iter()
+        .find(|key| key.name == name)
+}
