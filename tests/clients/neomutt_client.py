@@ -171,7 +171,7 @@ def over_implicit_tls(server):
     screen.quit()
 
 
-@check("LIST-EXTENDED")
+@check()
 def browses_folders(server):
     screen = Screen(server, plain(server))
     screen.shows("messages --")
