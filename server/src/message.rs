@@ -1,0 +1,172 @@
+//! A message on its way in: its bytes go to the store as they come and through the structure
+//! indexer, and at its end everything that never changes of it is made once (design.md §4).
+//!
+//! Memory stays bounded by headers: a body is never held. It decides nothing about mailboxes.
+
+use mail::{
+    date::DateTime,
+    flag::Flags,
+    mime::{Index, Indexer, fields, words},
+};
+use store::{NewMessage, Static, Upload};
+
+/// Of the parsers behind [`Static`]: raised when their results change.
+pub const PARSER_VERSION: u16 = 1;
+/// Bytes taken between two chances for other connections.
+const STEP_BYTES: usize = 64 * 1024;
+/// A decoded header field kept for searching, bytes; what is beyond is not found.
+const FIELD_BYTES_MAX: usize = 64 * 1024;
+/// Identifiers of other messages kept for threads.
+const THREAD_KEYS_MAX: usize = 1_000;
+/// An identifier longer than RFC 5322 §2.1.1 lets a line be is not one, bytes.
+const THREAD_KEY_BYTES_MAX: usize = 998;
+
+/// Fields whose decoded text is kept with the message.
+const SEARCHED: [&str; 11] = [
+    "from",
+    "to",
+    "cc",
+    "bcc",
+    "subject",
+    "message-id",
+    "reply-to",
+    "sender",
+    "in-reply-to",
+    "references",
+    "date",
+];
+
+/// A message on its way in. Dropping it leaves nothing behind.
+pub struct Intake {
+    upload: Box<dyn Upload>,
+    indexer: Indexer,
+}
+
+impl Intake {
+    /// A message that has no byte yet.
+    #[must_use]
+    pub fn new(upload: Box<dyn Upload>) -> Self {
+        Self {
+            upload,
+            indexer: Indexer::new(),
+        }
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn write(&mut self, bytes: &[u8]) -> store::Result<()> {
+        for step in bytes.chunks(STEP_BYTES) {
+            self.indexer.push(step);
+            self.upload.write(step).await?;
+        }
+        Ok(())
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.upload.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.upload.is_empty()
+    }
+
+    /// The message, ready to be appended.
+    #[must_use]
+    pub fn finish(self, flags: Flags, internal_date: Option<DateTime>) -> NewMessage {
+        let index = self.indexer.finish();
+        NewMessage {
+            upload: self.upload,
+            fixed: fixed(&index),
+            flags,
+            internal_date,
+        }
+    }
+}
+
+/// What never changes of a message.
+fn fixed(index: &Index) -> Static {
+    let envelope = index.envelope();
+    Static {
+        version: PARSER_VERSION,
+        header_bytes: index.parts.first().map_or(0, |root| root.header.end),
+        sent: envelope.and_then(|envelope| mail::date::parse_rfc5322(envelope.date.as_deref()?)),
+        fields: searched_fields(&index.header),
+        thread_keys: thread_keys(&index.header),
+        ..Static::default()
+    }
+}
+
+/// Decoded values of the fields in [`SEARCHED`], in the message's order.
+fn searched_fields(header: &[u8]) -> Vec<(Box<str>, Box<str>)> {
+    let mut found = Vec::new();
+    for field in fields::fields(header) {
+        if let Some(name) = SEARCHED.iter().find(|name| field.is(name)) {
+            let mut value = words::decode(&field.unfolded());
+            value.truncate(value.floor_char_boundary(FIELD_BYTES_MAX));
+            found.push(((*name).into(), value.into_boxed_str()));
+        }
+    }
+    found
+}
+
+/// Message-ID (empty if there is none), then the ids of In-Reply-To and References, each once.
+fn thread_keys(header: &[u8]) -> Vec<Box<str>> {
+    let ids_of = |name: &str| {
+        let field = fields::fields(header).find(|field| field.is(name));
+        field.map(|field| message_ids(&field.unfolded())).unwrap_or_default()
+    };
+    let own = ids_of("message-id").into_iter().next().unwrap_or_default();
+    let mut keys = vec![own];
+    for id in ids_of("in-reply-to").into_iter().chain(ids_of("references")) {
+        if keys.len() < THREAD_KEYS_MAX && !keys.contains(&id) {
+            keys.push(id);
+        }
+    }
+    keys
+}
+
+/// The `<…>` of a field, without the brackets and without white space in them.
+fn message_ids(value: &[u8]) -> Vec<Box<str>> {
+    let mut ids = Vec::new();
+    for piece in value.split(|byte| *byte == b'<').skip(1).take(THREAD_KEYS_MAX) {
+        let Some(end) = piece.iter().position(|byte| *byte == b'>') else {
+            continue;
+        };
+        let (id, _) = piece.split_at(end);
+        let id: Vec<u8> = id.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        if !id.is_empty() && id.len() <= THREAD_KEY_BYTES_MAX {
+            ids.push(String::from_utf8_lossy(&id).into());
+        }
+    }
+    ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGE: &str = "Message-ID: <a@x>\r\nReferences: <b@x>\r\n <c@x> <b@x>\r\n\
+        In-Reply-To: \"them\" <c@x>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\ntext\r\n";
+
+    #[test]
+    fn fields_are_decoded() {
+        let fixed = fixed(&mail::mime::index(MESSAGE.as_bytes()));
+        let subject = fixed.fields.iter().find(|(name, _)| &**name == "subject");
+        assert_eq!(subject.map(|(_, value)| &**value), Some("Grüße"));
+        assert_eq!(fixed.header_bytes as usize, MESSAGE.len() - "text\r\n".len());
+    }
+
+    #[test]
+    fn thread_keys_are_own_id_then_parents() {
+        let keys = thread_keys(MESSAGE.as_bytes());
+        assert_eq!(keys.iter().map(|key| &**key).collect::<Vec<_>>(), ["a@x", "c@x", "b@x"]);
+        assert_eq!(thread_keys(b"References: <b@x\r\n\r\n"), ["".into()]);
+        assert_eq!(thread_keys(b"Message-ID: none\r\n\r\n"), ["".into()]);
+    }
+}

@@ -1,0 +1,215 @@
+//! What every connection shares: the configuration, the store, logins, the count of sessions, and
+//! the signal that the server stops. It serves nobody itself; `listen` accepts, `connection` and
+//! `lmtp` serve.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use mail::id::AccountId;
+use parking_lot::Mutex;
+use store::Store;
+use tokio::sync::watch;
+
+use crate::{auth::Auth, config::Config, tls::Tls};
+
+/// Tells the time: seconds since 1970.
+pub type Now = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// What every connection shares.
+pub struct Service {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Where mail is kept.
+    pub store: Arc<dyn Store>,
+    /// Logins.
+    pub auth: Auth,
+    /// Who is logged in how often.
+    pub sessions: Sessions,
+    /// The certificate, if there is one: STARTTLS and the secure port.
+    pub tls: Option<Tls>,
+    /// The end of serving.
+    pub shutdown: Shutdown,
+    now: Now,
+}
+
+impl Service {
+    /// A service over an open store.
+    #[must_use]
+    pub fn new(config: Arc<Config>, store: Arc<dyn Store>, tls: Option<Tls>, now: Now) -> Self {
+        Self {
+            auth: Auth::new(Arc::clone(&store), Arc::clone(&now), &config.limits),
+            sessions: Sessions::new(config.imap.max_connections_per_user),
+            shutdown: Shutdown::default(),
+            config,
+            store,
+            tls,
+            now,
+        }
+    }
+
+    /// The time: seconds since 1970.
+    #[must_use]
+    pub fn now_secs(&self) -> i64 {
+        (self.now)()
+    }
+}
+
+/// Whether an address is counted against the limits on connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trust {
+    /// In `Limits:TrustedNetworks`, or no network at all: never refused for its number.
+    Trusted,
+    /// Any other.
+    Counted,
+}
+
+/// The account has as many sessions as `Imap:MaxConnectionsPerUser` allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LimitReached {
+    /// The value of the setting.
+    pub limit: u32,
+}
+
+/// The sessions that are logged in, counted by account.
+pub struct Sessions {
+    open: Arc<Open>,
+    limit: u32,
+    last_id: AtomicU64,
+}
+
+#[derive(Default)]
+struct Open(Mutex<HashMap<AccountId, u32>>);
+
+/// A session that is counted until this is dropped.
+pub struct Guard {
+    open: Arc<Open>,
+    account: AccountId,
+}
+
+impl Sessions {
+    fn new(limit: u32) -> Self {
+        Self {
+            open: Arc::default(),
+            limit,
+            last_id: AtomicU64::new(0),
+        }
+    }
+
+    /// A number for a connection, for the log; never given twice by one process.
+    #[must_use]
+    pub fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Counts a session of an account whose password was right.
+    ///
+    /// # Errors
+    /// The account has as many as it may have, and the peer is not trusted.
+    pub fn enter(&self, account: AccountId, trust: Trust) -> Result<Guard, LimitReached> {
+        let mut open = self.open.0.lock();
+        let count = open.entry(account).or_insert(0);
+        if *count >= self.limit && trust == Trust::Counted {
+            return Err(LimitReached { limit: self.limit });
+        }
+        *count = count.saturating_add(1);
+        Ok(Guard {
+            open: Arc::clone(&self.open),
+            account,
+        })
+    }
+
+    /// How many sessions are logged in.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        let open = self.open.0.lock();
+        open.values().map(|count| *count as usize).sum()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let mut open = self.open.0.lock();
+        if let Some(count) = open.get_mut(&self.account) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.account);
+            }
+        }
+    }
+}
+
+/// The signal that the server stops.
+pub struct Shutdown(watch::Sender<bool>);
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Shutdown {
+    /// Tells everyone to finish.
+    pub fn begin(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whether the server stops.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until the server stops; returns at once if it does already.
+    pub async fn notified(&self) {
+        let mut signal = self.0.subscribe();
+        // The sender is `self`, so waiting cannot fail.
+        let _ = signal.wait_for(|begun| *begun).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(id: u64) -> AccountId {
+        AccountId::new(id).unwrap()
+    }
+
+    #[test]
+    fn sessions_are_counted_by_account_and_released() {
+        let sessions = Sessions::new(2);
+        let first = sessions.enter(account(1), Trust::Counted).unwrap();
+        let _second = sessions.enter(account(1), Trust::Counted).unwrap();
+        let third = sessions.enter(account(1), Trust::Counted);
+        assert_eq!(third.err(), Some(LimitReached { limit: 2 }));
+        assert!(sessions.enter(account(2), Trust::Counted).is_ok());
+        drop(first);
+        assert_eq!(sessions.count(), 1);
+        assert!(sessions.enter(account(1), Trust::Counted).is_ok());
+    }
+
+    #[test]
+    fn trusted_peers_are_not_refused() {
+        let sessions = Sessions::new(1);
+        let _one = sessions.enter(account(1), Trust::Counted).unwrap();
+        assert!(sessions.enter(account(1), Trust::Trusted).is_ok());
+    }
+
+    #[tokio::test]
+    async fn shutdown_reaches_those_who_wait_before_and_after() {
+        let shutdown = Arc::new(Shutdown::default());
+        let waiting = tokio::spawn({
+            let shutdown = Arc::clone(&shutdown);
+            async move { shutdown.notified().await }
+        });
+        shutdown.begin();
+        waiting.await.unwrap();
+        shutdown.notified().await;
+        assert!(shutdown.has_begun());
+    }
+}
