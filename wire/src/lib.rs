@@ -14,4 +14,6 @@
 pub mod encode;
 pub mod imap;
 pub mod limits;
+pub mod lmtp;
+pub mod sasl;
 pub mod utf7;

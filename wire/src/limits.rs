@@ -30,10 +30,24 @@ pub struct Limits {
     pub list_patterns_max: usize,
     /// One LIST pattern, bytes.
     pub list_pattern_bytes_max: usize,
+    /// Items of one FETCH.
+    pub fetch_items_max: usize,
+    /// Keywords that one STORE or one message of APPEND names; more are answered NO [LIMIT].
+    pub keywords_max: usize,
 }
 
+/// Field and value pairs of one ID (RFC 2971 §3.3).
+pub const ID_PAIRS_MAX: usize = 30;
+/// A field name of ID, bytes (RFC 2971 §3.3).
+pub const ID_FIELD_BYTES_MAX: usize = 30;
+/// A value of ID, bytes (RFC 2971 §3.3).
+pub const ID_VALUE_BYTES_MAX: usize = 1_024;
+/// What a connection's input buffer keeps allocated between commands, bytes.
+pub const IDLE_BUFFER_BYTES_MAX: usize = 4 * 1024;
+
 impl Limits {
-    /// Before login.
+    /// Before login. What a grammar counts is as after login: the shorter line bounds it, and a
+    /// command of a later state is then answered for its state, not for its length.
     pub const BEFORE_LOGIN: Self = Self {
         line_bytes_max: 8 * 1024,
         id_line_bytes_max: 64 * 1024,
@@ -44,10 +58,7 @@ impl Limits {
         skip_bytes_max: 4 * 1024,
         message_bytes_max: 0,
         depth_max: 1,
-        search_keys_max: 0,
-        set_ranges_max: 0,
-        list_patterns_max: 0,
-        list_pattern_bytes_max: 0,
+        ..Self::AFTER_LOGIN
     };
 
     /// After login.
@@ -65,5 +76,19 @@ impl Limits {
         set_ranges_max: 8_192,
         list_patterns_max: 64,
         list_pattern_bytes_max: 1_000,
+        fetch_items_max: 1_000,
+        keywords_max: 512,
     };
 }
+
+/// A user name in SASL (RFC 4616 §2 asks for at least 255), bytes.
+pub const USER_BYTES_MAX: usize = 255;
+/// A password in SASL, bytes.
+pub const PASSWORD_BYTES_MAX: usize = 1_024;
+
+/// A command line of LMTP with its parameters, bytes.
+pub const LMTP_LINE_BYTES_MAX: usize = 4 * 1024;
+/// The local part of an address (RFC 5321 §4.5.3.1.1 asks for at least 64), bytes.
+pub const LOCAL_PART_BYTES_MAX: usize = 256;
+/// The domain of an address (RFC 5321 §4.5.3.1.2), bytes.
+pub const DOMAIN_BYTES_MAX: usize = 255;
