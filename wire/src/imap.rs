@@ -7,6 +7,7 @@
 pub mod append;
 pub mod auth;
 pub mod basic;
+pub mod capabilities;
 pub mod code;
 pub mod command;
 pub mod fetch;

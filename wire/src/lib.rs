@@ -11,7 +11,10 @@
     clippy::cast_possible_truncation
 )]
 
+pub mod cursor;
+mod date;
 pub mod encode;
+pub mod frame;
 pub mod imap;
 pub mod limits;
 pub mod lmtp;

@@ -1,6 +1,20 @@
 //! STARTTLS, AUTHENTICATE and LOGIN (RFC 9051 §6.2).
+//!
+//! ```text
+//! C: a1 STARTTLS
+//! C: a2 AUTHENTICATE PLAIN AHRpbQB0YW5zdGFhZg==
+//! C: a3 LOGIN tim "tanstaaf"
+//! ```
+//!
+//! The rest of a SASL exchange is lines of base64: [`crate::frame::Framer::line`] and
+//! [`crate::sasl`].
 
 use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use super::command::{Command, NotAuthenticated};
+use crate::cursor::{Cursor, Parsed};
 
 /// Bytes that are never printed, in any build.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,4 +56,47 @@ pub struct Authenticate {
     pub mechanism: Box<str>,
     /// The decoded initial response (RFC 4959); `=` is present and empty.
     pub initial: Option<Secret>,
+}
+
+pub(super) const fn starttls(_: &mut Cursor<'_>) -> Parsed<Command> {
+    Ok(Command::NotAuthenticated(NotAuthenticated::StartTls))
+}
+
+/// ```abnf
+/// login = "LOGIN" SP userid SP password   ; both astring
+/// ```
+pub(super) fn login(c: &mut Cursor<'_>) -> Parsed<Command> {
+    c.sp()?;
+    let user = c.astring("a user name")?.into_owned();
+    c.sp()?;
+    let password = Secret::new(c.astring("a password")?.into_owned());
+    let login = Login { user, password };
+    Ok(Command::NotAuthenticated(NotAuthenticated::Login(login)))
+}
+
+/// ```abnf
+/// authenticate = "AUTHENTICATE" SP auth-type [SP initial-resp] *(CRLF base64)
+/// initial-resp = (base64 / "=")
+/// ```
+pub(super) fn authenticate(c: &mut Cursor<'_>) -> Parsed<Command> {
+    c.sp()?;
+    let mechanism = c.atom("a mechanism")?.to_ascii_uppercase().into();
+    let initial = if c.eat(b' ') {
+        Some(initial_response(c)?)
+    } else {
+        None
+    };
+    Ok(Command::NotAuthenticated(NotAuthenticated::Authenticate(
+        Authenticate { mechanism, initial },
+    )))
+}
+
+fn initial_response(c: &mut Cursor<'_>) -> Parsed<Secret> {
+    let start = c.at();
+    let base64 = c.take_while(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
+    match (base64, STANDARD.decode(base64)) {
+        (b"=", _) => Ok(Secret::new(Vec::new())),
+        (b"", _) | (_, Err(_)) => c.fail_at(start, "base64, or = for an empty response"),
+        (_, Ok(decoded)) => Ok(Secret::new(decoded)),
+    }
 }

@@ -1,8 +1,17 @@
 //! FETCH (RFC 9051 §6.4.5; RFC 3501 §6.4.5 for RFC822 items).
+//!
+//! ```text
+//! C: a1 FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (DATE FROM)])
+//! C: a2 UID FETCH 42 BODY[1.2]<0.1024>
+//! ```
 
-use mail::structure::Section;
+use mail::structure::{Section, SectionText};
 
-use super::sequence::Messages;
+use super::{
+    command::{Command, Selected},
+    sequence::{self, Messages, Numbers},
+};
+use crate::cursor::{Cursor, Parsed};
 
 /// FETCH's arguments.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -91,4 +100,218 @@ pub struct BinarySection {
     pub partial: Option<Partial>,
     /// Whether `\Seen` is set.
     pub peek: Peek,
+}
+
+/// ```abnf
+/// fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" /
+///         fetch-att / "(" fetch-att *(SP fetch-att) ")")
+/// ```
+pub(super) fn fetch(c: &mut Cursor<'_>) -> Parsed<Command> {
+    of(c, Numbers::Seq)
+}
+
+pub(super) fn uid_fetch(c: &mut Cursor<'_>) -> Parsed<Command> {
+    of(c, Numbers::Uid)
+}
+
+fn of(c: &mut Cursor<'_>, numbers: Numbers) -> Parsed<Command> {
+    let messages = sequence::messages(c, numbers)?;
+    c.sp()?;
+    let items = items(c)?;
+    Ok(Command::Selected(Selected::Fetch(Fetch {
+        messages,
+        items,
+    })))
+}
+
+fn items(c: &mut Cursor<'_>) -> Parsed<Vec<FetchItem>> {
+    if let Some(items) = written_out(c) {
+        return Ok(items);
+    }
+    let mut items = Vec::new();
+    if c.peek() != Some(b'(') {
+        items.push(item(c)?);
+        return Ok(items);
+    }
+    c.list(|c| {
+        if items.len() >= c.limits().fetch_items_max {
+            return c.fail("fewer items");
+        }
+        // An item named twice is answered once.
+        let item = item(c)?;
+        if !items.contains(&item) {
+            items.push(item);
+        }
+        Ok(())
+    })?;
+    Ok(items)
+}
+
+/// A macro, which stands alone, as the items it means (RFC 9051 §6.4.5).
+fn written_out(c: &mut Cursor<'_>) -> Option<Vec<FetchItem>> {
+    use FetchItem::{Body, Envelope, Flags, InternalDate, Size};
+    let start = c.at();
+    let items = match c.name("an item").ok()?.as_str() {
+        "FAST" => vec![Flags, InternalDate, Size],
+        "ALL" => vec![Flags, InternalDate, Size, Envelope],
+        "FULL" => vec![Flags, InternalDate, Size, Envelope, Body],
+        _ => {
+            c.back_to(start);
+            return None;
+        }
+    };
+    Some(items)
+}
+
+/// ```abnf
+/// fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /
+///             "BODY" ["STRUCTURE"] / "UID" / "BODY" section [partial] /
+///             "BODY.PEEK" section [partial] / "BINARY" [".PEEK"] section-binary [partial] /
+///             "BINARY.SIZE" section-binary
+/// ```
+fn item(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
+    let start = c.at();
+    Ok(match c.name("an item to fetch")?.as_str() {
+        "ENVELOPE" => FetchItem::Envelope,
+        "FLAGS" => FetchItem::Flags,
+        "INTERNALDATE" => FetchItem::InternalDate,
+        "UID" => FetchItem::Uid,
+        "RFC822.SIZE" => FetchItem::Size,
+        "RFC822" => rfc822(BodyName::Rfc822, None, Peek::Mark),
+        "RFC822.TEXT" => rfc822(BodyName::Rfc822Text, Some(SectionText::Text), Peek::Mark),
+        "RFC822.HEADER" => rfc822(
+            BodyName::Rfc822Header,
+            Some(SectionText::Header),
+            Peek::Peek,
+        ),
+        "BODYSTRUCTURE" => FetchItem::BodyStructure,
+        "BODY" if c.peek() != Some(b'[') => FetchItem::Body,
+        "BODY" => body(c, Peek::Mark)?,
+        "BODY.PEEK" => body(c, Peek::Peek)?,
+        "BINARY" => binary(c, Peek::Mark)?,
+        "BINARY.PEEK" => binary(c, Peek::Peek)?,
+        "BINARY.SIZE" => FetchItem::BinarySize(section_binary(c)?),
+        _ => return c.fail_at(start, "an item to fetch"),
+    })
+}
+
+/// The older names of sections (RFC 3501 §6.4.5).
+const fn rfc822(name: BodyName, text: Option<SectionText>, peek: Peek) -> FetchItem {
+    FetchItem::BodySection(BodySection {
+        name,
+        section: Section {
+            path: Vec::new(),
+            text,
+        },
+        partial: None,
+        peek,
+    })
+}
+
+fn body(c: &mut Cursor<'_>, peek: Peek) -> Parsed<FetchItem> {
+    c.byte(b'[', "a section in brackets")?;
+    let section = section(c)?;
+    c.byte(b']', "the end of the section")?;
+    Ok(FetchItem::BodySection(BodySection {
+        name: BodyName::Body,
+        section,
+        partial: partial(c)?,
+        peek,
+    }))
+}
+
+fn binary(c: &mut Cursor<'_>, peek: Peek) -> Parsed<FetchItem> {
+    Ok(FetchItem::Binary(BinarySection {
+        path: section_binary(c)?,
+        partial: partial(c)?,
+        peek,
+    }))
+}
+
+/// ```abnf
+/// section-binary = "[" [section-part] "]"
+/// ```
+fn section_binary(c: &mut Cursor<'_>) -> Parsed<Vec<u32>> {
+    c.byte(b'[', "part numbers in brackets")?;
+    let mut path = Vec::new();
+    while !c.eat(b']') {
+        if !path.is_empty() {
+            c.byte(b'.', "a dot or the end of the part numbers")?;
+        }
+        path.push(c.nz_number()?);
+    }
+    Ok(path)
+}
+
+/// ```abnf
+/// section-spec = section-msgtext / (section-part ["." section-text])
+/// section-part = nz-number *("." nz-number)
+/// section-text = section-msgtext / "MIME"
+/// ```
+fn section(c: &mut Cursor<'_>) -> Parsed<Section> {
+    let mut path = Vec::new();
+    loop {
+        match c.peek() {
+            Some(b']') if path.is_empty() => return Ok(Section { path, text: None }),
+            Some(b'0'..=b'9') => path.push(c.nz_number()?),
+            _ => {
+                let text = Some(section_text(c, &path)?);
+                return Ok(Section { path, text });
+            }
+        }
+        if !c.eat(b'.') {
+            return Ok(Section { path, text: None });
+        }
+    }
+}
+
+/// ```abnf
+/// section-msgtext = "HEADER" / "HEADER.FIELDS" [".NOT"] SP header-list / "TEXT"
+/// ```
+fn section_text(c: &mut Cursor<'_>, path: &[u32]) -> Parsed<SectionText> {
+    let start = c.at();
+    Ok(match c.name("a section")?.as_str() {
+        "HEADER" => SectionText::Header,
+        "HEADER.FIELDS" => SectionText::HeaderFields(header_list(c)?),
+        "HEADER.FIELDS.NOT" => SectionText::HeaderFieldsNot(header_list(c)?),
+        "TEXT" => SectionText::Text,
+        "MIME" if !path.is_empty() => SectionText::Mime,
+        _ => return c.fail_at(start, "a section"),
+    })
+}
+
+/// ```abnf
+/// header-list = "(" header-fld-name *(SP header-fld-name) ")"
+/// ```
+fn header_list(c: &mut Cursor<'_>) -> Parsed<Vec<Box<[u8]>>> {
+    let mut fields = Vec::new();
+    c.sp()?;
+    c.list(|c| {
+        fields.push(c.astring("the name of a header field")?.into());
+        Ok(())
+    })?;
+    Ok(fields)
+}
+
+/// ```abnf
+/// partial = "<" number64 "." nz-number64 ">"
+/// ```
+///
+/// Answers have 32 bits for the origin (RFC 9051 §9 `msg-att-static`), and no message is longer:
+/// greater numbers mean the greatest of those.
+fn partial(c: &mut Cursor<'_>) -> Parsed<Option<Partial>> {
+    if !c.eat(b'<') {
+        return Ok(None);
+    }
+    let origin = c.number64()?;
+    c.byte(b'.', "a dot and the number of bytes")?;
+    let start = c.at();
+    let count = c.number64()?;
+    if count == 0 {
+        return c.fail_at(start, "a number above 0");
+    }
+    c.byte(b'>', "the end of the partial range")?;
+    let origin = u32::try_from(origin).unwrap_or(u32::MAX);
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    Ok(Some(Partial { origin, count }))
 }

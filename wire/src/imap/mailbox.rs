@@ -1,7 +1,16 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 9051 §6.3.4 to §6.3.8), and mailbox names
 //! as they travel.
+//!
+//! ```text
+//! C: a1 CREATE Work/2026
+//! C: a2 CREATE Sent (USE (\Sent))
+//! C: a3 RENAME Work {7}
+//! ```
 
 use mail::mailbox::SpecialUse;
+
+use super::command::{Authenticated, Command};
+use crate::cursor::{Cursor, Parsed};
 
 /// A mailbox name as a client wrote it: the astring's bytes, not yet decoded.
 ///
@@ -30,4 +39,92 @@ pub struct Rename {
     pub from: WireName,
     /// Its new name.
     pub to: WireName,
+}
+
+/// ```abnf
+/// SP mailbox
+/// mailbox = "INBOX" / astring
+/// ```
+pub(super) fn argument(c: &mut Cursor<'_>) -> Parsed<WireName> {
+    c.sp()?;
+    name(c)
+}
+
+/// A mailbox name; INBOX in its cases is known when it is decoded.
+pub(super) fn name(c: &mut Cursor<'_>) -> Parsed<WireName> {
+    Ok(WireName(c.astring("a mailbox name")?.into_owned()))
+}
+
+/// ```abnf
+/// create        = "CREATE" SP mailbox [create-params]
+/// create-params = SP "(" create-param *( SP create-param) ")"
+/// create-param  = "USE" SP "(" [use-attr *(SP use-attr)] ")"
+/// ```
+///
+/// RFC 4466 §2.2, RFC 6154 §6.
+pub(super) fn create(c: &mut Cursor<'_>) -> Parsed<Command> {
+    let mailbox = argument(c)?;
+    let mut special_use = Vec::new();
+    if c.eat(b' ') {
+        c.list(|c| {
+            if !c.eat_text("USE ") {
+                return c.fail("USE");
+            }
+            c.list_or_empty(|c| {
+                let attribute = use_attribute(c)?;
+                if !special_use.contains(&attribute) {
+                    special_use.push(attribute);
+                }
+                Ok(())
+            })
+        })?;
+    }
+    let create = Create {
+        mailbox,
+        special_use,
+    };
+    Ok(Command::Authenticated(Authenticated::Create(create)))
+}
+
+/// ```abnf
+/// use-attr-ext = "\" atom
+/// ```
+fn use_attribute(c: &mut Cursor<'_>) -> Parsed<Result<SpecialUse, Box<str>>> {
+    c.byte(b'\\', "a special use, such as \\Sent")?;
+    let attribute = format!("\\{}", c.atom("a special use, such as \\Sent")?);
+    Ok(SpecialUse::named(&attribute).ok_or_else(|| attribute.into()))
+}
+
+/// ```abnf
+/// delete = "DELETE" SP mailbox
+/// ```
+pub(super) fn delete(c: &mut Cursor<'_>) -> Parsed<Command> {
+    let name = Name(argument(c)?);
+    Ok(Command::Authenticated(Authenticated::Delete(name)))
+}
+
+/// ```abnf
+/// rename = "RENAME" SP mailbox SP mailbox
+/// ```
+pub(super) fn rename(c: &mut Cursor<'_>) -> Parsed<Command> {
+    let from = argument(c)?;
+    let to = argument(c)?;
+    let rename = Rename { from, to };
+    Ok(Command::Authenticated(Authenticated::Rename(rename)))
+}
+
+/// ```abnf
+/// subscribe = "SUBSCRIBE" SP mailbox
+/// ```
+pub(super) fn subscribe(c: &mut Cursor<'_>) -> Parsed<Command> {
+    let name = Name(argument(c)?);
+    Ok(Command::Authenticated(Authenticated::Subscribe(name)))
+}
+
+/// ```abnf
+/// unsubscribe = "UNSUBSCRIBE" SP mailbox
+/// ```
+pub(super) fn unsubscribe(c: &mut Cursor<'_>) -> Parsed<Command> {
+    let name = Name(argument(c)?);
+    Ok(Command::Authenticated(Authenticated::Unsubscribe(name)))
 }

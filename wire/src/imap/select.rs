@@ -1,6 +1,16 @@
-//! ENABLE, SELECT and EXAMINE (RFC 9051 §6.3.1 to §6.3.3).
+//! ENABLE, SELECT and EXAMINE (RFC 9051 §6.3.1 to §6.3.3), CLOSE and UNSELECT (§6.4.1, §6.4.2).
+//!
+//! ```text
+//! C: a1 ENABLE IMAP4rev2
+//! C: a2 SELECT "Sent Messages"
+//! C: a3 CLOSE
+//! ```
 
-use super::mailbox::WireName;
+use super::{
+    command::{Authenticated, Command, Selected},
+    mailbox::{self, WireName},
+};
+use crate::cursor::{Cursor, Parsed};
 
 /// ENABLE's arguments: the names it knows, and nothing of those it does not.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -16,6 +26,23 @@ pub enum Enableable {
     Imap4Rev2,
     /// `UTF8=ACCEPT` (RFC 9755)
     Utf8Accept,
+}
+
+impl Enableable {
+    /// Every one with its name.
+    pub const NAMES: [(Self, &'static str); 2] = [
+        (Self::Imap4Rev2, "IMAP4rev2"),
+        (Self::Utf8Accept, "UTF8=ACCEPT"),
+    ];
+
+    /// The one with this name in any case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES
+            .iter()
+            .find(|(_, n)| n.eq_ignore_ascii_case(name))
+            .map(|(known, _)| *known)
+    }
 }
 
 /// How a mailbox is opened.
@@ -34,4 +61,54 @@ pub struct Select {
     pub mailbox: WireName,
     /// How.
     pub access: Access,
+}
+
+pub(super) const fn close(_: &mut Cursor<'_>) -> Parsed<Command> {
+    Ok(Command::Selected(Selected::Close))
+}
+
+pub(super) const fn unselect(_: &mut Cursor<'_>) -> Parsed<Command> {
+    Ok(Command::Selected(Selected::Unselect))
+}
+
+/// ```abnf
+/// enable     = "ENABLE" 1*(SP capability)
+/// capability = ("AUTH=" auth-type) / atom
+/// ```
+pub(super) fn enable(c: &mut Cursor<'_>) -> Parsed<Command> {
+    let mut capabilities = Vec::new();
+    c.sp()?;
+    loop {
+        // Names it does not know are ignored (RFC 9051 §6.3.1).
+        if let Some(known) = Enableable::named(c.atom("a capability")?)
+            && !capabilities.contains(&known)
+        {
+            capabilities.push(known);
+        }
+        if !c.eat(b' ') {
+            break;
+        }
+    }
+    let enable = Enable { capabilities };
+    Ok(Command::Authenticated(Authenticated::Enable(enable)))
+}
+
+/// ```abnf
+/// select = "SELECT" SP mailbox
+/// ```
+pub(super) fn select(c: &mut Cursor<'_>) -> Parsed<Command> {
+    open(c, Access::ReadWrite)
+}
+
+/// ```abnf
+/// examine = "EXAMINE" SP mailbox
+/// ```
+pub(super) fn examine(c: &mut Cursor<'_>) -> Parsed<Command> {
+    open(c, Access::ReadOnly)
+}
+
+fn open(c: &mut Cursor<'_>, access: Access) -> Parsed<Command> {
+    let mailbox = mailbox::argument(c)?;
+    let select = Select { mailbox, access };
+    Ok(Command::Authenticated(Authenticated::Select(select)))
 }

@@ -5,12 +5,17 @@ use std::num::NonZeroU32;
 
 use mail::id::{Number, Uid};
 
+use crate::cursor::{Cursor, Parsed};
+
 /// A message sequence number: a position in a client's view, only ever what a client wrote or
 /// reads (RFC 9051 §2.3.1.2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Seq(NonZeroU32);
 
 impl Seq {
+    /// The first message.
+    pub const MIN: Self = Self(NonZeroU32::MIN);
+
     /// The sequence number with this number; `None` for 0.
     #[must_use]
     pub const fn new(number: u32) -> Option<Self> {
@@ -100,5 +105,60 @@ impl Messages {
             Self::Seq(_) => Numbers::Seq,
             Self::Uid(_) => Numbers::Uid,
         }
+    }
+}
+
+/// ```abnf
+/// SP sequence-set
+/// ```
+pub(super) fn messages(c: &mut Cursor<'_>, numbers: Numbers) -> Parsed<Messages> {
+    c.sp()?;
+    match numbers {
+        Numbers::Seq => set_or_saved(c).map(Messages::Seq),
+        Numbers::Uid => set_or_saved(c).map(Messages::Uid),
+    }
+}
+
+/// ```abnf
+/// sequence-set =/ seq-last-command
+/// seq-last-command = "$"
+/// ```
+pub(super) fn set_or_saved<N: Number>(c: &mut Cursor<'_>) -> Parsed<SetOrSaved<N>> {
+    if c.eat(b'$') {
+        return Ok(SetOrSaved::Saved);
+    }
+    set(c).map(SetOrSaved::Set)
+}
+
+/// ```abnf
+/// sequence-set = (seq-number / seq-range) ["," sequence-set]
+/// seq-range    = seq-number ":" seq-number
+/// ```
+fn set<N: Number>(c: &mut Cursor<'_>) -> Parsed<SequenceSet<N>> {
+    let mut ranges = Vec::new();
+    loop {
+        if ranges.len() >= c.limits().set_ranges_max {
+            return c.fail("fewer ranges in the set");
+        }
+        let first = end(c)?;
+        let last = if c.eat(b':') { end(c)? } else { first };
+        ranges.push((first, last));
+        if !c.eat(b',') {
+            return Ok(SequenceSet(ranges));
+        }
+    }
+}
+
+/// ```abnf
+/// seq-number = nz-number / "*"
+/// ```
+fn end<N: Number>(c: &mut Cursor<'_>) -> Parsed<End<N>> {
+    if c.eat(b'*') {
+        return Ok(End::Last);
+    }
+    let start = c.at();
+    match N::from_number(c.nz_number()?) {
+        Some(number) => Ok(End::Number(number)),
+        None => c.fail_at(start, "a message number"),
     }
 }

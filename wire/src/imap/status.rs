@@ -1,6 +1,15 @@
 //! STATUS (RFC 9051 §6.3.11) and NAMESPACE (§6.3.10).
+//!
+//! ```text
+//! C: a1 STATUS INBOX (MESSAGES UIDNEXT)
+//! C: a2 NAMESPACE
+//! ```
 
-use super::mailbox::WireName;
+use super::{
+    command::{Authenticated, Command},
+    mailbox::{self, WireName},
+};
+use crate::cursor::{Cursor, Parsed};
 
 /// STATUS's arguments.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,4 +39,59 @@ pub enum StatusItem {
     Recent,
     /// APPENDLIMIT (RFC 7889)
     AppendLimit,
+}
+
+impl StatusItem {
+    /// Every item with its name.
+    pub const NAMES: [(Self, &'static str); 8] = [
+        (Self::Messages, "MESSAGES"),
+        (Self::UidNext, "UIDNEXT"),
+        (Self::UidValidity, "UIDVALIDITY"),
+        (Self::Unseen, "UNSEEN"),
+        (Self::Deleted, "DELETED"),
+        (Self::Size, "SIZE"),
+        (Self::Recent, "RECENT"),
+        (Self::AppendLimit, "APPENDLIMIT"),
+    ];
+
+    /// The item with this name in upper case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES
+            .iter()
+            .find(|(_, n)| *n == name)
+            .map(|(item, _)| *item)
+    }
+}
+
+pub(super) const fn namespace(_: &mut Cursor<'_>) -> Parsed<Command> {
+    Ok(Command::Authenticated(Authenticated::Namespace))
+}
+
+/// ```abnf
+/// status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"
+/// ```
+pub(super) fn status(c: &mut Cursor<'_>) -> Parsed<Command> {
+    let mailbox = mailbox::argument(c)?;
+    c.sp()?;
+    let items = items(c)?;
+    let status = Status { mailbox, items };
+    Ok(Command::Authenticated(Authenticated::Status(status)))
+}
+
+/// ```abnf
+/// "(" status-att *(SP status-att) ")"
+/// ```
+pub(super) fn items(c: &mut Cursor<'_>) -> Parsed<Vec<StatusItem>> {
+    let mut items = Vec::new();
+    c.list(|c| {
+        let start = c.at();
+        match StatusItem::named(&c.name("a status item")?) {
+            Some(item) if items.contains(&item) => {}
+            Some(item) => items.push(item),
+            None => return c.fail_at(start, "a status item"),
+        }
+        Ok(())
+    })?;
+    Ok(items)
 }

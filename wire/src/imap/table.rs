@@ -2,7 +2,11 @@
 //! sent while it runs, which capability offers it, and where it is specified.
 //!
 //! CAPABILITY, the support table of the documentation, metric labels and the decision when changes
-//! may be told are all computed from it.
+//! may be told are all computed from it; so is which grammar reads a command.
+
+use super::command::Command;
+use super::{append, auth, basic, fetch, list, mailbox, search, select, status, store, transfer};
+use crate::cursor::{Cursor, Parsed};
 
 /// One command.
 #[derive(Clone, Copy, Debug)]
@@ -11,13 +15,24 @@ pub struct Property {
     pub name: &'static str,
     /// The states in which it is allowed.
     pub group: Group,
-    /// Whether EXPUNGE may be sent before its tagged response (RFC 9051 §7.5.1).
+    /// Whether EXPUNGE may be sent before its tagged response (RFC 9051 §7.5.1); see
+    /// [`Command::expunge`] for the exception.
     pub expunge: Expunge,
     /// The capability that offers it; `None` for the base protocol.
     pub capability: Option<&'static str>,
     /// Where it is specified.
     pub source: &'static str,
+    /// Reads what follows the name.
+    pub(crate) grammar: fn(&mut Cursor<'_>) -> Parsed<Command>,
 }
+
+impl PartialEq for Property {
+    /// Two rows are the same if they name the same command.
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+impl Eq for Property {}
 
 /// States in which a command is allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,4 +54,375 @@ pub enum Expunge {
     May,
     /// It must wait: the client is using sequence numbers.
     MustWait,
+}
+
+/// CAPABILITY (RFC 9051 §6.1.1).
+pub static CAPABILITY: Property = Property {
+    name: "CAPABILITY",
+    group: Group::Any,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.1.1",
+    grammar: basic::capability,
+};
+/// NOOP (RFC 9051 §6.1.2).
+pub static NOOP: Property = Property {
+    name: "NOOP",
+    group: Group::Any,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.1.2",
+    grammar: basic::noop,
+};
+/// LOGOUT (RFC 9051 §6.1.3).
+pub static LOGOUT: Property = Property {
+    name: "LOGOUT",
+    group: Group::Any,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.1.3",
+    grammar: basic::logout,
+};
+/// ID (RFC 2971 §3.1).
+pub static ID: Property = Property {
+    name: "ID",
+    group: Group::Any,
+    expunge: Expunge::May,
+    capability: Some("ID"),
+    source: "RFC 2971 §3.1",
+    grammar: basic::id,
+};
+/// STARTTLS (RFC 9051 §6.2.1).
+pub static STARTTLS: Property = Property {
+    name: "STARTTLS",
+    group: Group::NotAuthenticated,
+    expunge: Expunge::May,
+    capability: Some("STARTTLS"),
+    source: "RFC 9051 §6.2.1",
+    grammar: auth::starttls,
+};
+/// AUTHENTICATE (RFC 9051 §6.2.2).
+pub static AUTHENTICATE: Property = Property {
+    name: "AUTHENTICATE",
+    group: Group::NotAuthenticated,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.2.2",
+    grammar: auth::authenticate,
+};
+/// LOGIN (RFC 9051 §6.2.3).
+pub static LOGIN: Property = Property {
+    name: "LOGIN",
+    group: Group::NotAuthenticated,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.2.3",
+    grammar: auth::login,
+};
+/// ENABLE (RFC 9051 §6.3.1).
+pub static ENABLE: Property = Property {
+    name: "ENABLE",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("ENABLE"),
+    source: "RFC 9051 §6.3.1",
+    grammar: select::enable,
+};
+/// SELECT (RFC 9051 §6.3.2).
+pub static SELECT: Property = Property {
+    name: "SELECT",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.3.2",
+    grammar: select::select,
+};
+/// EXAMINE (RFC 9051 §6.3.3).
+pub static EXAMINE: Property = Property {
+    name: "EXAMINE",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.3.3",
+    grammar: select::examine,
+};
+/// CREATE (RFC 9051 §6.3.4).
+pub static CREATE: Property = Property {
+    name: "CREATE",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.3.4",
+    grammar: mailbox::create,
+};
+/// DELETE (RFC 9051 §6.3.5).
+pub static DELETE: Property = Property {
+    name: "DELETE",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.3.5",
+    grammar: mailbox::delete,
+};
+/// RENAME (RFC 9051 §6.3.6).
+pub static RENAME: Property = Property {
+    name: "RENAME",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.3.6",
+    grammar: mailbox::rename,
+};
+/// SUBSCRIBE (RFC 9051 §6.3.7).
+pub static SUBSCRIBE: Property = Property {
+    name: "SUBSCRIBE",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.3.7",
+    grammar: mailbox::subscribe,
+};
+/// UNSUBSCRIBE (RFC 9051 §6.3.8).
+pub static UNSUBSCRIBE: Property = Property {
+    name: "UNSUBSCRIBE",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.3.8",
+    grammar: mailbox::unsubscribe,
+};
+/// LIST (RFC 9051 §6.3.9).
+pub static LIST: Property = Property {
+    name: "LIST",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.3.9",
+    grammar: list::list,
+};
+/// LSUB (RFC 3501 §6.3.9).
+pub static LSUB: Property = Property {
+    name: "LSUB",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 3501 §6.3.9",
+    grammar: list::lsub,
+};
+/// NAMESPACE (RFC 9051 §6.3.10).
+pub static NAMESPACE: Property = Property {
+    name: "NAMESPACE",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("NAMESPACE"),
+    source: "RFC 9051 §6.3.10",
+    grammar: status::namespace,
+};
+/// STATUS (RFC 9051 §6.3.11).
+pub static STATUS: Property = Property {
+    name: "STATUS",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.3.11",
+    grammar: status::status,
+};
+/// APPEND (RFC 9051 §6.3.12).
+pub static APPEND: Property = Property {
+    name: "APPEND",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.3.12",
+    grammar: append::append,
+};
+/// IDLE (RFC 9051 §6.3.13).
+pub static IDLE: Property = Property {
+    name: "IDLE",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("IDLE"),
+    source: "RFC 9051 §6.3.13",
+    grammar: basic::idle,
+};
+/// CHECK (RFC 3501 §6.4.1).
+pub static CHECK: Property = Property {
+    name: "CHECK",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 3501 §6.4.1",
+    grammar: basic::check,
+};
+/// CLOSE (RFC 9051 §6.4.1).
+pub static CLOSE: Property = Property {
+    name: "CLOSE",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.4.1",
+    grammar: select::close,
+};
+/// UNSELECT (RFC 9051 §6.4.2).
+pub static UNSELECT: Property = Property {
+    name: "UNSELECT",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: Some("UNSELECT"),
+    source: "RFC 9051 §6.4.2",
+    grammar: select::unselect,
+};
+/// EXPUNGE (RFC 9051 §6.4.3).
+pub static EXPUNGE: Property = Property {
+    name: "EXPUNGE",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.4.3",
+    grammar: store::expunge,
+};
+/// SEARCH (RFC 9051 §6.4.4).
+pub static SEARCH: Property = Property {
+    name: "SEARCH",
+    group: Group::Selected,
+    expunge: Expunge::MustWait,
+    capability: None,
+    source: "RFC 9051 §6.4.4",
+    grammar: search::search,
+};
+/// FETCH (RFC 9051 §6.4.5).
+pub static FETCH: Property = Property {
+    name: "FETCH",
+    group: Group::Selected,
+    expunge: Expunge::MustWait,
+    capability: None,
+    source: "RFC 9051 §6.4.5",
+    grammar: fetch::fetch,
+};
+/// STORE (RFC 9051 §6.4.6).
+pub static STORE: Property = Property {
+    name: "STORE",
+    group: Group::Selected,
+    expunge: Expunge::MustWait,
+    capability: None,
+    source: "RFC 9051 §6.4.6",
+    grammar: store::store,
+};
+/// COPY (RFC 9051 §6.4.7).
+pub static COPY: Property = Property {
+    name: "COPY",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.4.7",
+    grammar: transfer::copy,
+};
+/// MOVE (RFC 9051 §6.4.8).
+pub static MOVE: Property = Property {
+    name: "MOVE",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: Some("MOVE"),
+    source: "RFC 9051 §6.4.8",
+    grammar: transfer::move_,
+};
+/// UID EXPUNGE (RFC 9051 §6.4.9).
+pub static UID_EXPUNGE: Property = Property {
+    name: "UID EXPUNGE",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: Some("UIDPLUS"),
+    source: "RFC 9051 §6.4.9",
+    grammar: store::uid_expunge,
+};
+/// UID SEARCH (RFC 9051 §6.4.9).
+pub static UID_SEARCH: Property = Property {
+    name: "UID SEARCH",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.4.9",
+    grammar: search::uid_search,
+};
+/// UID FETCH (RFC 9051 §6.4.9).
+pub static UID_FETCH: Property = Property {
+    name: "UID FETCH",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.4.9",
+    grammar: fetch::uid_fetch,
+};
+/// UID STORE (RFC 9051 §6.4.9).
+pub static UID_STORE: Property = Property {
+    name: "UID STORE",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.4.9",
+    grammar: store::uid_store,
+};
+/// UID COPY (RFC 9051 §6.4.9).
+pub static UID_COPY: Property = Property {
+    name: "UID COPY",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: None,
+    source: "RFC 9051 §6.4.9",
+    grammar: transfer::uid_copy,
+};
+/// UID MOVE (RFC 9051 §6.4.9).
+pub static UID_MOVE: Property = Property {
+    name: "UID MOVE",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: Some("MOVE"),
+    source: "RFC 9051 §6.4.9",
+    grammar: transfer::uid_move,
+};
+
+/// Every command, in the order of RFC 9051 §6.
+pub static TABLE: [&Property; 36] = [
+    &CAPABILITY,
+    &NOOP,
+    &LOGOUT,
+    &ID,
+    &STARTTLS,
+    &AUTHENTICATE,
+    &LOGIN,
+    &ENABLE,
+    &SELECT,
+    &EXAMINE,
+    &CREATE,
+    &DELETE,
+    &RENAME,
+    &SUBSCRIBE,
+    &UNSUBSCRIBE,
+    &LIST,
+    &LSUB,
+    &NAMESPACE,
+    &STATUS,
+    &APPEND,
+    &IDLE,
+    &CHECK,
+    &CLOSE,
+    &UNSELECT,
+    &EXPUNGE,
+    &SEARCH,
+    &FETCH,
+    &STORE,
+    &COPY,
+    &MOVE,
+    &UID_EXPUNGE,
+    &UID_SEARCH,
+    &UID_FETCH,
+    &UID_STORE,
+    &UID_COPY,
+    &UID_MOVE,
+];
+
+/// The command of this name in upper case, a UID form with its prefix.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Property> {
+    TABLE.into_iter().find(|property| property.name == name)
 }

@@ -1,0 +1,145 @@
+//! The CAPABILITY string (RFC 9051 §6.1.1, §7.2.2): one function of the stage a connection is in
+//! and of what it is configured to offer.
+//!
+//! Used for the CAPABILITY response, the greeting's code and the code of a successful login.
+
+/// What decides which capabilities are listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Offer {
+    /// Before or after login.
+    pub stage: Stage,
+    /// STARTTLS, before login.
+    pub tls: Tls,
+    /// Whether a password may be sent on this connection.
+    pub plaintext_auth: PlaintextAuth,
+    /// The longest message APPEND takes, bytes (RFC 7889).
+    pub append_limit: u64,
+}
+
+/// Whether a user is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Before login.
+    BeforeLogin,
+    /// After login.
+    AfterLogin,
+}
+
+/// Whether STARTTLS would work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tls {
+    /// There is a certificate, and the connection is not under TLS.
+    Offered,
+    /// It is under TLS already, or there is no certificate.
+    NotOffered,
+}
+
+/// Whether LOGIN and AUTHENTICATE PLAIN may be used (RFC 9051 §11.7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PlaintextAuth {
+    /// They may.
+    Allowed,
+    /// LOGINDISABLED: they fail even with the right password.
+    Refused,
+}
+
+/// What is always offered, in the order in which it is listed.
+const ALWAYS: &[&str] = &[
+    "IMAP4rev2",
+    "IMAP4rev1",
+    "LITERAL+",
+    "SASL-IR",
+    "ENABLE",
+    "ID",
+    "IDLE",
+    "NAMESPACE",
+    "CHILDREN",
+    "UNSELECT",
+    "UIDPLUS",
+    "MOVE",
+    "ESEARCH",
+    "SEARCHRES",
+    "BINARY",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "SPECIAL-USE",
+    "CREATE-SPECIAL-USE",
+    "STATUS=SIZE",
+    "MULTIAPPEND",
+    "UTF8=ACCEPT",
+];
+
+impl Offer {
+    /// The capabilities, joined by single spaces.
+    #[must_use]
+    pub fn list(self) -> String {
+        let append_limit = format!("APPENDLIMIT={}", self.append_limit);
+        let mut names = ALWAYS.to_vec();
+        names.push(&append_limit);
+        if self.stage == Stage::BeforeLogin && self.tls == Tls::Offered {
+            names.push("STARTTLS");
+        }
+        names.push(match (self.plaintext_auth, self.stage) {
+            (PlaintextAuth::Refused, Stage::BeforeLogin) => "LOGINDISABLED",
+            _ => "AUTH=PLAIN",
+        });
+        names.join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFER: Offer = Offer {
+        stage: Stage::AfterLogin,
+        tls: Tls::Offered,
+        plaintext_auth: PlaintextAuth::Allowed,
+        append_limit: 7,
+    };
+
+    #[test]
+    fn after_login() {
+        assert_eq!(
+            OFFER.list(),
+            "IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ENABLE ID IDLE NAMESPACE CHILDREN UNSELECT \
+             UIDPLUS MOVE ESEARCH SEARCHRES BINARY LIST-EXTENDED LIST-STATUS SPECIAL-USE \
+             CREATE-SPECIAL-USE STATUS=SIZE MULTIAPPEND UTF8=ACCEPT APPENDLIMIT=7 AUTH=PLAIN"
+        );
+    }
+
+    #[test]
+    fn before_login() {
+        let list = |tls, plaintext_auth| {
+            let stage = Stage::BeforeLogin;
+            let offer = Offer {
+                stage,
+                tls,
+                plaintext_auth,
+                ..OFFER
+            };
+            offer.list()
+        };
+        let both = list(Tls::Offered, PlaintextAuth::Allowed);
+        assert!(both.ends_with(" STARTTLS AUTH=PLAIN"), "{both}");
+        let disabled = list(Tls::Offered, PlaintextAuth::Refused);
+        assert!(disabled.ends_with(" STARTTLS LOGINDISABLED"), "{disabled}");
+        assert!(!disabled.contains("AUTH="));
+        let no_tls = list(Tls::NotOffered, PlaintextAuth::Allowed);
+        assert!(!no_tls.contains("STARTTLS"));
+    }
+
+    #[test]
+    fn rule_33_literal_plus_and_minus_are_never_both_offered() {
+        assert!(ALWAYS.contains(&"LITERAL+") && !ALWAYS.contains(&"LITERAL-"));
+    }
+
+    /// What offers a command is either always listed or decided by the stage.
+    #[test]
+    fn every_capability_of_the_table_can_be_listed() {
+        for property in super::super::table::TABLE {
+            let known = |name: &str| ALWAYS.contains(&name) || name == "STARTTLS";
+            assert!(property.capability.is_none_or(known), "{}", property.name);
+        }
+    }
+}
