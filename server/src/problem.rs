@@ -16,7 +16,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem from its three sentences.
+    /// A problem from its three parts.
     pub fn new(
         what: impl Into<String>,
         to_what: impl Into<String>,
@@ -27,6 +27,12 @@ impl Problem {
             to_what: to_what.into(),
             next: next.into(),
         }
+    }
+
+    /// The problem for programs, as `--json` prints it.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({ "what": self.what, "where": self.to_what, "next": self.next })
     }
 }
 
@@ -88,6 +94,12 @@ mod tests {
             problem.to_string(),
             "the port is taken\n  where: Imap:Port 143\n  next:  choose another port"
         );
+    }
+
+    #[test]
+    fn programs_get_the_same_three_sentences() {
+        let json = Problem::new("a", "b", "c").to_json().to_string();
+        assert_eq!(json, r#"{"what":"a","where":"b","next":"c"}"#);
     }
 
     #[test]

@@ -368,6 +368,15 @@ impl Tls {
         Arc::clone(&self.config)
     }
 
+    /// Loads the certificate anew and uses it from the next handshake on. One that
+    /// cannot be used, or whose dates are wrong, changes nothing.
+    pub fn reload(&self, source: &CertificateSource, now: SystemTime) -> Result<(), Problem> {
+        let certificate = load(source)?;
+        certificate.check_dates(now)?;
+        self.replace(&certificate);
+        Ok(())
+    }
+
     /// Every later handshake uses this certificate; sessions that run keep theirs.
     pub fn replace(&self, certificate: &Certificate) {
         self.current.0.store(Arc::clone(&certificate.certified));

@@ -19,6 +19,7 @@ pub use value::{
     LogLevels, Network, Networks, Password, Raw, Setting,
 };
 
+mod apply;
 mod check;
 pub mod docs;
 mod json;

@@ -196,7 +196,7 @@ settings! {
         /// The size at which a log file is sealed and the next begun.
         segment_bytes: Bytes = "SegmentBytes", "128 MiB", 64 * MIB..=256 * MIB;
         /// How hard messages are compressed (zstd level); 0 keeps them as they came.
-        compression_level: u16 = "CompressionLevel", "3", 0..=19;
+        compression_level: u16 = "CompressionLevel", "1", 0..=19;
     }
 
     /// The health check over HTTP.

@@ -323,7 +323,12 @@ fn a_replaced_certificate_is_used_by_the_next_handshake() {
     let tls = Tls::new(&load(&own).unwrap()).unwrap();
     talk(&tls, client(&own.path, &[&TLS13], b"imap")).unwrap();
     assert!(talk(&tls, client(&data("root.pem"), &[&TLS13], b"imap")).is_err());
-    tls.replace(&load(&source("together.pem", None, None)).unwrap());
+    let committed = source("together.pem", None, None);
+    tls.reload(&source("none.pem", None, None), now())
+        .unwrap_err();
+    tls.reload(&committed, UNIX_EPOCH).unwrap_err();
+    talk(&tls, client(&own.path, &[&TLS13], b"imap")).unwrap();
+    tls.reload(&committed, now()).unwrap();
     talk(&tls, client(&data("root.pem"), &[&TLS13], b"imap")).unwrap();
     assert!(talk(&tls, client(&own.path, &[&TLS13], b"imap")).is_err());
 }

@@ -1,0 +1,143 @@
+//! The configuration in the terms of the crates below: the wire's limits for each
+//! stage of a connection, and the store's options.
+
+use super::table::{Config, LimitSettings};
+
+/// What delivery adds to a message (trace fields) may go past the limit on messages.
+const TRACE_BYTES: u64 = 1 << 20;
+
+impl LimitSettings {
+    /// What a client may send before it has logged in.
+    #[must_use]
+    pub fn before_login(&self) -> wire::limits::Limits {
+        let literal = self.literal_bytes_before_login;
+        let literals = self.literals_before_login as usize;
+        wire::limits::Limits {
+            line_bytes_max: self.line_bytes_before_login.as_usize(),
+            literal_bytes_max: literal.as_usize(),
+            // Before login their number bounds the sum.
+            literal_sum_bytes_max: literal.as_usize().saturating_mul(literals),
+            literals_max: literals,
+            skip_bytes_max: literal.0,
+            message_bytes_max: 0,
+            depth_max: self.nesting_before_login as usize,
+            ..self.after_login()
+        }
+    }
+
+    /// What a client may send after login.
+    #[must_use]
+    pub fn after_login(&self) -> wire::limits::Limits {
+        wire::limits::Limits {
+            line_bytes_max: self.line_bytes.as_usize(),
+            id_line_bytes_max: self.id_line_bytes.as_usize(),
+            authenticate_line_bytes_max: self.authenticate_line_bytes.as_usize(),
+            literal_bytes_max: self.literal_bytes.as_usize(),
+            literal_sum_bytes_max: self.literal_bytes_sum.as_usize(),
+            literals_max: self.literals as usize,
+            skip_bytes_max: self.discard_bytes.0,
+            message_bytes_max: self.message_bytes.0,
+            depth_max: self.nesting as usize,
+            search_keys_max: self.search_keys as usize,
+            list_patterns_max: self.list_patterns as usize,
+            list_pattern_bytes_max: self.list_pattern_bytes.as_usize(),
+            keywords_max: self.keywords_per_mailbox as usize,
+            ..wire::limits::Limits::AFTER_LOGIN
+        }
+    }
+}
+
+impl Config {
+    /// How the store is to work; what has no setting is the store's own default.
+    #[must_use]
+    pub fn store_options(&self) -> store::Options {
+        store::Options {
+            segment_bytes: self.store.segment_bytes.0,
+            reserve_bytes: self.store.reserve_bytes.0,
+            mailbox_cache_bytes: self.store.cache_bytes.0,
+            compression_level: i32::from(self.store.compression_level),
+            undelete_secs: self.store.undelete_window.as_secs(),
+            keywords_per_mailbox_max: self.limits.keywords_per_mailbox as usize,
+            mailboxes_max: self.limits.mailboxes as usize,
+            message_bytes_max: self.limits.message_bytes.0.saturating_add(TRACE_BYTES),
+            ..store::Options::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Options, load};
+    use super::*;
+
+    fn defaults() -> Config {
+        load(&Options::default()).unwrap().config
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_wire() {
+        let limits = defaults().limits;
+        assert_eq!(limits.before_login(), wire::limits::Limits::BEFORE_LOGIN);
+        assert_eq!(limits.after_login(), wire::limits::Limits::AFTER_LOGIN);
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_store() {
+        let ours = store::Options {
+            message_bytes_max: store::Options::default().message_bytes_max,
+            ..defaults().store_options()
+        };
+        assert_eq!(ours, store::Options::default());
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_mail() {
+        use mail::limits;
+        let ours = defaults().limits;
+        for (name, setting, constant) in [
+            (
+                "KeywordBytes",
+                ours.keyword_bytes.as_usize(),
+                limits::KEYWORD_BYTES_MAX,
+            ),
+            (
+                "MailboxLevelBytes",
+                ours.mailbox_level_bytes.as_usize(),
+                limits::MAILBOX_LEVEL_BYTES_MAX,
+            ),
+            (
+                "MailboxDepth",
+                ours.mailbox_depth as usize,
+                limits::MAILBOX_DEPTH_MAX,
+            ),
+            (
+                "MailboxNameBytes",
+                ours.mailbox_name_bytes.as_usize(),
+                limits::MAILBOX_NAME_BYTES_MAX,
+            ),
+            (
+                "HeaderBytes",
+                ours.header_bytes.as_usize(),
+                limits::HEADER_BYTES_MAX,
+            ),
+            (
+                "HeaderBytesSum",
+                ours.header_bytes_sum.as_usize(),
+                limits::HEADERS_BYTES_MAX,
+            ),
+            (
+                "MimeDepth",
+                ours.mime_depth as usize,
+                limits::MIME_DEPTH_MAX,
+            ),
+            ("MimeParts", ours.mime_parts as usize, limits::PARTS_MAX),
+            (
+                "ParametersPerField",
+                ours.parameters_per_field as usize,
+                limits::PARAMS_MAX,
+            ),
+        ] {
+            assert_eq!(setting, constant, "{name}");
+        }
+    }
+}
