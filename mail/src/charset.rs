@@ -7,7 +7,9 @@
 
 use encoding_rs::{REPLACEMENT, WINDOWS_1252};
 
-use crate::mime::Encoding;
+use memchr::{memchr, memrchr};
+
+use crate::{limits, mime::Encoding};
 
 /// A charset that can be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub struct Charset(Kind);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// ASCII, no charset, or one nobody knows: UTF-8 if valid, else Windows-1252.
+    /// ASCII, no charset, or one nobody knows.
     Undeclared,
     Utf7,
     Table(&'static encoding_rs::Encoding),
@@ -44,6 +46,12 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 
 impl Charset {
+    /// The charset that a message names; one nobody knows is taken as none.
+    #[must_use]
+    pub fn declared(label: &[u8]) -> Self {
+        Self::from_label(label).unwrap_or(Self(Kind::Undeclared))
+    }
+
     /// The charset of a label; `None` if it is not known (`NO [BADCHARSET]` in SEARCH).
     #[must_use]
     pub fn from_label(label: &[u8]) -> Option<Self> {
@@ -73,10 +81,85 @@ impl Charset {
     /// Decodes; what is malformed becomes U+FFFD.
     #[must_use]
     pub fn decode(self, bytes: &[u8]) -> String {
-        match self.0 {
-            Kind::Undeclared => decode_undeclared(bytes),
-            Kind::Utf7 => decode_utf7(bytes),
-            Kind::Table(table) => table.decode(bytes).0.into_owned(),
+        let mut out = String::new();
+        let mut decoder = self.decoder();
+        decoder.push(bytes, &mut out);
+        decoder.finish(&mut out);
+        out
+    }
+
+    /// A decoder for text that arrives in pieces.
+    #[must_use]
+    pub fn decoder(self) -> Decoder {
+        Decoder(match self.0 {
+            Kind::Undeclared => State::Lines(decode_undeclared, Vec::new()),
+            Kind::Utf7 => State::Lines(decode_utf7, Vec::new()),
+            Kind::Table(table) => State::Table(Box::new(table.new_decoder())),
+        })
+    }
+}
+
+/// Decodes text that arrives in pieces; any split gives the same text, but for lines of UTF-7
+/// or undeclared text longer than [`limits::UNDECODED_BYTES_MAX`].
+#[derive(Debug)]
+pub struct Decoder(State);
+
+enum State {
+    /// Whole lines are decoded at once; the last line waits.
+    Lines(fn(&[u8]) -> String, Vec<u8>),
+    Table(Box<encoding_rs::Decoder>),
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Lines(..) => "Lines",
+            Self::Table(_) => "Table",
+        })
+    }
+}
+
+impl Decoder {
+    /// Takes the next piece and appends the text known so far.
+    pub fn push(&mut self, bytes: &[u8], out: &mut String) {
+        match &mut self.0 {
+            State::Table(decoder) => decode_table(decoder, bytes, false, out),
+            State::Lines(decode, held) => {
+                held.extend_from_slice(bytes);
+                let lines_end = memrchr(b'\n', held).map_or(0, |at| at.saturating_add(1));
+                let enough = held.len() >= limits::UNDECODED_BYTES_MAX;
+                let end = if lines_end == 0 && enough {
+                    held.len()
+                } else {
+                    lines_end
+                };
+                out.push_str(&decode(held.get(..end).unwrap_or_default()));
+                held.drain(..end);
+            }
+        }
+    }
+
+    /// Appends what was held back. The text ends here.
+    pub fn finish(&mut self, out: &mut String) {
+        match &mut self.0 {
+            State::Table(decoder) => decode_table(decoder, &[], true, out),
+            State::Lines(decode, held) => out.push_str(&decode(&std::mem::take(held))),
+        }
+    }
+}
+
+fn decode_table(decoder: &mut encoding_rs::Decoder, bytes: &[u8], last: bool, out: &mut String) {
+    let mut rest = bytes;
+    loop {
+        // A step at a time, as the room for the worst case is reserved ahead.
+        let (step, after) = rest
+            .split_at_checked(limits::DECODE_STEP_BYTES)
+            .unwrap_or((rest, &[]));
+        out.reserve(decoder.max_utf8_buffer_length(step.len()).unwrap_or(0));
+        let (_, read, _) = decoder.decode_to_string(step, out, last && after.is_empty());
+        rest = rest.get(read..).unwrap_or_default();
+        if rest.is_empty() {
+            return;
         }
     }
 }
@@ -84,28 +167,26 @@ impl Charset {
 /// Decodes bytes of the charset that a message names; one nobody knows is taken as none.
 #[must_use]
 pub fn decode(label: &[u8], bytes: &[u8]) -> String {
-    Charset::from_label(label)
-        .unwrap_or(Charset(Kind::Undeclared))
-        .decode(bytes)
+    Charset::declared(label).decode(bytes)
 }
 
-/// Decodes bytes of no declared charset: UTF-8 if they are, else Windows-1252.
+/// Decodes bytes of no declared charset: what is valid UTF-8 as that, other bytes as
+/// Windows-1252.
 #[must_use]
 pub fn decode_undeclared(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => WINDOWS_1252
-            .decode_without_bom_handling(bytes)
-            .0
-            .into_owned(),
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.push_str(&WINDOWS_1252.decode_without_bom_handling(chunk.invalid()).0);
     }
+    out
 }
 
 /// UTF-7 (RFC 2152): `+` begins base64 of UTF-16, anything else or `-` ends it.
 fn decode_utf7(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     let mut rest = bytes;
-    while let Some(plus) = memchr::memchr(b'+', rest) {
+    while let Some(plus) = memchr(b'+', rest) {
         let (before, after) = rest.split_at_checked(plus).unwrap_or((rest, &[]));
         out.push_str(&decode_undeclared(before));
         let after = after.get(1..).unwrap_or_default();

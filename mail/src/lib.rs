@@ -5,10 +5,13 @@
 //! (that is `wire`). Sequence numbers do not exist here: they belong to a client's view.
 
 #![forbid(unsafe_code)]
-#![warn(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::cast_possible_truncation
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation
+    )
 )]
 
 pub mod charset;
@@ -22,3 +25,4 @@ pub mod mime;
 pub mod predicate;
 pub mod set;
 pub mod structure;
+pub mod text;

@@ -25,3 +25,11 @@ pub const BOUNDARY_BYTES_MAX: usize = 998;
 pub const ENVELOPE_ADDRESSES_MAX: usize = 10_000;
 /// Bytes decoded in one step while a body is measured.
 pub const DECODE_STEP_BYTES: usize = 64 * 1024;
+/// A line of UTF-7 or undeclared text that is decoded at once.
+pub const UNDECODED_BYTES_MAX: usize = 64 * 1024;
+/// HTML whose text is taken at once. A tag on the border of two such pieces may show.
+pub const HTML_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The beginning of a body that a preview is made of.
+pub const PREVIEW_INPUT_BYTES_MAX: u64 = 256 * 1024;
+/// A preview, in characters (RFC 8970 §3.3).
+pub const PREVIEW_CHARS_MAX: usize = 200;

@@ -196,7 +196,7 @@ impl Quoted {
             .all(|b| matches!(b, b' ' | b'\t'));
         match byte {
             // The line ends: white space before it is not content, after `=` nor is the end.
-            b'\n' if after_cr || only_space => self.end_line(escape, after_cr, out),
+            b'\n' if after_cr || only_space => self.end_line(out),
             b' ' | b'\t' if only_space => self.held.push(byte),
             b'\r' if only_space => self.held.push(byte),
             _ if escape && self.held.len() == 1 && byte.is_ascii_hexdigit() => self.held.push(byte),
@@ -208,9 +208,11 @@ impl Quoted {
         }
     }
 
-    fn end_line(&mut self, soft: bool, after_cr: bool, out: &mut Vec<u8>) {
-        if !soft {
-            out.extend_from_slice(if after_cr { b"\r\n" } else { b"\n" });
+    /// A line end after what is held, which is a soft line break if it begins with `=`.
+    fn end_line(&mut self, out: &mut Vec<u8>) {
+        if self.held.first() != Some(&b'=') {
+            out.extend(self.held.last().filter(|byte| **byte == b'\r'));
+            out.push(b'\n');
         }
         self.held.clear();
     }

@@ -6,6 +6,7 @@
 //! what a message says.
 
 pub mod fields;
+pub mod line_ends;
 pub mod params;
 pub mod words;
 
