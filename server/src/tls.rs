@@ -187,6 +187,14 @@ fn pem_key(file: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, Problem> 
 
 fn from_pkcs12(source: &CertificateSource, file: &[u8]) -> Result<CertifiedKey, Problem> {
     let place = || source.path.display().to_string();
+    if source.key_path.is_some() {
+        let next = "remove Imap:CertificateKeyPath";
+        return Err(Problem::new(
+            "a PKCS#12 file brings its own key",
+            place(),
+            next,
+        ));
+    }
     let password = source.password.as_ref().map_or("", Password::expose);
     let archive = Pkcs12Archive::from_pkcs12(file, password).map_err(|error| {
         let what = match error {

@@ -156,16 +156,16 @@ pub fn load(options: &Options) -> Result<Loaded, Problems> {
     let mut reader = resolve::Reader::new(&layers, &mut problems);
     let config = Config::read(&mut reader);
     let effective = std::mem::take(&mut reader.effective);
-    let Some(mut config) = config else {
+    let Some(config) = config else {
         return Err(Problems(problems));
     };
-    settle(&mut config);
     let mut loaded = Loaded {
         config,
         effective,
         files,
         warnings: Vec::new(),
     };
+    settle(&mut loaded);
     problems.extend(check::together(&loaded));
     loaded.warnings = check::warnings(&loaded);
     Problems(problems).or(loaded)
@@ -234,9 +234,14 @@ fn for_environment(base: &Path, name: &str) -> PathBuf {
     ))
 }
 
-/// Values that depend on other values.
-fn settle(config: &mut Config) {
-    if let Some(path) = &config.lmtp.socket_path {
-        config.lmtp.socket_path = Some(config.store.path.join(path));
+/// Values that depend on other values, in the configuration and in what is shown of it.
+fn settle(loaded: &mut Loaded) {
+    let config = &mut loaded.config;
+    if let Some(path) = &mut config.lmtp.socket_path {
+        *path = config.store.path.join(&path);
+        let shown = loaded.effective.iter_mut();
+        for row in shown.filter(|row| row.key == "Lmtp:SocketPath") {
+            row.value = path.show();
+        }
     }
 }

@@ -755,6 +755,54 @@ fn a_certificate_that_cannot_be_used_is_refused_with_its_source() {
 }
 
 #[test]
+fn a_certificate_is_checked_against_its_key_and_the_clock() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls");
+    let directory = tempfile::tempdir().unwrap();
+    let store = format!("Store:Path={}", directory.path().display());
+    let certificate = |name: &str| format!("Imap:CertificatePath={}", data.join(name).display());
+    let key = format!(
+        "Imap:CertificateKeyPath={}",
+        data.join("leaf.key").display()
+    );
+    let checked = |name: &str, at: SystemTime| {
+        set(&[&store, &certificate(name), &key])
+            .load()
+            .check_machine(at)
+    };
+    let epoch = std::time::UNIX_EPOCH;
+    let valid = epoch + Duration::from_secs(90 * 365 * 86_400);
+    assert!(checked("leaf.pem", valid).unwrap().is_empty());
+    let problem = checked("root.pem", valid).unwrap_err().0.remove(0);
+    assert!(
+        problem.what.contains("does not match the private key"),
+        "{problem}"
+    );
+    assert!(
+        problem
+            .to_what
+            .contains("leaf.key (Imap:CertificatePath, given by --set)"),
+        "{problem}"
+    );
+    // Dates are a warning: refusing to start would stop delivery as well.
+    let warnings = checked("leaf.pem", epoch).unwrap();
+    assert!(
+        warnings[0].0.what.contains("valid only from"),
+        "{}",
+        warnings[0].0
+    );
+}
+
+#[test]
+fn paths_are_shown_as_they_will_be_used() {
+    let loaded = set(&["Store:Path=/x"]).load();
+    assert_eq!(value(&loaded, "Lmtp:SocketPath"), "/x/run/lmtp.sock");
+    let loaded = set(&["Lmtp:SocketPath=/run/l.sock"]).load();
+    assert_eq!(value(&loaded, "Lmtp:SocketPath"), "/run/l.sock");
+    assert_eq!(value(&loaded, "Limits:ListPatternBytes"), "1000");
+    assert_eq!(value(&loaded, "Limits:LineBytes"), "64 KiB");
+}
+
+#[test]
 fn show_has_a_line_for_every_key() {
     let loaded = place(&[]).load();
     let keys: usize = TABLE.iter().map(|section| section.keys.len()).sum();

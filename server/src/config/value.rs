@@ -498,6 +498,7 @@ impl Setting for Networks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
+/// The first four are those that sizes are shown in.
 const SIZE_UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
     ("GiB", 1 << 30),
@@ -559,7 +560,8 @@ impl Setting for Bytes {
     fn show(&self) -> String {
         SIZE_UNITS
             .iter()
-            .find(|(_, each)| self.0 > 0 && self.0.is_multiple_of(*each) && *each > 1)
+            .take(4)
+            .find(|(_, each)| self.0 > 0 && self.0.is_multiple_of(*each))
             .map_or_else(
                 || self.0.to_string(),
                 |(unit, each)| format!("{} {unit}", self.0 / each),

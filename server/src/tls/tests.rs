@@ -136,6 +136,12 @@ fn mistakes_with_pkcs12_are_told_with_the_file_and_a_way_out() {
     ] {
         check_mistake(&source(path, None, password), what, next);
     }
+    let both = source("modern.p12", Some("leaf.key"), Some("secret"));
+    check_mistake(
+        &both,
+        "brings its own key",
+        "remove Imap:CertificateKeyPath",
+    );
 }
 
 #[test]
