@@ -19,4 +19,5 @@ pub mod imap;
 pub mod limits;
 pub mod lmtp;
 pub mod sasl;
+pub mod structure;
 pub mod utf7;

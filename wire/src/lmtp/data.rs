@@ -144,7 +144,8 @@ mod tests {
         for (at, piece) in input.chunks(step).enumerate() {
             let got = decoder.decode(piece, &mut out);
             if got.progress == Progress::Complete {
-                return (out, Some(at * step + got.used));
+                let used = at.saturating_mul(step).saturating_add(got.used);
+                return (out, Some(used));
             }
             assert_eq!(got.used, piece.len());
         }
