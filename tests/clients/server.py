@@ -5,6 +5,13 @@ certificate and a configuration, starts the server on free loopback ports and
 waits until it greets. The result says how to reach it; `describe()` is the
 same as plain data, which is what the client scripts read from the environment
 variable `MAIL_SERVER` (see `client.py`).
+
+    python3 server.py KIND DIRECTORY USER...
+
+does the same for a program in another language (the benchmark): it prints
+`name=value` lines and `ready`, then obeys the lines `kill` (as kill -9),
+`start`, `stop` and `settings` on its input, answering each with a last line
+`done`, and stops the server when the input ends.
 """
 
 import json
@@ -14,6 +21,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -133,6 +141,13 @@ class Relate(Server):
             subprocess.run([self.program, "account", "add", user, "--password-file", str(secret), "--config", str(self.config)],
                            check=True, stdout=subprocess.DEVNULL, cwd=self.directory)
 
+    def durability(self):
+        """What this server says of its own settings, one to a line."""
+        shown = subprocess.run([self.program, "config", "show", "--config", str(self.config)], capture_output=True, text=True, check=False)
+        version = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+        lines = [" ".join(line.split()) for line in shown.stdout.splitlines() if line.lower().lstrip().startswith("store") and "path" not in line.lower()]
+        return [version, "every APPEND, STORE and delivery is on the device before it is answered", *lines]
+
     def launch(self):
         self.spawn([self.program, "serve", "--config", str(self.config)])
 
@@ -237,6 +252,13 @@ protocol lmtp {{
                                                   lmtp=self.lmtp_port, format=self.settings.get("format", "mdbox")))
         self.log = self.directory / "dovecot.log"
 
+    def durability(self):
+        """What this server says of its own settings, one to a line."""
+        shown = subprocess.run(["doveconf", "-c", str(self.config), "mail_fsync", "mail_plugins", "mail_location"], capture_output=True, text=True, check=False)
+        version = subprocess.run(["dovecot", "--version"], capture_output=True, text=True, check=False).stdout.strip()
+        return ["Dovecot " + version, *(" ".join(line.split()) for line in shown.stdout.splitlines()),
+                "mdbox without the zlib plugin: mail is stored uncompressed"]
+
     def launch(self):
         self.spawn([shutil.which("dovecot") or "/usr/sbin/dovecot", "-F", "-c", str(self.config)])
 
@@ -244,3 +266,26 @@ protocol lmtp {{
 def start(kind, directory, users, settings=None):
     pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
     return {"relate": Relate, "dovecot": Dovecot}[kind](directory, users, settings).start()
+
+
+def obey(server):
+    """The loop of `python3 server.py`."""
+    print("\n".join("%s=%s" % item for item in server.describe().items()))
+    print("ready", flush=True)
+    for line in sys.stdin:
+        word = line.strip()
+        if word == "settings":
+            print("\n".join(server.durability()))
+        elif word == "kill":
+            server.kill()
+        elif word == "start":
+            server.start()
+            print("pid=%d" % server.process.pid)
+        elif word == "stop":
+            server.stop()
+        print("done", flush=True)
+    server.stop()
+
+
+if __name__ == "__main__":
+    obey(start(sys.argv[1], sys.argv[2], sys.argv[3:]))

@@ -8,6 +8,7 @@
     reason = "a command-line tool speaks on standard output"
 )]
 
+mod bench;
 mod ci;
 mod rfc;
 mod source;
@@ -22,6 +23,7 @@ type Fallible<T> = Result<T, String>;
 const USAGE: &str = "\
 cargo xtask tidy             check the rules of the house
 cargo xtask ci [--full]      run every check, as the integration run does
+cargo xtask bench [OPTIONS]  measure the server beside Dovecot (--help tells more)
 cargo xtask rfc-index DIR    rewrite docs/rfc/sections.tsv from the texts in DIR
 ";
 
@@ -40,6 +42,7 @@ fn run(args: &[String]) -> Fallible<ExitCode> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["tidy"] => tidy::command(&root()),
+        ["bench", rest @ ..] => bench::command(&root(), rest),
         ["ci", rest @ ..] => ci::command(&root(), rest),
         ["rfc-index", dir] => rfc::command(&root(), Path::new(dir)),
         _ => Err(format!("no such command\n{USAGE}")),

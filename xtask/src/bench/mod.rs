@@ -1,0 +1,206 @@
+//! `cargo run --release -p xtask -- bench`: relate-imap and Dovecot on this machine, side by side.
+//!
+//! Both are started with the same messages and asked by the same client, in turns, so that what
+//! else the machine does falls on both. Answers are compared before a ratio is printed. It does
+//! not judge: figures are as they are.
+
+mod imap;
+mod lmtp;
+mod mail;
+mod observe;
+mod report;
+mod rows;
+mod server;
+mod work;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::Fallible;
+use report::Results;
+use rows::{Passes, Row};
+use server::{Kind, Scratch, Server};
+use work::{Measured, Plan};
+
+const USAGE: &str = "\
+cargo run --release -p xtask -- bench [OPTIONS]
+  --messages N        how many messages the large mailbox has (default 100000)
+  --runs N            passes of each row after its first (default 5)
+  --seconds N         how long one pass of a rate lasts (default 3)
+  --only dovecot|relate
+  --row WORD          only rows whose name holds WORD
+  --write             put the table into docs/benchmarks.md
+";
+
+/// What the command line asked for.
+struct Options {
+    plan: Plan,
+    only: Option<Kind>,
+    row: Option<String>,
+    write: bool,
+}
+
+impl Options {
+    fn read(words: &[&str]) -> Fallible<Self> {
+        let mut options = Self {
+            plan: Plan {
+                messages: 100_000,
+                runs: 5,
+                pass: Duration::from_secs(3),
+            },
+            only: None,
+            row: None,
+            write: false,
+        };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            if *word == "--write" {
+                options.write = true;
+                continue;
+            }
+            let value = words
+                .next()
+                .ok_or_else(|| format!("{word} wants a value\n{USAGE}"))?;
+            options.set(word, value)?;
+        }
+        Ok(options)
+    }
+
+    fn set(&mut self, word: &str, value: &str) -> Fallible<()> {
+        let number = || value.parse::<usize>().map_err(|e| format!("{word}: {e}"));
+        match word {
+            "--messages" => self.plan.messages = number()?.max(10),
+            "--runs" => self.plan.runs = number()?.max(1),
+            "--seconds" => self.plan.pass = Duration::from_secs(number()?.max(1) as u64),
+            "--row" => self.row = Some(value.to_lowercase()),
+            "--only" if value == Kind::Dovecot.word() => self.only = Some(Kind::Dovecot),
+            "--only" if value == Kind::Relate.word() => self.only = Some(Kind::Relate),
+            _ => return Err(format!("{word} {value}: no such option\n{USAGE}")),
+        }
+        Ok(())
+    }
+
+    fn wants(&self, row: &Row) -> bool {
+        self.row
+            .as_ref()
+            .is_none_or(|word| row.label.to_lowercase().contains(word))
+    }
+}
+
+/// The command.
+pub(crate) fn command(root: &Path, words: &[&str]) -> Fallible<ExitCode> {
+    if words == ["--help"] {
+        print!("{USAGE}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let options = Options::read(words)?;
+    let scratch = Scratch::new("bench")?;
+    let mut servers = start(root, &scratch, &options)?;
+    let mut results = Vec::new();
+    for row in rows::table(options.plan.messages) {
+        if options.wants(&row) {
+            results.push(measure(row, &mut servers, options.plan));
+        }
+    }
+    let text = account(&results, &mut servers, &options)?;
+    println!("\n{text}");
+    if options.write {
+        write(root, &text)?;
+    }
+    Ok(if results.iter().any(Results::failed) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn start(root: &Path, scratch: &Scratch, options: &Options) -> Fallible<Vec<Server>> {
+    let mut servers = Vec::new();
+    for kind in [Kind::Dovecot, Kind::Relate] {
+        if options.only.is_some_and(|only| only != kind) {
+            continue;
+        }
+        let server = Server::start(kind, root, &scratch.0.join(kind.word()))?;
+        let begin = Instant::now();
+        work::fill(&server, options.plan).map_err(|e| format!("{}: {e}", kind.title()))?;
+        println!(
+            "{}: {} messages in {:.1} s",
+            kind.title(),
+            options.plan.messages,
+            begin.elapsed().as_secs_f64()
+        );
+        servers.push(server);
+    }
+    Ok(servers)
+}
+
+/// All passes of a row, the servers taking turns.
+fn measure(row: Row, servers: &mut [Server], plan: Plan) -> Results {
+    let passes = match row.passes {
+        Passes::FirstThenWarm => plan.runs + 1,
+        Passes::Repeated => plan.runs.min(3),
+        Passes::Once => 1,
+    };
+    let mut of: Vec<(Kind, Vec<Measured>)> = servers.iter().map(|s| (s.kind, Vec::new())).collect();
+    for _ in 0..passes {
+        for (server, (_, measured)) in servers.iter_mut().zip(&mut of) {
+            if matches!(
+                measured.last(),
+                None | Some(Measured::Query(..) | Measured::Value(_) | Measured::WithWorst(..))
+            ) {
+                let pass = work::run(&row.work, server, plan);
+                measured.push(pass.unwrap_or_else(Measured::Failed));
+            }
+        }
+    }
+    let results = Results { row, of };
+    println!("{}", results.cells()[..4].join("  |  "));
+    results
+}
+
+/// Table, settings and what was compared, as Markdown.
+fn account(results: &[Results], servers: &mut [Server], options: &Options) -> Fallible<String> {
+    let mut text = format!(
+        "{} messages of about 4.7 KB in one mailbox; medians of {} passes, the servers taking turns; ratio above 1 is in favour of relate-imap.\n{}\n\n{}",
+        options.plan.messages,
+        options.plan.runs,
+        machine(),
+        report::table(results)
+    );
+    text.push_str("\nSettings:\n\n");
+    for server in servers {
+        for line in server.settings()? {
+            text.push_str(&format!("- {}: {line}\n", server.kind.title()));
+        }
+    }
+    text.push_str("\nCompared before a ratio was printed:\n\n");
+    for line in results.iter().filter_map(Results::compared) {
+        text.push_str(&format!("- {line}\n"));
+    }
+    Ok(text)
+}
+
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let about = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = about
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown", |(_, name)| name);
+    format!("Machine: {cores} cores, {model}; both servers and the client on it, over loopback.")
+}
+
+const BEGIN: &str = "<!-- bench: begin -->\n";
+const END: &str = "<!-- bench: end -->\n";
+
+/// Replaces what stands between the marks of docs/benchmarks.md.
+fn write(root: &Path, text: &str) -> Fallible<()> {
+    let path = root.join("docs/benchmarks.md");
+    let old = crate::read(&path)?;
+    let (Some((head, rest)), Some((_, tail))) = (old.split_once(BEGIN), old.split_once(END)) else {
+        return Err(format!("{}: the marks are gone", path.display()));
+    };
+    let _ = rest;
+    std::fs::write(&path, format!("{head}{BEGIN}{text}{END}{tail}")).map_err(|e| e.to_string())
+}

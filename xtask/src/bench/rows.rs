@@ -1,0 +1,255 @@
+//! The rows of the table: what is measured, how servers are compared by it, and what it must reach.
+
+use super::mail::{RARE_WORD, SUBJECT_WORD};
+
+/// What the figure of a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    Milliseconds,
+    PerSecond,
+    Kibibytes,
+    Count,
+}
+
+impl Unit {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Milliseconds => "ms",
+            Self::PerSecond => "/s",
+            Self::Kibibytes => "KiB",
+            Self::Count => "",
+        }
+    }
+}
+
+/// How often a row is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passes {
+    /// The first time stands by itself, then the median of the others.
+    FirstThenWarm,
+    /// The median of all.
+    Repeated,
+    /// Once.
+    Once,
+}
+
+/// What must be equal in both servers' answers before a ratio is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Same {
+    /// The count of messages: servers may write the same value in different bytes.
+    Messages,
+    /// Messages and the bytes of all literals.
+    MessagesAndLiterals,
+    /// How many numbers came, in which order.
+    Numbers,
+    /// There is no answer to compare.
+    Nothing,
+}
+
+/// What is done and timed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// One command on the large mailbox.
+    Query(String),
+    /// APPEND by so many connections, each to its own account.
+    Append(usize),
+    /// LMTP by so many connections, each to its own account.
+    Lmtp(usize),
+    /// STORE by so many connections, each in its own account.
+    Store(usize),
+    /// Connect, LOGIN, SELECT, LOGOUT.
+    Session,
+    /// From the LMTP reply to EXISTS in an IDLE session: median and worst.
+    IdleDelay,
+    /// Memory that one idle session adds.
+    IdleMemory,
+    /// Device syncs per message delivered over so many connections.
+    Syncs(usize),
+    /// SELECT right after a start.
+    SelectCold,
+    /// SELECT in a server that has it in memory.
+    SelectWarm,
+    /// From start to the first accepted LOGIN, after kill -9.
+    Recovery,
+}
+
+/// One row.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) label: String,
+    pub(super) unit: Unit,
+    pub(super) passes: Passes,
+    pub(super) same: Same,
+    pub(super) work: Work,
+    /// What relate-imap must reach against Dovecot in the same run.
+    pub(super) goal: &'static str,
+}
+
+/// The table, for a mailbox of `messages`.
+pub(super) fn table(messages: usize) -> Vec<Row> {
+    let mut rows = reading(messages);
+    rows.extend(searching());
+    rows.extend(writing());
+    rows.extend(serving(messages));
+    rows
+}
+
+fn query(command: &str, same: Same, goal: &'static str) -> Row {
+    Row {
+        label: command.to_owned(),
+        unit: Unit::Milliseconds,
+        passes: Passes::FirstThenWarm,
+        same,
+        work: Work::Query(command.to_owned()),
+        goal,
+    }
+}
+
+fn reading(messages: usize) -> Vec<Row> {
+    let some = messages.div_ceil(5);
+    vec![
+        query("FETCH 1:* (FLAGS)", Same::Messages, "3 times faster"),
+        query(
+            "FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)",
+            Same::Messages,
+            "5 times (first 10)",
+        ),
+        query(
+            &format!("FETCH 1:{some} (BODY.PEEK[])"),
+            Same::MessagesAndLiterals,
+            "1.5 times",
+        ),
+        query(
+            "FETCH 1:* (BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE)])",
+            Same::MessagesAndLiterals,
+            "2 times",
+        ),
+    ]
+}
+
+fn searching() -> Vec<Row> {
+    vec![
+        query(
+            &format!("SEARCH SUBJECT {SUBJECT_WORD}"),
+            Same::Numbers,
+            "20 times",
+        ),
+        query(
+            &format!("SEARCH TEXT {RARE_WORD}"),
+            Same::Numbers,
+            "100 times",
+        ),
+        query(
+            "SORT (SUBJECT) UTF-8 ALL",
+            Same::Numbers,
+            "3 times (first 10)",
+        ),
+        query(
+            "THREAD REFERENCES UTF-8 ALL",
+            Same::Numbers,
+            "5 times (first 20)",
+        ),
+    ]
+}
+
+fn rate(label: &str, work: Work, goal: &'static str) -> Row {
+    Row {
+        label: label.to_owned(),
+        unit: Unit::PerSecond,
+        passes: Passes::Repeated,
+        same: Same::Nothing,
+        work,
+        goal,
+    }
+}
+
+fn writing() -> Vec<Row> {
+    vec![
+        rate("APPEND durable, 1 connection", Work::Append(1), "2 times"),
+        rate(
+            "APPEND durable, 32 connections",
+            Work::Append(32),
+            "5 times",
+        ),
+        rate("LMTP durable, 1 connection", Work::Lmtp(1), "3 times"),
+        rate("LMTP durable, 32 connections", Work::Lmtp(32), "10 times"),
+        rate(
+            "STORE one flag, 1 connection",
+            Work::Store(1),
+            "half, synced",
+        ),
+        rate(
+            "STORE one flag, 16 connections",
+            Work::Store(16),
+            "equal, synced",
+        ),
+    ]
+}
+
+fn other(label: &str, unit: Unit, passes: Passes, work: Work, goal: &'static str) -> Row {
+    Row {
+        label: label.to_owned(),
+        unit,
+        passes,
+        same: Same::Nothing,
+        work,
+        goal,
+    }
+}
+
+fn serving(messages: usize) -> Vec<Row> {
+    use Passes::{Once, Repeated};
+    use Unit::{Count, Kibibytes, Milliseconds};
+    vec![
+        rate("LOGIN + SELECT + LOGOUT", Work::Session, "3 times"),
+        other(
+            "delivery to IDLE notification, p50 / worst",
+            Milliseconds,
+            Once,
+            Work::IdleDelay,
+            "0.5 / 5 ms",
+        ),
+        other(
+            "memory per idle session, plain",
+            Kibibytes,
+            Once,
+            Work::IdleMemory,
+            "16 KiB",
+        ),
+        other(
+            "device syncs per LMTP message, 1 connection",
+            Count,
+            Once,
+            Work::Syncs(1),
+            "1 or less",
+        ),
+        other(
+            "device syncs per LMTP message, 32 connections",
+            Count,
+            Once,
+            Work::Syncs(32),
+            "1 or less (shared)",
+        ),
+        other(
+            &format!("SELECT of {messages} messages, server just started"),
+            Milliseconds,
+            Repeated,
+            Work::SelectCold,
+            "1 s of 1,000,000",
+        ),
+        other(
+            &format!("SELECT of {messages} messages, warm"),
+            Milliseconds,
+            Repeated,
+            Work::SelectWarm,
+            "10 ms of 1,000,000",
+        ),
+        other(
+            &format!("accepting logins after kill -9, {messages} messages"),
+            Milliseconds,
+            Repeated,
+            Work::Recovery,
+            "2 s of 1,000,000",
+        ),
+    ]
+}
