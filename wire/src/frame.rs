@@ -718,3 +718,6 @@ fn stopped(head: Head, stop: Stop) -> Frame {
 fn to_u64(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,9 +8,12 @@ pub mod append;
 pub mod auth;
 pub mod basic;
 pub mod capabilities;
+pub mod client;
 pub mod code;
 pub mod command;
 pub mod fetch;
+#[cfg(test)]
+mod fixture;
 pub mod list;
 pub mod mailbox;
 pub mod response;

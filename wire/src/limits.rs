@@ -92,3 +92,7 @@ pub const LMTP_LINE_BYTES_MAX: usize = 4 * 1024;
 pub const LOCAL_PART_BYTES_MAX: usize = 256;
 /// The domain of an address (RFC 5321 §4.5.3.1.2), bytes.
 pub const DOMAIN_BYTES_MAX: usize = 255;
+
+/// Levels of parentheses in a response, for a client that reads it: more than BODYSTRUCTURE of the
+/// deepest message has.
+pub const RESPONSE_DEPTH_MAX: usize = 512;

@@ -68,6 +68,13 @@ pub fn decode(spelling: &[u8]) -> Option<String> {
     Some(out)
 }
 
+/// Whether this is how [`encode`] writes the name it spells: what CREATE takes (RFC 9051
+/// Appendix A.1 leaves names of IMAP4rev1 clients as they are, so there must be one spelling).
+#[must_use]
+pub fn is_canonical(spelling: &[u8]) -> bool {
+    decode(spelling).is_some_and(|name| encode(&name).as_bytes() == spelling)
+}
+
 fn plain_text(out: &mut String, text: &str) -> Option<()> {
     out.push_str(text);
     text.bytes().all(|b| matches!(b, b' '..=b'~')).then_some(())
@@ -117,6 +124,36 @@ mod tests {
         for odd in ["&AGE-", "&AOQ-&AOQ-", "&AOR-"] {
             let name = decode(odd.as_bytes()).unwrap();
             assert_ne!(encode(&name), odd);
+            assert!(!is_canonical(odd.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn rule_50_every_character_has_one_spelling() {
+        // Every character of the first planes' scripts, and every seventh of the rest.
+        let all = (0..0x3000u32).chain((0x3000..=0x10_ffff).step_by(7));
+        for c in all.filter_map(char::from_u32) {
+            for name in [format!("{c}"), format!("a{c}{c}&")] {
+                let spelling = encode(&name);
+                assert!(
+                    spelling.bytes().all(|b| matches!(b, b' '..=b'~')),
+                    "{name:?}"
+                );
+                assert_eq!(decode(spelling.as_bytes()).as_ref(), Some(&name));
+                assert!(is_canonical(spelling.as_bytes()), "{name:?}");
+            }
+        }
+        for not in [
+            "&",
+            "&AGE-",
+            "&APw",
+            "&2D0-",
+            "&3gA-",
+            "&AA-",
+            "&APw-&APw-",
+            "\u{fc}",
+        ] {
+            assert!(!is_canonical(not.as_bytes()), "{not}");
         }
     }
 

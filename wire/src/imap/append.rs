@@ -119,3 +119,107 @@ pub(crate) fn message(c: &mut Cursor<'_>) -> Parsed<AppendMessage> {
         data,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cursor::Refusal,
+        frame::Frame,
+        imap::fixture::{accept, frame, reject},
+    };
+
+    fn appended(rest: &str) -> Append {
+        match accept(rest) {
+            Command::Authenticated(Authenticated::Append(append)) => append,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_stands_before_the_message() {
+        let append = appended("APPEND Sent (\\Seen x) \"05-Jan-2026 10:00:00 +0100\" {310}\r\n");
+        assert_eq!(append.mailbox, WireName(b"Sent".to_vec()));
+        assert_eq!(
+            (append.first.size, append.first.literal),
+            (310, LiteralForm::Synchronizing)
+        );
+        assert_eq!(append.first.data, AppendData::Text);
+        assert_eq!(append.first.flags.keywords().len(), 1);
+        let date = append.first.internal_date.unwrap();
+        assert_eq!((date.secs, date.offset_minutes), (1_767_603_600, 60));
+
+        let append = appended("append {4}\r\nSent ~{310+}\r\n");
+        assert_eq!(append.mailbox, WireName(b"Sent".to_vec()));
+        assert_eq!(append.first.literal, LiteralForm::NonSynchronizing);
+        assert_eq!(append.first.data, AppendData::Binary);
+        assert_eq!(append.first.internal_date, None);
+
+        let append = appended("APPEND \"\" () UTF8 (~{007}\r\n");
+        assert_eq!(
+            (append.first.data, append.first.size),
+            (AppendData::Utf8, 7)
+        );
+        assert!(append.first.flags.is_empty());
+        assert_eq!(appended("APPEND a {0}\r\n").first.size, 0);
+    }
+
+    #[test]
+    fn rejects() {
+        reject("APPEND^");
+        reject("APPEND Sent^");
+        reject("APPEND Sent ^");
+        reject("APPEND Sent ^x");
+        reject("APPEND Sent (^\\Recent) {1+}\r\nx");
+        reject("APPEND Sent (\\Seen)^{1+}\r\nx");
+        reject("APPEND Sent () ^ {1+}\r\nx");
+        reject("APPEND Sent UTF8 (^{1+}\r\nx)");
+        reject("APPEND Sent ^UTF8 ~{1+}\r\nx");
+        reject("APPEND Sent {^}");
+        reject("APPEND Sent {^-1}");
+        reject("APPEND Sent {1^-}");
+        reject("APPEND Sent {^9223372036854775808+}");
+        reject("APPEND Sent {^18446744073709551616}");
+        reject("APPEND Sent \"05-Jan-2026 10:00:00 +0100\" ^() {1+}\r\nx");
+        reject("APPEND Sent \"05-Jan-2026 10:00:00 +0100\"^");
+    }
+
+    #[test]
+    fn dates() {
+        for good in [
+            " 1-Feb-2026 00:00:00 +0000",
+            "29-feb-2024 23:59:60 -2359",
+            "31-DEC-9999 00:00:00 -0000",
+            "01-Jan-0000 00:00:00 +0000",
+        ] {
+            appended(&format!("APPEND a \"{good}\" {{1}}\r\n"));
+        }
+        for bad in [
+            "^1-Feb-2026 00:00:00 +0000",
+            "^30-Feb-2026 00:00:00 +0000",
+            "^00-Feb-2026 00:00:00 +0000",
+            "01-^Foo-2026 00:00:00 +0000",
+            "01-Feb-^26 00:00:00 +0000",
+            "01-Feb-2026 ^24:00:00 +0000",
+            "01-Feb-2026 00:^60:00 +0000",
+            "01-Feb-2026 00:00:^61 +0000",
+            "01-Feb-2026 00:00:00 ^GMT",
+            "01-Feb-2026 00:00:00 +01^60",
+            "01-Feb-2026 00:00:00^",
+            "01-Feb-2026 00:00:00 +^2400",
+            "01-Feb-2026 00:00:00 +0000^0",
+            "^",
+        ] {
+            reject(&format!("APPEND a \"{bad}\" {{1+}}\r\nx"));
+        }
+    }
+
+    #[test]
+    fn a_keyword_over_the_limit_is_refused_and_its_message_skipped() {
+        let rest = format!("APPEND a ({}) {{8+}}\r\nb NOOP\r\n", "k".repeat(65));
+        match frame(rest.as_bytes()) {
+            Frame::Refused(_, property, Refusal::Keywords) => assert_eq!(property.name, "APPEND"),
+            other => panic!("{other:?}"),
+        }
+    }
+}

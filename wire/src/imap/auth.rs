@@ -100,3 +100,90 @@ fn initial_response(c: &mut Cursor<'_>) -> Parsed<Secret> {
         (_, Ok(decoded)) => Ok(Secret::new(decoded)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imap::fixture::{accept, incomplete, reject};
+
+    fn login_of(rest: &str) -> Login {
+        match accept(rest) {
+            Command::NotAuthenticated(NotAuthenticated::Login(login)) => login,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn authenticate_of(rest: &str) -> Authenticate {
+        match accept(rest) {
+            Command::NotAuthenticated(NotAuthenticated::Authenticate(command)) => command,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn login_arguments() {
+        for rest in [
+            "LOGIN tim tanstaaf",
+            "login \"tim\" \"tanstaaf\"",
+            "LOGIN {3+}\r\ntim {8+}\r\ntanstaaf",
+            "LOGIN {3}\r\ntim {8}\r\ntanstaaf",
+        ] {
+            let login = login_of(rest);
+            assert_eq!(
+                (&*login.user, login.password.expose()),
+                (&b"tim"[..], &b"tanstaaf"[..])
+            );
+            incomplete(rest);
+        }
+        assert_eq!(
+            login_of("LOGIN a \"x\\\"\\\\ y\"").password.expose(),
+            b"x\"\\ y"
+        );
+        assert_eq!(login_of("LOGIN a] \"\"").user, b"a]");
+        reject("LOGIN^");
+        reject("LOGIN ^");
+        reject("LOGIN tim^");
+        reject("LOGIN tim ^");
+        reject("LOGIN tim ^ x");
+        reject("LOGIN tim x^ ");
+        reject("LOGIN tim x^ y");
+        reject("LOGIN tim ^(x");
+        reject("LOGIN tim ^*");
+        reject("LOGIN tim \"x^");
+        reject("LOGIN ti^\"m\" x");
+    }
+
+    #[test]
+    fn rule_44_initial_response() {
+        assert_eq!(authenticate_of("AUTHENTICATE plain").initial, None);
+        assert_eq!(&*authenticate_of("AUTHENTICATE plain").mechanism, "PLAIN");
+        let with = authenticate_of("AUTHENTICATE PLAIN AHQAcA==")
+            .initial
+            .unwrap();
+        assert_eq!(with.expose(), b"\0t\0p");
+        let empty = authenticate_of("AUTHENTICATE PLAIN =").initial.unwrap();
+        assert!(empty.expose().is_empty());
+        incomplete("AUTHENTICATE PLAIN AHQAcA==");
+        reject("AUTHENTICATE^");
+        reject("AUTHENTICATE ^");
+        for bad in [
+            "", "*", "AAA=BBB", "AAA", "A", "==", "AB==", "AAAA=", "-_-_",
+        ] {
+            reject(&format!("AUTHENTICATE PLAIN ^{bad}"));
+        }
+        reject("AUTHENTICATE PLAIN AHQAcA==^ ");
+    }
+
+    #[test]
+    fn secrets_are_never_shown() {
+        for rest in ["LOGIN tim marker7", "AUTHENTICATE PLAIN bWFya2VyNw=="] {
+            let shown = format!("{:?} {:#?}", accept(rest), accept(rest));
+            assert!(!shown.contains("marker7"), "{shown}");
+            // Nor its bytes, as Debug shows those of a slice.
+            assert!(!shown.contains("97, 114, 107"), "{shown}");
+            assert!(shown.contains("[secret]"));
+        }
+        let line = crate::frame::Line::Line(b"marker7".to_vec());
+        assert!(!format!("{line:?}").contains("marker7"));
+    }
+}

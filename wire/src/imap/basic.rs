@@ -78,3 +78,72 @@ fn value(c: &mut Cursor<'_>) -> Parsed<Option<Box<str>>> {
     // Values are for people and logs: what is not UTF-8 is shown as well as it can be.
     Ok(Some(String::from_utf8_lossy(&value).into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imap::fixture::{accept, incomplete, reject};
+
+    fn fields(command: Command) -> Vec<(Box<str>, Option<Box<str>>)> {
+        match command {
+            Command::Any(AnyState::Id(id)) => id.0,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn commands_without_arguments() {
+        for name in [
+            "CAPABILITY",
+            "noop",
+            "Logout",
+            "IDLE",
+            "CHECK",
+            "STARTTLS",
+            "NAMESPACE",
+            "CLOSE",
+            "UNSELECT",
+            "EXPUNGE",
+        ] {
+            assert_eq!(accept(name).property().name, name.to_ascii_uppercase());
+            reject(&format!("{name}^ "));
+            reject(&format!("{name}^ x"));
+            reject(&format!("{name}^(("));
+            incomplete(name);
+        }
+    }
+
+    #[test]
+    fn id_fields() {
+        assert!(fields(accept("ID NIL")).is_empty());
+        assert!(fields(accept("id ()")).is_empty());
+        let id = fields(accept(
+            "ID (\"name\" \"x\" \"os\" NIL {7+}\r\nversion \"1.0\")",
+        ));
+        assert_eq!(id.len(), 3);
+        assert_eq!(id[1], ("os".into(), None));
+        assert_eq!(id[2], ("version".into(), Some("1.0".into())));
+        incomplete("ID (\"name\" {1+}\r\nx)");
+        reject("ID^");
+        reject("ID ^name");
+        reject("ID (^name \"x\")");
+        reject("ID (\"name\"^)");
+        reject("ID (\"name\" ^x)");
+        reject("ID (^(\"name\" \"x\"))");
+        reject("ID (\"name\" \"x\"^");
+        reject("ID (\"name\" \"a\\^x\")");
+    }
+
+    #[test]
+    fn id_limits() {
+        let id = |pairs: usize| format!("ID ({})", vec!["\"a\" \"b\""; pairs].join(" "));
+        assert_eq!(fields(accept(&id(30))).len(), 30);
+        reject(&format!("{}^\"a\" \"b\")", id(30).replace(')', " ")));
+        let name = |bytes| format!("\"{}\" NIL)", "n".repeat(bytes));
+        accept(&format!("ID ({}", name(30)));
+        reject(&format!("ID (^{}", name(31)));
+        let value = |bytes| format!("\"{}\")", "v".repeat(bytes));
+        accept(&format!("ID (\"a\" {}", value(1024)));
+        reject(&format!("ID (\"a\" ^{}", value(1025)));
+    }
+}

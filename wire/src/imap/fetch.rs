@@ -315,3 +315,182 @@ fn partial(c: &mut Cursor<'_>) -> Parsed<Option<Partial>> {
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     Ok(Some(Partial { origin, count }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        imap::fixture::{accept, incomplete, reject},
+        limits::Limits,
+    };
+
+    fn fetched(items: &str) -> Vec<FetchItem> {
+        match accept(&format!("FETCH 1 {items}")) {
+            Command::Selected(Selected::Fetch(fetch)) => fetch.items,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn section_of(item: &str) -> BodySection {
+        match fetched(item).pop() {
+            Some(FetchItem::BodySection(section)) => section,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn macros_and_plain_items() {
+        use FetchItem::{Body, BodyStructure, Envelope, Flags, InternalDate, Size, Uid};
+        assert_eq!(fetched("fast"), [Flags, InternalDate, Size]);
+        assert_eq!(fetched("ALL"), [Flags, InternalDate, Size, Envelope]);
+        assert_eq!(fetched("FULL"), [Flags, InternalDate, Size, Envelope, Body]);
+        assert_eq!(
+            fetched("(UID uid FLAGS ENVELOPE INTERNALDATE RFC822.SIZE BODY BODYSTRUCTURE)"),
+            [
+                Uid,
+                Flags,
+                Envelope,
+                InternalDate,
+                Size,
+                Body,
+                BodyStructure
+            ]
+        );
+        assert_eq!(accept("UID FETCH 1 FLAGS").property().name, "UID FETCH");
+        incomplete("FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS ({4}\r\nDate)])");
+        reject("FETCH^");
+        reject("FETCH 1^");
+        reject("FETCH 1 ^");
+        reject("FETCH 1 (^)");
+        reject("FETCH 1 (^ALL)");
+        reject("FETCH 1 ALL^ FLAGS");
+        reject("FETCH 1 FLAGS^ UID");
+        reject("FETCH 1 (FLAGS^");
+        reject("FETCH 1 (FLAGS ^ UID)");
+        reject("FETCH 1 (^(FLAGS))");
+        reject("FETCH 1 ^MODSEQ");
+        reject("FETCH 1 FLAGS^[1]");
+    }
+
+    #[test]
+    fn rfc822_items() {
+        let whole = section_of("RFC822");
+        assert_eq!((whole.name, whole.peek), (BodyName::Rfc822, Peek::Mark));
+        assert_eq!(whole.section, Section::default());
+        let header = section_of("rfc822.header");
+        assert_eq!(
+            (header.name, header.peek),
+            (BodyName::Rfc822Header, Peek::Peek)
+        );
+        assert_eq!(header.section.text, Some(SectionText::Header));
+        let text = section_of("RFC822.TEXT");
+        assert_eq!((text.name, text.peek), (BodyName::Rfc822Text, Peek::Mark));
+        reject("FETCH 1 RFC822^<0.5>");
+        reject("FETCH 1 ^RFC822.PEEK");
+    }
+
+    #[test]
+    fn rule_40_sections() {
+        let check = |written: &str, path: &[u32], text: Option<SectionText>| {
+            let section = section_of(&format!("BODY[{written}]"));
+            let path = path.to_vec();
+            assert_eq!(section.section, Section { path, text }, "{written}");
+        };
+        let names = || vec![Box::from(&b"Date"[..]), Box::from(&b"X]y"[..])];
+        check("", &[], None);
+        check("1", &[1], None);
+        check("1.22.4294967295", &[1, 22, u32::MAX], None);
+        check("header", &[], Some(SectionText::Header));
+        check("TEXT", &[], Some(SectionText::Text));
+        check("1.MIME", &[1], Some(SectionText::Mime));
+        check("1.2.HEADER", &[1, 2], Some(SectionText::Header));
+        check("3.TEXT", &[3], Some(SectionText::Text));
+        check(
+            "HEADER.FIELDS (Date X]y)",
+            &[],
+            Some(SectionText::HeaderFields(names())),
+        );
+        check(
+            "1.HEADER.FIELDS.NOT (\"Date\" {3+}\r\nX]y)",
+            &[1],
+            Some(SectionText::HeaderFieldsNot(names())),
+        );
+        reject("FETCH 1 BODY[^MIME]");
+        reject("FETCH 1 BODY[^0]");
+        reject("FETCH 1 BODY[1.^0]");
+        reject("FETCH 1 BODY[1.^]");
+        reject("FETCH 1 BODY[1^");
+        reject("FETCH 1 BODY[^.1]");
+        reject("FETCH 1 BODY[TEXT^ ]");
+        reject("FETCH 1 BODY[^TEXT.1]");
+        reject("FETCH 1 BODY[HEADER.FIELDS^]");
+        reject("FETCH 1 BODY[HEADER.FIELDS (^)]");
+        reject("FETCH 1 BODY[HEADER.FIELDS (a b)^");
+        reject("FETCH 1 BODY[^4294967296]");
+        reject("FETCH 1 BODY.PEEK^");
+    }
+
+    #[test]
+    fn rule_39_partials() {
+        let check = |written: &str, want: Option<(u32, u32)>| {
+            let partial = want.map(|(origin, count)| Partial { origin, count });
+            assert_eq!(
+                section_of(&format!("BODY.PEEK[]{written}")).partial,
+                partial
+            );
+        };
+        check("", None);
+        check("<0.1>", Some((0, 1)));
+        check("<4294967295.4294967295>", Some((u32::MAX, u32::MAX)));
+        check(
+            "<4294967296.9223372036854775807>",
+            Some((u32::MAX, u32::MAX)),
+        );
+        assert_eq!(section_of("BODY.PEEK[]").peek, Peek::Peek);
+        assert_eq!(section_of("BODY[]").peek, Peek::Mark);
+        reject("FETCH 1 BODY[]<0.^0>");
+        reject("FETCH 1 BODY[]<0^>");
+        reject("FETCH 1 BODY[]<^.5>");
+        reject("FETCH 1 BODY[]<0.5^");
+        reject("FETCH 1 BODY[]<^-1.5>");
+        reject("FETCH 1 BODY[]<0.^9223372036854775808>");
+        reject("FETCH 1 BODY[]<^18446744073709551616.5>");
+        reject("FETCH 1 BODY[]^ <0.5>");
+    }
+
+    #[test]
+    fn rule_41_binary() {
+        assert_eq!(
+            fetched("(BINARY[1.2]<5.10> BINARY.PEEK[] BINARY.SIZE[3])"),
+            [
+                FetchItem::Binary(BinarySection {
+                    path: vec![1, 2],
+                    partial: Some(Partial {
+                        origin: 5,
+                        count: 10
+                    }),
+                    peek: Peek::Mark,
+                }),
+                FetchItem::Binary(BinarySection {
+                    path: Vec::new(),
+                    partial: None,
+                    peek: Peek::Peek,
+                }),
+                FetchItem::BinarySize(vec![3]),
+            ]
+        );
+        reject("FETCH 1 BINARY^");
+        reject("FETCH 1 BINARY[^TEXT]");
+        reject("FETCH 1 BINARY[1.^]");
+        reject("FETCH 1 BINARY[1^");
+        reject("FETCH 1 BINARY.SIZE[1]^<0.5>");
+    }
+
+    #[test]
+    fn items_are_bounded() {
+        let max = Limits::AFTER_LOGIN.fetch_items_max;
+        let parts: Vec<String> = (1..=max).map(|n| format!("BODY[{n}]")).collect();
+        assert_eq!(fetched(&format!("({})", parts.join(" "))).len(), max);
+        reject(&format!("FETCH 1 ({} ^UID)", parts.join(" ")));
+    }
+}

@@ -203,3 +203,106 @@ fn return_options(c: &mut Cursor<'_>) -> Parsed<ReturnOptions> {
     })?;
     Ok(returns)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        imap::fixture::{accept, incomplete, reject},
+        limits::Limits,
+    };
+
+    fn listed(rest: &str) -> List {
+        match accept(rest) {
+            Command::Authenticated(Authenticated::List(list)) => list,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn basic_form() {
+        let list = listed("LIST \"\" *");
+        assert_eq!(
+            (list.form, list.reference),
+            (Form::Basic, WireName(Vec::new()))
+        );
+        assert_eq!(list.patterns, [WireName(b"*".to_vec())]);
+        assert_eq!(listed("LIST ref/ \"\"").patterns, [WireName(Vec::new())]);
+        assert_eq!(
+            listed("list {0+}\r\n {2+}\r\na%").patterns,
+            [WireName(b"a%".to_vec())]
+        );
+        assert_eq!(
+            listed("LIST \"\" a]%b*").patterns,
+            [WireName(b"a]%b*".to_vec())]
+        );
+        assert_eq!(accept("LSUB \"\" %").property().name, "LSUB");
+        incomplete("LIST \"\" {3}\r\nINB");
+        reject("LIST^");
+        reject("LIST \"\"^");
+        reject("LIST \"\" ^");
+        reject("LIST ^* *");
+        reject("LIST \"\" * ^");
+        reject("LIST \"\" * ^x");
+        reject("LSUB \"\"^");
+        reject("LSUB \"\" ^(a)");
+        reject("LSUB \"\" *^ RETURN ()");
+    }
+
+    #[test]
+    fn extended_form() {
+        let list = listed(
+            "LIST (subscribed Remote RECURSIVEMATCH SPECIAL-USE) \"\" (\"a\" b% {1+}\r\nc) \
+             RETURN (SUBSCRIBED CHILDREN SPECIAL-USE STATUS (MESSAGES SIZE))",
+        );
+        assert_eq!(list.form, Form::Extended);
+        assert!(list.select.subscribed && list.select.remote && list.select.recursive_match);
+        assert!(list.select.special_use && list.returns.subscribed && list.returns.children);
+        assert!(list.returns.special_use);
+        assert_eq!(
+            list.returns.status,
+            [StatusItem::Messages, StatusItem::Size]
+        );
+        assert_eq!(list.patterns.len(), 3);
+        for extended in ["LIST () \"\" *", "LIST \"\" (*)", "LIST \"\" * RETURN ()"] {
+            assert_eq!(listed(extended).form, Form::Extended);
+            incomplete(extended);
+        }
+        reject("LIST (^X-OPTION) \"\" *");
+        reject("LIST (SUBSCRIBED ^) \"\" *");
+        reject("LIST \"\" (^)");
+        reject("LIST \"\" (a^");
+        reject("LIST \"\" * RETURN ^SUBSCRIBED");
+        reject("LIST \"\" * RETURN (^X)");
+        reject("LIST \"\" * RETURN (STATUS^)");
+        reject("LIST \"\" * RETURN (STATUS (^X))");
+        reject("LIST \"\" * RETURN ()^ x");
+    }
+
+    #[test]
+    fn rule_28_recursivematch_needs_a_base_option() {
+        reject("LIST ^(RECURSIVEMATCH) \"\" *");
+        reject("LIST ^(REMOTE RECURSIVEMATCH) \"\" *");
+        assert!(
+            listed("LIST (RECURSIVEMATCH SUBSCRIBED) \"\" *")
+                .select
+                .recursive_match
+        );
+        assert!(
+            listed("LIST (SPECIAL-USE RECURSIVEMATCH) \"\" *")
+                .select
+                .recursive_match
+        );
+        assert!(listed("LIST (REMOTE) \"\" *").select.remote);
+    }
+
+    #[test]
+    fn threat_row_13_patterns_are_bounded() {
+        let max = Limits::AFTER_LOGIN.list_pattern_bytes_max;
+        listed(&format!("LIST \"\" \"{}\"", "*".repeat(max)));
+        reject(&format!("LIST \"\" ^\"{}\"", "*".repeat(max + 1)));
+        let max = Limits::AFTER_LOGIN.list_patterns_max;
+        listed(&format!("LIST \"\" ({})", vec!["a"; max].join(" ")));
+        reject(&format!("LIST \"\" ({} ^a)", vec!["a"; max].join(" ")));
+    }
+}

@@ -128,3 +128,93 @@ pub(super) fn unsubscribe(c: &mut Cursor<'_>) -> Parsed<Command> {
     let name = Name(argument(c)?);
     Ok(Command::Authenticated(Authenticated::Unsubscribe(name)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imap::fixture::{accept, incomplete, reject};
+
+    fn created(rest: &str) -> Create {
+        match accept(rest) {
+            Command::Authenticated(Authenticated::Create(create)) => create,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn create_with_use() {
+        assert_eq!(created("CREATE Work/").mailbox, WireName(b"Work/".to_vec()));
+        assert!(created("CREATE Work").special_use.is_empty());
+        assert!(created("CREATE Work (USE ())").special_use.is_empty());
+        let create = created("CREATE S (use (\\SENT \\Sent \\Important))");
+        let unknown = Err("\\Important".into());
+        assert_eq!(create.special_use, [Ok(SpecialUse::Sent), unknown]);
+        incomplete("CREATE {4}\r\nWork (USE (\\Sent))");
+        reject("CREATE Work ^");
+        reject("CREATE Work ^USE (\\Sent)");
+        reject("CREATE Work (^)");
+        reject("CREATE Work (^X (\\Sent))");
+        reject("CREATE Work (USE (^Sent))");
+        reject("CREATE Work (USE (\\^))");
+        reject("CREATE Work (USE (\\Sent)^");
+    }
+
+    #[test]
+    fn names() {
+        let (from, to) = (WireName(b"a b".to_vec()), WireName(b"c".to_vec()));
+        assert_eq!(
+            accept("RENAME \"a b\" {1+}\r\nc"),
+            Command::Authenticated(Authenticated::Rename(Rename { from, to }))
+        );
+        for command in ["DELETE", "SUBSCRIBE", "UNSUBSCRIBE"] {
+            assert_eq!(accept(&format!("{command} x&-y")).property().name, command);
+            reject(&format!("{command}^"));
+            reject(&format!("{command} a^ b"));
+            reject(&format!("{command} ^(a)"));
+            reject(&format!("{command} a^*"));
+        }
+        reject("RENAME a^");
+        reject("RENAME a ^");
+        reject("RENAME a b^ c");
+    }
+
+    /// threats.md row 4: each byte at each place, told by what it may be there.
+    #[test]
+    fn threat_row_04_every_byte_in_atom_quoted_literal_and_tag() {
+        use crate::{
+            frame::{Frame, Framer},
+            imap::fixture::frame,
+            limits::Limits,
+        };
+        let is_delete = |frame: &Frame| matches!(frame, Frame::Command(_));
+        for byte in 0..=255u8 {
+            if byte == b'\n' {
+                continue;
+            }
+            let atom = [b"DELETE x", &[byte][..], b"y"].concat();
+            let may = (33..127).contains(&byte) && !b"(){%*\"\\".contains(&byte);
+            assert_eq!(is_delete(&frame(&atom)), may, "atom {byte}");
+
+            let quoted = [b"DELETE \"x", &[byte][..], b"y\""].concat();
+            let may = (1..128).contains(&byte) && !b"\r\"\\".contains(&byte);
+            assert_eq!(is_delete(&frame(&quoted)), may, "quoted {byte}");
+
+            let literal = [b"DELETE {3+}\r\nx", &[byte][..], b"y"].concat();
+            assert_eq!(is_delete(&frame(&literal)), byte != 0, "literal {byte}");
+
+            let mut framer = Framer::new();
+            framer.push(&[b't', byte, b'g']);
+            framer.push(b" NOOP\r\nz NOOP\r\n");
+            let first = framer.next(&Limits::AFTER_LOGIN);
+            let may = (33..127).contains(&byte) && !b"(){%*\"\\+".contains(&byte);
+            assert_eq!(is_delete(&first), may, "tag {byte}: {first:?}");
+            assert!(is_delete(&framer.next(&Limits::AFTER_LOGIN)));
+        }
+        assert!(is_delete(&frame(
+            "DELETE \"\u{fc}\u{20ac}\u{1f600}\"".as_bytes()
+        )));
+        assert!(is_delete(&frame(b"DELETE {1+}\r\n\xff")));
+        assert!(!is_delete(&frame(b"DELETE \"\xc0\x80\"")));
+        assert!(!is_delete(&frame(b"DELETE \"\xed\xa0\x80\"")));
+    }
+}

@@ -354,3 +354,257 @@ fn keyword(c: &mut Cursor<'_>) -> Parsed<Key> {
     let keyword = Keyword::new(c.atom("a keyword")?);
     Ok(keyword.map_or_else(Predicate::nothing, Predicate::Keyword))
 }
+
+#[cfg(test)]
+mod tests {
+    use mail::date::Date;
+
+    use super::*;
+    use crate::{
+        frame::Frame,
+        imap::{
+            fixture::{accept, frame, incomplete, reject},
+            sequence::SequenceSet,
+            table::Expunge,
+        },
+        limits::Limits,
+    };
+
+    fn searched(rest: &str) -> Search {
+        match accept(&format!("SEARCH {rest}")) {
+            Command::Selected(Selected::Search(search)) => search,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn key(rest: &str) -> Key {
+        searched(rest).predicate
+    }
+
+    fn header(name: &str, text: &str) -> Key {
+        Predicate::Text(TextField::Header(name.into()), text.into())
+    }
+
+    #[test]
+    fn flag_keys() {
+        assert_eq!(key("all"), Predicate::All);
+        assert_eq!(key("SEEN"), Predicate::Flags(SystemFlags::SEEN));
+        assert_eq!(key("UNDRAFT"), not(Predicate::Flags(SystemFlags::DRAFT)));
+        assert_eq!(key("OLD"), not(Predicate::Recent));
+        assert_eq!(
+            key("NEW"),
+            Predicate::And(vec![key("RECENT"), key("UNSEEN")])
+        );
+        for name in ["ANSWERED", "DELETED", "FLAGGED", "DRAFT", "SEEN"] {
+            assert_eq!(key(&format!("UN{name}")), not(key(name)));
+        }
+        assert!(matches!(key("KEYWORD $Junk"), Predicate::Keyword(_)));
+        assert_eq!(key("UNKEYWORD $Junk"), not(key("KEYWORD $junk")));
+        assert_eq!(
+            key(&format!("KEYWORD {}", "k".repeat(65))),
+            Predicate::nothing()
+        );
+        reject("SEARCH KEYWORD ^\\Seen");
+        reject("SEARCH KEYWORD^");
+        reject("SEARCH ^FOO");
+        reject("SEARCH^");
+        reject("SEARCH ^");
+        reject("SEARCH ALL ^");
+    }
+
+    #[test]
+    fn text_keys() {
+        for (name, field) in [
+            ("FROM", "From"),
+            ("TO", "To"),
+            ("CC", "Cc"),
+            ("BCC", "Bcc"),
+            ("SUBJECT", "Subject"),
+        ] {
+            assert_eq!(key(&format!("{name} {{2+}}\r\nxy")), header(field, "xy"));
+        }
+        assert_eq!(key("BODY x"), Predicate::Text(TextField::Body, "x".into()));
+        assert_eq!(
+            key("TEXT \"\u{fc}\""),
+            Predicate::Text(TextField::Text, "\u{fc}".into())
+        );
+        assert_eq!(key("HEADER X-Y \"\""), header("X-Y", ""));
+        incomplete("SEARCH SUBJECT {3}\r\nabc");
+        reject("SEARCH FROM^");
+        reject("SEARCH FROM ^");
+        reject("SEARCH HEADER a^");
+        assert!(matches!(frame(b"SEARCH TEXT {1+}\r\n\xff"), Frame::Bad(..)));
+    }
+
+    #[test]
+    fn dates_and_sizes() {
+        let day = Date::new(2026, 2, 1).unwrap();
+        let date = |field, relation| Predicate::Date(field, relation, day);
+        assert_eq!(
+            key("SINCE 1-Feb-2026"),
+            date(DateField::Internal, DateRelation::Since)
+        );
+        assert_eq!(
+            key("SENTON \"01-feb-2026\""),
+            date(DateField::Sent, DateRelation::On)
+        );
+        for name in ["BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE"] {
+            key(&format!("{name} 1-Feb-2026"));
+            reject(&format!("SEARCH {name} ^30-Feb-2026"));
+            reject(&format!("SEARCH {name} \"1-Feb-2026^"));
+            reject(&format!("SEARCH {name} 1-Feb-2026^\""));
+            reject(&format!("SEARCH {name} ^-Feb-2026"));
+            reject(&format!("SEARCH {name} 1-Feb-^202"));
+        }
+        assert_eq!(key("LARGER 0"), Predicate::Larger(0));
+        let max = i64::MAX as u64;
+        assert_eq!(key(&format!("SMALLER {max}")), Predicate::Smaller(max));
+        reject(&format!("SEARCH LARGER ^{}", max + 1));
+        reject("SEARCH LARGER ^-1");
+        reject("SEARCH LARGER ^18446744073709551615");
+    }
+
+    #[test]
+    fn not_or_and_lists() {
+        let (a, b, c) = (
+            header("From", "a"),
+            header("From", "b"),
+            header("From", "c"),
+        );
+        let or = |x: &Key, y: &Key| Predicate::Or(Box::new((x.clone(), y.clone())));
+        assert_eq!(key("OR FROM a FROM b"), or(&a, &b));
+        assert_eq!(key("OR OR FROM a FROM b FROM c"), or(&or(&a, &b), &c));
+        assert_eq!(key("OR FROM a OR FROM b FROM c"), or(&or(&a, &b), &c));
+        assert_eq!(key("NOT FROM a"), not(a.clone()));
+        assert_eq!(key("NOT NOT FROM a"), a);
+        assert_eq!(key("OR NOT FROM a FROM b"), or(&not(a.clone()), &b));
+        assert_eq!(key("NOT OR FROM a FROM b"), not(or(&a, &b)));
+        let both = Predicate::And(vec![a.clone(), b.clone()]);
+        assert_eq!(key("FROM a FROM b"), both);
+        assert_eq!(key("(FROM a FROM b)"), both);
+        assert_eq!(key("OR (FROM a FROM b) FROM c"), or(&both, &c));
+        assert_eq!(key("((FROM a))"), a);
+        reject("SEARCH OR FROM a^");
+        reject("SEARCH OR FROM a ^");
+        reject("SEARCH NOT ^");
+        reject("SEARCH ^NOT");
+        reject("SEARCH (^)");
+        reject("SEARCH (ALL^");
+        reject("SEARCH ALL^)");
+        reject("SEARCH (ALL)^(ALL)");
+    }
+
+    #[test]
+    fn rule_37_return_options_and_saved_results() {
+        assert_eq!(searched("ALL").returns, None);
+        let all = SearchReturn {
+            all: true,
+            ..SearchReturn::default()
+        };
+        assert_eq!(searched("RETURN () ALL").returns, Some(all));
+        let save = SearchReturn {
+            save: true,
+            ..SearchReturn::default()
+        };
+        assert_eq!(searched("return (Save) ALL").returns, Some(save));
+        let every = SearchReturn {
+            min: true,
+            max: true,
+            all: true,
+            count: true,
+            save: true,
+        };
+        assert_eq!(
+            searched("RETURN (MIN MAX ALL COUNT SAVE) ALL").returns,
+            Some(every)
+        );
+        assert_eq!(
+            key("$"),
+            Predicate::Messages(SearchSet::Seq(SetOrSaved::Saved))
+        );
+        assert_eq!(
+            key("UID $"),
+            Predicate::Messages(SearchSet::Uid(SetOrSaved::Saved))
+        );
+        reject("SEARCH RETURN (^FOO) ALL");
+        reject("SEARCH RETURN (MIN^");
+        reject("SEARCH RETURN ()^");
+        reject("SEARCH RETURN ^ALL");
+    }
+
+    #[test]
+    fn rule_38_charsets() {
+        for charset in ["UTF-8", "us-ascii", "\"utf-8\""] {
+            assert_eq!(key(&format!("CHARSET {charset} TEXT x")), key("TEXT x"));
+        }
+        let refused = |rest: &str| match frame(rest.as_bytes()) {
+            Frame::Refused(_, property, Refusal::Charset(returns)) => (property.name, returns),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            refused("SEARCH CHARSET KOI8-R TEXT {1+}\r\n\u{d6}"),
+            ("SEARCH", None)
+        );
+        let (name, returns) = refused("UID SEARCH RETURN (SAVE) CHARSET X ALL");
+        assert!(name == "UID SEARCH" && returns.unwrap().save);
+        reject("SEARCH CHARSET UTF-8^");
+        reject("SEARCH CHARSET ^ ALL");
+    }
+
+    #[test]
+    fn rule_01_uid_search_by_sequence_number_holds_expunges_back() {
+        for (rest, want) in [
+            ("SEARCH ALL", Expunge::MustWait),
+            ("UID SEARCH ALL", Expunge::May),
+            ("UID SEARCH UID 1:5", Expunge::May),
+            ("UID SEARCH $", Expunge::May),
+            ("UID SEARCH 1:5", Expunge::MustWait),
+            ("UID SEARCH OR SEEN NOT (DELETED 7)", Expunge::MustWait),
+        ] {
+            assert_eq!(accept(rest).expunge(), want, "{rest}");
+        }
+        let set = SequenceSet(Vec::new());
+        let predicate = Predicate::Messages(SearchSet::Seq(SetOrSaved::Set(set)));
+        let search = Search {
+            numbers: Numbers::Uid,
+            returns: None,
+            predicate,
+        };
+        assert!(search.names_sequence_numbers());
+    }
+
+    #[test]
+    fn threat_row_03_nesting_is_bounded() {
+        let nested = |levels| format!("{}ALL{}", "(".repeat(levels), ")".repeat(levels));
+        let max = Limits::AFTER_LOGIN.depth_max;
+        assert_eq!(key(&nested(max - 1)), Predicate::All);
+        assert_eq!(key(&nested(max)), Predicate::All);
+        reject(&format!("SEARCH {}^{}", "(".repeat(max), nested(1)));
+        reject(&format!("SEARCH {}^{}", "(".repeat(max), "(".repeat(9_000)));
+        let not_or = "NOT OR ALL ".repeat(max);
+        key(&format!("{not_or}ALL"));
+        assert!(matches!(
+            frame(format!("SEARCH {not_or}NOT OR ALL ALL").as_bytes()),
+            Frame::Bad(..)
+        ));
+    }
+
+    #[test]
+    fn long_chains_make_shallow_trees() {
+        fn depth(key: &Key) -> usize {
+            match key {
+                Predicate::Or(two) => 1 + depth(&two.0).max(depth(&two.1)),
+                Predicate::Not(key) => 1 + depth(key),
+                Predicate::And(keys) => 1 + keys.iter().map(depth).max().unwrap_or(0),
+                _ => 0,
+            }
+        }
+        let max = Limits::AFTER_LOGIN.search_keys_max;
+        let chain = "OR ALL ".repeat((max - 1) / 2);
+        assert_eq!(depth(&key(&format!("{chain}ALL"))), 9);
+        assert_eq!(depth(&key(&format!("{}ALL", "NOT ".repeat(max - 1)))), 1);
+        let keys = vec!["ALL"; max].join(" ");
+        assert_eq!(depth(&key(&keys)), 1);
+        reject(&format!("SEARCH {keys} ^ALL"));
+    }
+}

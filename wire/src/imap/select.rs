@@ -112,3 +112,54 @@ fn open(c: &mut Cursor<'_>, access: Access) -> Parsed<Command> {
     let select = Select { mailbox, access };
     Ok(Command::Authenticated(Authenticated::Select(select)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imap::fixture::{accept, incomplete, reject};
+
+    #[test]
+    fn opens() {
+        let select = |mailbox: &str, access| {
+            let mailbox = WireName(mailbox.into());
+            Command::Authenticated(Authenticated::Select(Select { mailbox, access }))
+        };
+        assert_eq!(accept("SELECT inbox"), select("inbox", Access::ReadWrite));
+        assert_eq!(
+            accept("examine \"Sent Mail\""),
+            select("Sent Mail", Access::ReadOnly)
+        );
+        assert_eq!(accept("SELECT {0+}\r\n"), select("", Access::ReadWrite));
+        assert_eq!(
+            accept("SELECT \"Entw\u{fc}rfe\""),
+            select("Entw\u{fc}rfe", Access::ReadWrite)
+        );
+        incomplete("SELECT {5}\r\nInbox");
+        reject("SELECT^");
+        reject("SELECT ^");
+        reject("SELECT ^ inbox");
+        reject("SELECT inbox^ (CONDSTORE)");
+        reject("SELECT ^%");
+        reject("SELECT Entw^\u{fc}rfe");
+        reject("SELECT ~^{5+}\r\ninbox");
+    }
+
+    #[test]
+    fn rule_25_unknown_capabilities_are_ignored() {
+        let enabled = |rest: &str| match accept(rest) {
+            Command::Authenticated(Authenticated::Enable(enable)) => enable.capabilities,
+            other => panic!("{other:?}"),
+        };
+        let (rev2, utf8) = (Enableable::Imap4Rev2, Enableable::Utf8Accept);
+        assert_eq!(enabled("ENABLE imap4REV2 X-Y CONDSTORE"), [rev2]);
+        assert_eq!(
+            enabled("ENABLE UTF8=ACCEPT IMAP4rev2 utf8=accept"),
+            [utf8, rev2]
+        );
+        assert_eq!(enabled("ENABLE X"), []);
+        reject("ENABLE^");
+        reject("ENABLE ^");
+        reject("ENABLE X ^");
+        reject("ENABLE ^\"IMAP4rev2\"");
+    }
+}

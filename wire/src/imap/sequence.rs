@@ -162,3 +162,79 @@ fn end<N: Number>(c: &mut Cursor<'_>) -> Parsed<End<N>> {
         None => c.fail_at(start, "a message number"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        imap::{
+            command::{Command, Selected},
+            fixture::{accept, reject},
+        },
+        limits::Limits,
+    };
+
+    fn set_of(written: &str) -> SequenceSet<Seq> {
+        match accept(&format!("FETCH {written} UID")) {
+            Command::Selected(Selected::Fetch(fetch)) => match fetch.messages {
+                Messages::Seq(SetOrSaved::Set(set)) => set,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn sets() {
+        let (one, last) = (End::Number(Seq::new(1).unwrap()), End::Last);
+        assert_eq!(set_of("1"), SequenceSet(vec![(one, one)]));
+        assert_eq!(
+            set_of("*:1,*"),
+            SequenceSet(vec![(last, one), (last, last)])
+        );
+        let resolved = set_of("2,4:7,9,12:*").resolve(Seq::new(15));
+        assert_eq!(resolved.to_string(), "2,4:7,9,12:15");
+        assert!(set_of("*:1").resolve(None).is_empty());
+        for bad in [
+            "^,1", "1,^", "1,^,2", "1:^", "1:^:2", "1:2^:3", "^:1", "1^*", "*^1", "^-1", "1^-2",
+            "1,^ 2", "^0", "1:^0", "^01", "$^,1", "1,^$", "^+1", "1^.5",
+        ] {
+            // A space ends the set, and what follows it is no item.
+            reject(&format!("FETCH {bad} UID"));
+        }
+    }
+
+    #[test]
+    fn threat_row_15_number_boundaries() {
+        for number in [
+            1,
+            2_147_483_647,
+            2_147_483_648,
+            2_147_483_649,
+            u64::from(u32::MAX),
+        ] {
+            set_of(&number.to_string());
+        }
+        for number in [
+            "0",
+            "4294967296",
+            "9223372036854775807",
+            "18446744073709551615",
+        ] {
+            reject(&format!("FETCH ^{number} UID"));
+            reject(&format!("UID EXPUNGE 1:^{number}"));
+        }
+    }
+
+    #[test]
+    fn threat_row_16_ranges_are_bounded() {
+        let max = Limits::AFTER_LOGIN.set_ranges_max;
+        let set = set_of(&vec!["9:1"; max].join(","));
+        assert_eq!(set.resolve(Seq::new(5)).to_string(), "1:9");
+        reject(&format!("FETCH {},^1 UID", vec!["1"; max].join(",")));
+        assert_eq!(
+            set_of("1:4294967295").resolve(None).count(),
+            u64::from(u32::MAX)
+        );
+    }
+}

@@ -95,3 +95,31 @@ pub(super) fn items(c: &mut Cursor<'_>) -> Parsed<Vec<StatusItem>> {
     })?;
     Ok(items)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imap::fixture::{accept, incomplete, reject};
+
+    #[test]
+    fn status_items() {
+        let all = "MESSAGES UIDNEXT UIDVALIDITY UNSEEN DELETED SIZE RECENT APPENDLIMIT";
+        match accept(&format!("STATUS \"a b\" ({all} messages size)")) {
+            Command::Authenticated(Authenticated::Status(status)) => {
+                assert_eq!(status.items, StatusItem::NAMES.map(|(item, _)| item));
+                assert_eq!(status.mailbox, WireName(b"a b".to_vec()));
+            }
+            other => panic!("{other:?}"),
+        }
+        incomplete("STATUS INBOX (MESSAGES)");
+        reject("STATUS^");
+        reject("STATUS INBOX^");
+        reject("STATUS INBOX ^MESSAGES");
+        reject("STATUS INBOX (^)");
+        reject("STATUS INBOX (MESSAGES^");
+        reject("STATUS INBOX (MESSAGES ^)");
+        reject("STATUS INBOX (^HIGHESTMODSEQ)");
+        reject("STATUS INBOX (^(MESSAGES))");
+        reject("STATUS INBOX (MESSAGES)^ x");
+    }
+}

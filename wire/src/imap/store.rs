@@ -158,3 +158,97 @@ fn system_flag(c: &mut Cursor<'_>) -> Parsed<SystemFlags> {
         None => c.fail_at(start, "a system flag that can be set"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cursor::Refusal,
+        frame::Frame,
+        imap::fixture::{accept, frame, incomplete, reject},
+        limits::Limits,
+    };
+
+    fn stored(rest: &str) -> Store {
+        match accept(rest) {
+            Command::Selected(Selected::Store(store)) => store,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn store_forms() {
+        let store = stored("STORE 1 +flags.silent (\\Deleted \\SEEN $Junk work)");
+        assert_eq!(
+            (store.change, store.answer),
+            (FlagChange::Add, Answer::Silent)
+        );
+        assert_eq!(
+            store.flags.system,
+            SystemFlags::DELETED.with(SystemFlags::SEEN)
+        );
+        assert_eq!(store.flags.keywords().len(), 2);
+        let store = stored("UID STORE 1:* -FLAGS \\Answered a A");
+        assert_eq!(
+            (store.change, store.answer),
+            (FlagChange::Remove, Answer::Tell)
+        );
+        assert_eq!(store.flags.keywords().len(), 1);
+        assert!(stored("STORE $ FLAGS ()").flags.is_empty());
+        incomplete("STORE 1 FLAGS (\\Deleted)");
+        reject("STORE^");
+        reject("STORE 1^");
+        reject("STORE 1 ^");
+        reject("STORE 1 ^FLAG (x)");
+        reject("STORE 1 +^-FLAGS (x)");
+        reject("STORE 1 FLAGS^");
+        reject("STORE 1 FLAGS^(x)");
+        reject("STORE 1 FLAGS ^");
+        reject("STORE 1 FLAGS (x^");
+        reject("STORE 1 FLAGS (x ^)");
+        reject("STORE 1 FLAGS (x)^ y");
+        reject("STORE 1 FLAGS ^\"x\"");
+        reject("STORE 1 FLAGS x^(y)");
+        reject("STORE 1 ^(UNCHANGEDSINCE 5) FLAGS x");
+    }
+
+    #[test]
+    fn rule_23_recent_and_unknown_system_flags_cannot_be_stored() {
+        reject("STORE 1 FLAGS (^\\Recent)");
+        reject("STORE 1 FLAGS (\\Seen ^\\Foo)");
+        reject("STORE 1 FLAGS ^\\");
+        reject("STORE 1 FLAGS ^\\*");
+    }
+
+    #[test]
+    fn keywords_over_the_limits_are_refused_not_bad() {
+        stored(&format!("STORE 1 FLAGS ({})", "k".repeat(64)));
+        let many = |count: usize| {
+            let keywords: Vec<String> = (0..count).map(|n| format!("k{n}")).collect();
+            format!("STORE 1 FLAGS ({})", keywords.join(" "))
+        };
+        let max = Limits::AFTER_LOGIN.keywords_max;
+        assert_eq!(stored(&many(max)).flags.keywords().len(), max);
+        for over in [format!("STORE 1 FLAGS ({})", "k".repeat(65)), many(max + 1)] {
+            match frame(over.as_bytes()) {
+                Frame::Refused(_, property, Refusal::Keywords) => {
+                    assert_eq!(property.name, "STORE")
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        reject("STORE 1 FLAGS (x ^\u{fc})");
+    }
+
+    #[test]
+    fn expunges() {
+        assert_eq!(
+            accept("EXPUNGE"),
+            Command::Selected(Selected::Expunge(None))
+        );
+        assert_eq!(accept("UID EXPUNGE 1:3").property().name, "UID EXPUNGE");
+        reject("EXPUNGE^ 1");
+        reject("UID EXPUNGE^");
+        reject("UID EXPUNGE ^");
+    }
+}

@@ -426,3 +426,98 @@ pub static TABLE: [&Property; 36] = [
 pub fn named(name: &str) -> Option<&'static Property> {
     TABLE.into_iter().find(|property| property.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imap::fixture::{accept, frame};
+
+    /// A command of each row.
+    const SAMPLES: [&str; 36] = [
+        "CAPABILITY",
+        "NOOP",
+        "LOGOUT",
+        "ID NIL",
+        "STARTTLS",
+        "AUTHENTICATE PLAIN",
+        "LOGIN a b",
+        "ENABLE X",
+        "SELECT a",
+        "EXAMINE a",
+        "CREATE a",
+        "DELETE a",
+        "RENAME a b",
+        "SUBSCRIBE a",
+        "UNSUBSCRIBE a",
+        "LIST a b",
+        "LSUB a b",
+        "NAMESPACE",
+        "STATUS a (SIZE)",
+        "APPEND a {1}\r\n",
+        "IDLE",
+        "CHECK",
+        "CLOSE",
+        "UNSELECT",
+        "EXPUNGE",
+        "SEARCH ALL",
+        "FETCH 1 UID",
+        "STORE 1 FLAGS a",
+        "COPY 1 a",
+        "MOVE 1 a",
+        "UID EXPUNGE 1",
+        "UID SEARCH ALL",
+        "UID FETCH 1 UID",
+        "UID STORE 1 FLAGS a",
+        "UID COPY 1 a",
+        "UID MOVE 1 a",
+    ];
+
+    #[test]
+    fn each_row_is_the_row_of_what_its_grammar_reads() {
+        for (property, sample) in TABLE.into_iter().zip(SAMPLES) {
+            for sample in [sample.to_owned(), sample.to_ascii_lowercase()] {
+                let command = accept(&sample);
+                assert_eq!(command.property().name, property.name);
+                let group = match command {
+                    Command::Any(_) => Group::Any,
+                    Command::NotAuthenticated(_) => Group::NotAuthenticated,
+                    Command::Authenticated(_) => Group::Authenticated,
+                    Command::Selected(_) => Group::Selected,
+                };
+                assert_eq!(group, property.group, "{sample}");
+            }
+            assert_eq!(named(property.name), Some(property));
+        }
+    }
+
+    #[test]
+    fn rule_01_expunge_waits_where_sequence_numbers_are_used() {
+        for property in TABLE {
+            let uses = ["FETCH", "STORE", "SEARCH"].contains(&property.name);
+            assert_eq!(
+                property.expunge == Expunge::MustWait,
+                uses,
+                "{}",
+                property.name
+            );
+        }
+    }
+
+    #[test]
+    fn rule_31_unknown_commands_are_told_apart() {
+        use crate::frame::{Fault, Frame};
+        for rest in [
+            "FOO",
+            "X-BAR (1 {3+}\r\nabc",
+            "UID NOOP",
+            "UID UID FETCH 1 UID",
+            "FETCHX 1",
+        ] {
+            match frame(rest.as_bytes()) {
+                Frame::Bad(Some(_), Fault::UnknownCommand) => {}
+                other => panic!("{rest}: {other:?}"),
+            }
+        }
+        assert!(named("fetch").is_none());
+    }
+}

@@ -48,3 +48,34 @@ fn transfer(c: &mut Cursor<'_>, numbers: Numbers) -> Parsed<Transfer> {
     let mailbox = mailbox::argument(c)?;
     Ok(Transfer { messages, mailbox })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imap::{
+        fixture::{accept, incomplete, reject},
+        sequence::SetOrSaved,
+    };
+
+    #[test]
+    fn copies_and_moves() {
+        for name in ["COPY", "MOVE", "UID COPY", "UID MOVE"] {
+            let command = accept(&format!("{name} 1:3,* {{5}}\r\nTrash"));
+            assert_eq!(command.property().name, name);
+            accept(&format!("{} $ Trash", name.to_ascii_lowercase()));
+            incomplete(&format!("{name} 1:3,* {{5}}\r\nTrash"));
+            reject(&format!("{name}^"));
+            reject(&format!("{name} ^x Trash"));
+            reject(&format!("{name} 1^"));
+            reject(&format!("{name} 1 ^"));
+            reject(&format!("{name} 1 Trash^ x"));
+            reject(&format!("{name} 1 ^%"));
+        }
+        match accept("UID MOVE $ a") {
+            Command::Selected(Selected::Move(transfer)) => {
+                assert_eq!(transfer.messages, Messages::Uid(SetOrSaved::Saved));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
