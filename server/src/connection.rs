@@ -1,0 +1,386 @@
+//! One IMAP connection: the only IMAP code that touches a socket.
+//!
+//! Reads, frames, hands commands to the session, and writes what the session answers; keeps the
+//! deadlines; pumps message literals; carries out STARTTLS. It decides nothing that a session
+//! should decide. One command is answered before the next is looked at, so that pipelined commands
+//! run in order (RFC 9051 §5.5).
+
+mod append;
+mod authenticate;
+mod idle;
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, ReadHalf, WriteHalf},
+    time::{Instant, timeout_at},
+};
+use wire::{
+    cursor::Refusal,
+    frame::{Fault, Frame, Framer},
+    imap::{
+        code::Code,
+        command::{Command, NotAuthenticated, Tag, Tagged},
+        response::{Completion, Status, Untagged},
+        table::Expunge,
+    },
+    limits::Limits,
+};
+
+use crate::{
+    config::AllowPlaintextAuth,
+    listen::{Peer, Protection, Stream},
+    service::Service,
+    session::{
+        Channel, Context, Reply, Session,
+        answer::{bad, no, ok},
+        sink::{OutputLimits, Sink},
+    },
+};
+
+/// Bytes asked of the socket at once.
+const READ_BYTES: usize = 16 * 1024;
+
+/// Serves one connection to its end.
+pub async fn serve(stream: Stream, service: Arc<Service>, peer: Peer) {
+    let mut connection = Connection::new(stream, service, peer);
+    let end = match connection.greet().await {
+        Ok(()) => loop {
+            match connection.step().await {
+                Ok(Flow::On) => {}
+                Ok(Flow::StartTls) => match connection.start_tls().await {
+                    Ok(secured) => connection = secured,
+                    Err(error) => return tracing::info!(%peer, %error, "TLS handshake failed"),
+                },
+                Err(end) => break end,
+            }
+        },
+        Err(end) => end,
+    };
+    connection.close(&end).await;
+}
+
+/// What follows a step.
+enum Flow {
+    On,
+    StartTls,
+}
+
+/// Why a connection ends.
+enum End {
+    /// The client logged out; everything is said.
+    Logout,
+    /// The client is gone.
+    Gone(io::Error),
+    /// The server ends it, with this reason.
+    Bye(Option<Code>, &'static str),
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        Self::Gone(error)
+    }
+}
+
+struct Connection {
+    reader: ReadHalf<Stream>,
+    sink: Sink,
+    framer: Framer,
+    /// Absent only while a command runs.
+    session: Session,
+    context: Context,
+    peer: Peer,
+    limits: Limits,
+    begun: Instant,
+    commands: u64,
+    /// Consecutive commands that were not understood.
+    bad_commands: u32,
+    login_failures: u32,
+}
+
+impl Connection {
+    fn new(stream: Stream, service: Arc<Service>, peer: Peer) -> Self {
+        let channel = channel(&service, &peer);
+        let origin = format!("imap {peer} #{}", service.sessions.next_id());
+        let context = Context {
+            channel,
+            origin: origin.into(),
+            trust: peer.trust,
+            service,
+        };
+        let (reader, writer) = tokio::io::split(stream);
+        let limits = context.service.config.limits.before_login();
+        Self {
+            reader,
+            sink: sink(writer, &context.service),
+            framer: Framer::new(),
+            session: Session::NotAuthenticated,
+            context,
+            peer,
+            limits,
+            begun: Instant::now(),
+            commands: 0,
+            bad_commands: 0,
+            login_failures: 0,
+        }
+    }
+
+    async fn greet(&mut self) -> Result<(), End> {
+        let greeting = Completion {
+            status: Status::Ok,
+            code: Some(Code::Capability(self.session.capabilities(&self.context))),
+            text: format!("{} is ready.", self.context.service.config.imap.server_name).into(),
+        };
+        self.sink.send(&Untagged::Status(greeting)).await?;
+        Ok(self.sink.flush().await?)
+    }
+
+    /// Takes what the framer has, or waits for more.
+    async fn step(&mut self) -> Result<Flow, End> {
+        match self.framer.next(&self.limits) {
+            Frame::Incomplete => self.receive().await?,
+            Frame::Command(command) => return self.command(command).await,
+            Frame::Literal(literal) => {
+                self.sink.begin(&literal.tag);
+                match self.may_send(literal.property.name) {
+                    Ok(()) => {
+                        self.framer.grant();
+                        self.sink.ask("Go ahead.").await?;
+                    }
+                    Err(refused) => {
+                        self.framer.refuse();
+                        self.answer(refused, Expunge::MustWait).await?;
+                    }
+                }
+            }
+            Frame::Append(tag, append) => self.append(&tag, &append).await?,
+            // Only within APPEND, which takes them itself.
+            Frame::AppendNext(_) | Frame::AppendEnd => self.framer.refuse(),
+            Frame::Bad(tag, fault) => self.not_understood(tag.as_ref(), fault).await?,
+            Frame::Refused(tag, _, refusal) => {
+                self.sink.begin(&tag);
+                self.refused(refusal).await?;
+            }
+            Frame::Fatal(fault) => return Err(fatal(fault)),
+        }
+        Ok(Flow::On)
+    }
+
+    /// Whether a client may send a literal of this command: not a password in clear, and nothing
+    /// to a command that its state refuses (house.md A 4).
+    fn may_send(&self, name: &str) -> Result<(), Completion> {
+        let before_login = matches!(self.session, Session::NotAuthenticated);
+        match name {
+            "LOGIN" | "AUTHENTICATE" if before_login => self.context.password_allowed(),
+            "LOGIN" | "AUTHENTICATE" => Err(bad("You are logged in already.")),
+            "ID" => Ok(()),
+            _ if before_login => Err(bad("Please log in first.")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn command(&mut self, tagged: Tagged) -> Result<Flow, End> {
+        self.commands = self.commands.saturating_add(1);
+        self.sink.begin(&tagged.tag);
+        let expunge = tagged.command.expunge();
+        let login = matches!(
+            tagged.command,
+            Command::NotAuthenticated(
+                NotAuthenticated::Login(_) | NotAuthenticated::Authenticate(_)
+            )
+        );
+        tracing::debug!(origin = %self.context.origin, command = tagged.command.property().name);
+        let session = std::mem::replace(&mut self.session, Session::NotAuthenticated);
+        let (session, reply) = session
+            .command(tagged.command, &self.context, &mut self.sink)
+            .await;
+        self.session = session;
+        match reply {
+            Reply::Done(completion) if login => self.logged_in(completion).await?,
+            Reply::Done(completion) => self.answer(completion, expunge).await?,
+            Reply::StartTls => {
+                self.sink.complete(&ok("Begin the TLS handshake now."));
+                self.sink.flush().await?;
+                return Ok(Flow::StartTls);
+            }
+            Reply::Authenticate(credentials) => self.authenticate(credentials).await?,
+            Reply::Idle => self.idle().await?,
+            Reply::Logout(completion) => {
+                self.sink.complete(&completion);
+                self.sink.flush().await?;
+                return Err(End::Logout);
+            }
+            Reply::Gone(error) => return Err(End::Gone(error)),
+        }
+        Ok(Flow::On)
+    }
+
+    /// Writes the tagged answer, after the changes that may be told.
+    async fn answer(&mut self, completion: Completion, expunge: Expunge) -> Result<(), End> {
+        match completion.status {
+            Status::Bad => self.count_bad()?,
+            Status::Ok | Status::No => self.bad_commands = 0,
+        }
+        self.session.tell(expunge, &mut self.sink).await?;
+        self.sink.complete(&completion);
+        Ok(self.sink.relieve().await?)
+    }
+
+    fn count_bad(&mut self) -> Result<(), End> {
+        self.bad_commands = self.bad_commands.saturating_add(1);
+        let limits = &self.context.service.config.limits;
+        let most = match self.session {
+            Session::NotAuthenticated => limits.bad_commands_before_login,
+            Session::Authenticated(_) | Session::Selected(_) => limits.bad_commands,
+        };
+        if self.bad_commands < most {
+            return Ok(());
+        }
+        Err(End::Bye(None, "Too many commands that are not understood."))
+    }
+
+    async fn not_understood(&mut self, tag: Option<&Tag>, fault: Fault) -> Result<(), End> {
+        let code = match fault {
+            Fault::TooBig => Some(Code::TooBig),
+            Fault::Syntax(_) | Fault::UnknownCommand | Fault::LineTooLong => None,
+        };
+        let completion = Completion {
+            code,
+            ..bad(fault.to_string())
+        };
+        match tag {
+            Some(tag) => {
+                self.sink.begin(tag);
+                self.sink.complete(&completion);
+            }
+            None => self.sink.send(&Untagged::Status(completion)).await?,
+        }
+        self.count_bad()?;
+        Ok(self.sink.relieve().await?)
+    }
+
+    async fn refused(&mut self, refusal: Refusal) -> Result<(), End> {
+        let completion = match refusal {
+            Refusal::Charset(returns) => {
+                self.session.search_refused(returns);
+                no(
+                    Code::BadCharset(&["US-ASCII", "UTF-8"]),
+                    "Only these charsets are supported.",
+                )
+            }
+            Refusal::Keywords => no(Code::Limit, "A keyword is too long, or there are too many."),
+        };
+        self.answer(completion, Expunge::MustWait).await
+    }
+
+    /// Waits for bytes, within the deadline of the connection's stage.
+    async fn receive(&mut self) -> Result<(), End> {
+        self.sink.flush().await?;
+        let deadline = self.deadline();
+        let buffer = self.framer.buffer_mut();
+        buffer.reserve(READ_BYTES);
+        let read = tokio::select! {
+            read = timeout_at(deadline, self.reader.read_buf(buffer)) => read,
+            () = self.context.service.shutdown.notified() => {
+                return Err(End::Bye(None, "The server is shutting down."));
+            }
+        };
+        match read {
+            Ok(Ok(0)) => Err(End::Gone(io::ErrorKind::UnexpectedEof.into())),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(End::Gone(error)),
+            Err(_) => Err(End::Bye(None, "Nothing was heard for too long.")),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let config = &self.context.service.config;
+        match self.session {
+            Session::NotAuthenticated => self.begun + config.limits.pre_login_time,
+            Session::Authenticated(_) | Session::Selected(_) => {
+                Instant::now() + config.imap.session_timeout
+            }
+        }
+    }
+
+    /// Drops everything that came before the handshake, and everything that is known of the client
+    /// (RFC 9051 §6.2.1; threats.md row 1).
+    async fn start_tls(self) -> io::Result<Self> {
+        let service = Arc::clone(&self.context.service);
+        let writer = self.sink.into_output::<WriteHalf<Stream>>();
+        let (Some(tls), Some(writer)) = (&service.tls, writer) else {
+            return Err(io::Error::other("there is no certificate any more"));
+        };
+        let limit = service.config.limits.handshake_time;
+        let stream = self.reader.unsplit(writer).start_tls(tls, limit).await?;
+        let peer = Peer {
+            protection: Protection::Tls,
+            ..self.peer
+        };
+        let mut secured = Self::new(stream, Arc::clone(&service), peer);
+        secured.begun = self.begun;
+        Ok(secured)
+    }
+
+    /// Says goodbye if there is something to say, and writes one line to the log.
+    async fn close(mut self, end: &End) {
+        let reason = match end {
+            End::Logout => "logout".to_owned(),
+            End::Gone(error) => error.to_string(),
+            End::Bye(code, text) => {
+                let bye = Untagged::Bye(code.clone(), (*text).into());
+                // A client that is gone cannot be told.
+                let _told: io::Result<()> = self.sink.send(&bye).await;
+                (*text).to_owned()
+            }
+        };
+        let _flushed: io::Result<()> = tokio::time::timeout(GOODBYE, self.sink.shutdown())
+            .await
+            .unwrap_or(Ok(()));
+        let user = self
+            .session
+            .account()
+            .map(|account| account.info().name.clone());
+        tracing::info!(
+            origin = %self.context.origin,
+            user,
+            reason,
+            commands = self.commands,
+            bytes_sent = self.sink.sent_bytes(),
+            seconds = self.begun.elapsed().as_secs(),
+            "connection closed"
+        );
+    }
+}
+
+/// How long a client may take to accept the last words.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+fn sink(writer: WriteHalf<Stream>, service: &Service) -> Sink {
+    let limits = &service.config.limits;
+    let output = OutputLimits {
+        buffer_bytes: usize::try_from(limits.output_buffer_bytes.0).unwrap_or(64 * 1024),
+        patience: limits.output_timeout_before_login,
+    };
+    Sink::new(writer, output)
+}
+
+/// What protects the connection, by configuration and peer.
+fn channel(service: &Service, peer: &Peer) -> Channel {
+    if peer.protection == Protection::Tls {
+        return Channel::Tls;
+    }
+    match service.config.imap.allow_plaintext_auth {
+        AllowPlaintextAuth::Always => Channel::PlainTrusted,
+        AllowPlaintextAuth::Loopback if peer.loopback => Channel::PlainTrusted,
+        AllowPlaintextAuth::Loopback | AllowPlaintextAuth::Never => Channel::Plain,
+    }
+}
+
+fn fatal(fault: Fault) -> End {
+    match fault {
+        Fault::TooBig => End::Bye(Some(Code::TooBig), "That is too big to be skipped."),
+        Fault::LineTooLong => End::Bye(None, "That line is too long to be skipped."),
+        Fault::Syntax(_) | Fault::UnknownCommand => End::Bye(None, "That cannot be understood."),
+    }
+}

@@ -1,0 +1,111 @@
+//! The literals of APPEND, pumped from the socket to the store (RFC 9051 §6.3.12, RFC 3502).
+
+use wire::{
+    frame::Frame,
+    imap::{
+        append::{Append, AppendMessage, LiteralForm},
+        command::Tag,
+        table::Expunge,
+    },
+};
+
+use super::{Connection, End, fatal};
+use crate::session::{
+    Appending,
+    answer::{Failure, Outcome},
+};
+
+impl Connection {
+    pub(super) async fn append(&mut self, tag: &Tag, append: &Append) -> Result<(), End> {
+        self.commands = self.commands.saturating_add(1);
+        self.sink.begin(tag);
+        let limit = self.context.message_bytes_max();
+        match self.session.append(append, limit).await {
+            Ok(appending) => {
+                self.grant(&append.first).await?;
+                self.messages(appending).await
+            }
+            Err(failure) => self.give_up(failure).await,
+        }
+    }
+
+    async fn grant(&mut self, message: &AppendMessage) -> Result<(), End> {
+        self.framer.grant();
+        if message.literal == LiteralForm::Synchronizing {
+            self.sink.ask("Go ahead.").await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses the rest of the command: it is skipped, and nothing of it is kept.
+    async fn give_up(&mut self, failure: Failure) -> Result<(), End> {
+        self.framer.refuse();
+        self.finish(Err(failure)).await
+    }
+
+    async fn finish(&mut self, outcome: Outcome) -> Result<(), End> {
+        match outcome {
+            Ok(completion) | Err(Failure::Answer(completion)) => {
+                self.answer(completion, Expunge::May).await
+            }
+            Err(Failure::Disconnected(error)) => Err(End::Gone(error)),
+        }
+    }
+
+    /// Takes one message after another until the command ends.
+    async fn messages(&mut self, mut appending: Appending) -> Result<(), End> {
+        loop {
+            if let Err(failure) = self.pump(&mut appending).await? {
+                return self.give_up(failure).await;
+            }
+            appending.end_message();
+            match self.after_message().await? {
+                Frame::AppendNext(message) => {
+                    let limit = self.context.message_bytes_max();
+                    match self
+                        .session
+                        .append_message(&mut appending, &message, limit)
+                        .await
+                    {
+                        Ok(()) => self.grant(&message).await?,
+                        Err(failure) => return self.give_up(failure).await,
+                    }
+                }
+                Frame::Bad(tag, fault) => return self.not_understood(tag.as_ref(), fault).await,
+                Frame::Refused(_, _, refusal) => return self.refused(refusal).await,
+                Frame::Fatal(fault) => return Err(fatal(fault)),
+                _ => {
+                    let outcome = self.session.append_finish(appending).await;
+                    return self.finish(outcome).await;
+                }
+            }
+        }
+    }
+
+    /// The frame that follows a message.
+    async fn after_message(&mut self) -> Result<Frame, End> {
+        loop {
+            match self.framer.next(&self.limits) {
+                Frame::Incomplete => self.receive().await?,
+                frame => return Ok(frame),
+            }
+        }
+    }
+
+    /// Moves one message's bytes to the store. The inner error is answered, the outer ends all.
+    async fn pump(&mut self, appending: &mut Appending) -> Result<Result<(), Failure>, End> {
+        while self.framer.message_remaining() > 0 {
+            let bytes = self.framer.message_bytes();
+            if bytes.is_empty() {
+                self.receive().await?;
+                continue;
+            }
+            if let Err(failure) = appending.write(bytes).await {
+                return Ok(Err(failure));
+            }
+            let taken = bytes.len();
+            self.framer.consume(taken);
+        }
+        Ok(Ok(()))
+    }
+}

@@ -1,0 +1,104 @@
+//! The messages of AUTHENTICATE (RFC 9051 §6.2.2, RFC 4959), and what follows a login.
+
+use wire::{
+    frame::Line,
+    imap::{code::Code, response::Completion, table::Expunge},
+    sasl::{self, Exchange, Step},
+};
+
+use super::{Connection, End};
+use crate::session::{
+    Credentials, Reply, Session,
+    answer::{bad, no},
+    log_in,
+    sink::OutputLimits,
+};
+
+impl Connection {
+    /// Exchanges SASL messages to the end of the mechanism.
+    pub(super) async fn authenticate(&mut self, credentials: Credentials) -> Result<(), End> {
+        let initial = credentials.initial.as_ref().map(|initial| initial.expose());
+        let (mut exchange, mut step) = Exchange::begin(credentials.mechanism, initial);
+        loop {
+            match step {
+                Step::Challenge(challenge) => {
+                    self.sink.challenge(&challenge).await?;
+                    let line = self.sasl_line().await?;
+                    step = match line.as_deref().map(sasl::response_line) {
+                        Some(Ok(sasl::Line::Response(response))) => {
+                            exchange.step(response.expose())
+                        }
+                        Some(Ok(sasl::Line::Cancelled)) => {
+                            return self.answer(bad("Cancelled."), Expunge::MustWait).await;
+                        }
+                        Some(Err(_)) | None => {
+                            let answer = bad("This is not base64, or too long.");
+                            return self.answer(answer, Expunge::MustWait).await;
+                        }
+                    };
+                }
+                Step::Verify(credentials) => return self.verify(&credentials).await,
+                Step::Fail(_) => {
+                    let wrong = no(Code::AuthenticationFailed, "The response is malformed.");
+                    return self.logged_in(wrong).await;
+                }
+            }
+        }
+    }
+
+    /// The next line of the client; `None` if it is too long.
+    async fn sasl_line(&mut self) -> Result<Option<Vec<u8>>, End> {
+        loop {
+            match self
+                .framer
+                .line(self.limits.authenticate_line_bytes_max, &self.limits)
+            {
+                Line::Line(line) => return Ok(Some(line)),
+                Line::TooLong => return Ok(None),
+                Line::Incomplete => self.receive().await?,
+            }
+        }
+    }
+
+    /// Acting as somebody else needs a right that nobody has yet (threats.md row 8).
+    async fn verify(&mut self, credentials: &sasl::Credentials) -> Result<(), End> {
+        let myself = credentials
+            .act_as
+            .as_ref()
+            .is_none_or(|other| *other == credentials.user);
+        if !myself {
+            let denied = no(
+                Code::AuthorizationFailed,
+                "You cannot act as somebody else.",
+            );
+            return self.logged_in(denied).await;
+        }
+        let password = credentials.password.expose();
+        let (session, reply) = log_in(&credentials.user, password, &self.context).await;
+        self.session = session;
+        match reply {
+            Reply::Done(completion) => self.logged_in(completion).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the answer to a login, counts failures, and changes to the limits of a user.
+    pub(super) async fn logged_in(&mut self, completion: Completion) -> Result<(), End> {
+        let failed = matches!(self.session, Session::NotAuthenticated);
+        self.answer(completion, Expunge::MustWait).await?;
+        let limits = &self.context.service.config.limits;
+        if failed {
+            self.login_failures = self.login_failures.saturating_add(1);
+            if self.login_failures >= limits.login_failures {
+                return Err(End::Bye(None, "Too many logins failed."));
+            }
+        } else {
+            self.limits = limits.after_login();
+            self.sink.set_limits(OutputLimits {
+                buffer_bytes: usize::try_from(limits.output_buffer_bytes.0).unwrap_or(64 * 1024),
+                patience: limits.output_timeout,
+            });
+        }
+        Ok(())
+    }
+}

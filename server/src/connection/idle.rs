@@ -1,0 +1,70 @@
+//! IDLE (RFC 9051 §6.3.13): tells of changes until DONE comes.
+
+use tokio::time::{Instant, sleep_until};
+use wire::{
+    frame::Line,
+    imap::{
+        response::{Completion, Status, Untagged},
+        table::Expunge,
+    },
+};
+
+use super::{Connection, End, READ_BYTES};
+use crate::session::answer::{bad, ok};
+use tokio::io::AsyncReadExt;
+
+/// The longest line that can be DONE, bytes.
+const DONE_BYTES_MAX: usize = 16;
+
+impl Connection {
+    pub(super) async fn idle(&mut self) -> Result<(), End> {
+        let mut changes = self.session.changes();
+        self.session.tell(Expunge::May, &mut self.sink).await?;
+        self.sink
+            .ask("Waiting for changes; say DONE to end.")
+            .await?;
+        let every = self.context.service.config.limits.idle_keep_alive;
+        let mut keep_alive = Instant::now() + every;
+        loop {
+            match self.framer.line(DONE_BYTES_MAX, &self.limits) {
+                Line::Line(line) if line.eq_ignore_ascii_case(b"DONE") => {
+                    return self.answer(ok("No longer waiting."), Expunge::May).await;
+                }
+                Line::Line(_) | Line::TooLong => {
+                    return self.answer(bad("DONE was expected."), Expunge::May).await;
+                }
+                Line::Incomplete => {}
+            }
+            let buffer = self.framer.buffer_mut();
+            buffer.reserve(READ_BYTES);
+            tokio::select! {
+                read = self.reader.read_buf(buffer) => {
+                    if read? == 0 {
+                        return Err(End::Gone(std::io::ErrorKind::UnexpectedEof.into()));
+                    }
+                }
+                () = changes.changed() => {
+                    self.session.tell(Expunge::May, &mut self.sink).await?;
+                    self.sink.flush().await?;
+                }
+                () = sleep_until(keep_alive) => {
+                    // Keeps address translators on the way from forgetting the connection.
+                    keep_alive = Instant::now() + every;
+                    self.sink.send(&still_here()).await?;
+                    self.sink.flush().await?;
+                }
+                () = self.context.service.shutdown.notified() => {
+                    return Err(End::Bye(None, "The server is shutting down."));
+                }
+            }
+        }
+    }
+}
+
+fn still_here() -> Untagged {
+    Untagged::Status(Completion {
+        status: Status::Ok,
+        code: None,
+        text: "Still here.".into(),
+    })
+}

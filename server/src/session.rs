@@ -1,0 +1,347 @@
+//! A session: commands in, responses out, no socket (RFC 9051 §3).
+//!
+//! The state is an enum that carries what exists in it and is moved through by value, so that a
+//! handler of the selected state is handed the selected mailbox and none can be called without.
+//! Handlers push untagged responses and return exactly one completion; the tagged line is written
+//! by the connection, after the changes the client may be told of.
+
+pub mod answer;
+mod append;
+mod auth;
+mod basic;
+mod fetch;
+mod idle;
+pub mod limits;
+mod list;
+mod mailbox;
+mod own_deleted;
+mod search;
+mod select;
+pub mod sink;
+mod status;
+mod store_flags;
+mod transfer;
+pub mod view;
+
+use std::sync::Arc;
+
+use mail::mailbox::MailboxName;
+use store::{Account, Mailbox};
+use wire::{
+    encode::{MailboxSpelling, Mode},
+    imap::{
+        command::{self, Command},
+        mailbox::WireName,
+        response::Completion,
+        select::Access,
+        table::Expunge,
+    },
+    utf7,
+};
+
+use self::{
+    answer::{Failure, Outcome, bad, no, ok},
+    own_deleted::OwnDeleted,
+    sink::Sink,
+    view::View,
+};
+pub use self::{
+    append::Appending,
+    auth::{Credentials, log_in},
+};
+use crate::service::{Guard, Service, Trust};
+
+/// What a session knows of its connection and the server.
+pub struct Context {
+    /// The server.
+    pub service: Arc<Service>,
+    /// Which connection, for the log and the record of who did what.
+    pub origin: Arc<str>,
+    /// What protects the connection.
+    pub channel: Channel,
+    /// Whether the peer counts against the limit of sessions.
+    pub trust: Trust,
+}
+
+/// What protects a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Channel {
+    /// TLS.
+    Tls,
+    /// Nothing, and passwords may be sent all the same (a loopback peer, or so configured).
+    PlainTrusted,
+    /// Nothing: passwords are refused (RFC 9051 §6.2.3 LOGINDISABLED).
+    Plain,
+}
+
+/// A session in one of its states.
+pub enum Session {
+    /// Before login.
+    NotAuthenticated,
+    /// After login, no mailbox selected.
+    Authenticated(Authenticated),
+    /// A mailbox is selected.
+    Selected(Selected),
+}
+
+/// What exists after login.
+pub struct Authenticated {
+    account: Arc<dyn Account>,
+    mode: Mode,
+    /// Counts the session against its account's limit.
+    _guard: Guard,
+}
+
+/// What exists while a mailbox is selected.
+pub struct Selected {
+    auth: Authenticated,
+    mailbox: Arc<dyn Mailbox>,
+    access: Access,
+    view: View,
+    own_deleted: OwnDeleted,
+}
+
+/// What the connection does after a command.
+pub enum Reply {
+    /// Writes the tagged line.
+    Done(Completion),
+    /// Writes OK, then does the TLS handshake and begins anew.
+    StartTls,
+    /// Exchanges SASL messages.
+    Authenticate(Credentials),
+    /// Waits for DONE and tells of changes meanwhile.
+    Idle,
+    /// Writes BYE (already in the sink) and the tagged line, then closes.
+    Logout(Completion),
+    /// Closes: the client is gone.
+    Gone(std::io::Error),
+}
+
+impl Session {
+    /// Runs one command.
+    pub async fn command(
+        self,
+        command: Command,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> (Self, Reply) {
+        match (self, command) {
+            (session, Command::Any(command)) => session.any(command, context, sink).await,
+            (Self::NotAuthenticated, Command::NotAuthenticated(command)) => {
+                auth::command(command, context).await
+            }
+            (Self::Authenticated(auth), Command::Authenticated(command)) => {
+                auth.command(command, context, sink).await
+            }
+            (Self::Selected(selected), Command::Authenticated(command)) => {
+                selected.authenticated(command, context, sink).await
+            }
+            (Self::Selected(selected), Command::Selected(command)) => {
+                selected.command(command, context, sink).await
+            }
+            (session, _) => (
+                session,
+                Reply::Done(bad("This command is not allowed now.")),
+            ),
+        }
+    }
+
+    /// What the session has enabled.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        match self {
+            Self::NotAuthenticated => Mode::REV1,
+            Self::Authenticated(auth) | Self::Selected(Selected { auth, .. }) => auth.mode,
+        }
+    }
+
+    /// The account, once there is one.
+    #[must_use]
+    pub fn account(&self) -> Option<&Arc<dyn Account>> {
+        match self {
+            Self::NotAuthenticated => None,
+            Self::Authenticated(auth) | Self::Selected(Selected { auth, .. }) => {
+                Some(&auth.account)
+            }
+        }
+    }
+
+    /// Tells the client of changes of its mailbox, as far as the running command allows.
+    ///
+    /// # Errors
+    /// If the client is gone or does not read.
+    pub async fn tell(&mut self, expunge: Expunge, sink: &mut Sink) -> std::io::Result<()> {
+        match self {
+            Self::Selected(selected) => selected.tell(expunge, sink).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The reply of a handler that does not change the state.
+fn reply(outcome: Outcome) -> Reply {
+    match outcome {
+        Ok(completion) | Err(Failure::Answer(completion)) => Reply::Done(completion),
+        Err(Failure::Disconnected(error)) => Reply::Gone(error),
+    }
+}
+
+impl Authenticated {
+    async fn command(
+        mut self,
+        command: command::Authenticated,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> (Session, Reply) {
+        use command::Authenticated as C;
+        match command {
+            C::Select(select) => self.select(&select, sink).await,
+            C::Idle => (Session::Authenticated(self), Reply::Idle),
+            C::Append(_) => (
+                Session::Authenticated(self),
+                Reply::Done(bad("APPEND needs its message.")),
+            ),
+            other => {
+                let outcome = self.stateless(other, context, sink).await;
+                (Session::Authenticated(self), reply(outcome))
+            }
+        }
+    }
+
+    /// Commands that leave the selected mailbox as it is.
+    async fn stateless(
+        &mut self,
+        command: command::Authenticated,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> Outcome {
+        use command::Authenticated as C;
+        match command {
+            C::Enable(enable) => self.enable(&enable, sink).await,
+            C::Create(create) => self.create(&create, sink).await,
+            C::Delete(name) => self.delete(&name).await,
+            C::Rename(rename) => self.rename(&rename, sink).await,
+            C::Subscribe(name) => self.subscribe(&name, store::Subscription::On).await,
+            C::Unsubscribe(name) => self.subscribe(&name, store::Subscription::Off).await,
+            C::List(list) => self.list(&list, context, sink).await,
+            C::Lsub(lsub) => self.lsub(&lsub, sink).await,
+            C::Namespace => self.namespace(sink).await,
+            C::Status(status) => self.status(&status, context, sink).await,
+            // Handled by the callers, which own the state that these change.
+            C::Select(_) | C::Append(_) | C::Idle => Ok(bad("This command is not allowed now.")),
+        }
+    }
+
+    /// The mailbox name a client wrote. In an IMAP4rev1 session it is modified UTF-7, later UTF-8.
+    fn name(&self, written: &WireName) -> Result<MailboxName, Failure> {
+        let text = self.text(written)?;
+        MailboxName::new(&text)
+            .map_err(|error| Failure::Answer(no(wire::imap::code::Code::Cannot, error.to_string())))
+    }
+
+    /// A name or LIST pattern as text.
+    fn text(&self, written: &WireName) -> Result<String, Failure> {
+        let cannot = "The mailbox name is not encoded as it should be.";
+        let text = match self.mode.names {
+            MailboxSpelling::Utf8 => String::from_utf8(written.0.clone()).ok(),
+            MailboxSpelling::ModifiedUtf7 => utf7::decode(&written.0),
+        };
+        match text {
+            Some(text) => Ok(text),
+            None => answer::refuse(wire::imap::code::Code::Cannot, cannot),
+        }
+    }
+
+    /// The mailbox of this name; one that cannot be named does not exist.
+    fn find(&self, written: &WireName) -> Result<Arc<store::MailboxInfo>, Failure> {
+        let missing = || {
+            no(
+                wire::imap::code::Code::NonExistent,
+                "There is no such mailbox.",
+            )
+        };
+        let name = self.name(written).map_err(|_| Failure::Answer(missing()))?;
+        let tree = self.account.tree();
+        tree.mailboxes
+            .get(&name.key())
+            .cloned()
+            .ok_or_else(|| Failure::Answer(missing()))
+    }
+}
+
+impl Selected {
+    async fn authenticated(
+        mut self,
+        command: command::Authenticated,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> (Session, Reply) {
+        use command::Authenticated as C;
+        match command {
+            C::Select(select) => self.reselect(&select, sink).await,
+            C::Idle => (Session::Selected(self), Reply::Idle),
+            other => {
+                let outcome = self.auth.stateless(other, context, sink).await;
+                (Session::Selected(self), reply(outcome))
+            }
+        }
+    }
+
+    async fn command(
+        mut self,
+        command: command::Selected,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> (Session, Reply) {
+        use command::Selected as C;
+        let outcome = match command {
+            C::Close => return self.close().await,
+            C::Unselect => {
+                return (
+                    Session::Authenticated(self.auth),
+                    Reply::Done(ok("The mailbox is closed.")),
+                );
+            }
+            C::Check => Ok(ok("Everything is kept safe at all times.")),
+            C::Expunge(uids) => self.expunge(uids.as_ref()).await,
+            C::Search(search) => self.search(search, sink).await,
+            C::Fetch(fetch) => self.fetch(&fetch, context, sink).await,
+            C::Store(store) => self.store_flags(&store, sink).await,
+            C::Copy(copy) => self.copy(&copy).await,
+            C::Move(transfer) => self.move_to(&transfer, sink).await,
+        };
+        (Session::Selected(self), reply(outcome))
+    }
+
+    /// Tells of changes, and takes what is recent.
+    async fn tell(&mut self, expunge: Expunge, sink: &mut Sink) -> std::io::Result<()> {
+        let state = self.mailbox.state();
+        let taken =
+            select::take_recent(&*self.mailbox, &state, self.access, self.auth.mode.revision);
+        let revision = self.auth.mode.revision;
+        let responses = self.view.tell(&state, expunge, taken, revision);
+        self.own_deleted.forget_changed(&state);
+        sink.send_all(&responses).await
+    }
+
+    /// Tells of new messages only, which is allowed at any time; a UID command may name them.
+    async fn tell_new(&mut self, sink: &mut Sink) -> std::io::Result<()> {
+        let state = self.mailbox.state();
+        let taken =
+            select::take_recent(&*self.mailbox, &state, self.access, self.auth.mode.revision);
+        let mut responses = Vec::new();
+        self.view.tell_new(&state, taken, &mut responses);
+        sink.send_all(&responses).await
+    }
+
+    /// Refuses changes of a mailbox opened by EXAMINE.
+    fn writable(&self) -> Result<(), Failure> {
+        match self.access {
+            Access::ReadWrite => Ok(()),
+            Access::ReadOnly => answer::refuse(
+                wire::imap::code::Code::NoPerm,
+                "The mailbox is open read-only.",
+            ),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! APPEND and MULTIAPPEND (RFC 9051 §6.3.12, RFC 3502): messages stream in, then all of them are
+//! added at once or none.
+
+use mail::{date::DateTime, flag::Flags, id::MailboxId};
+use store::NewMessage;
+use wire::imap::{
+    append::{Append, AppendData, AppendMessage},
+    code::Code,
+    response::Completion,
+};
+
+use super::{
+    Session,
+    answer::{Failure, Outcome, bad, no, ok_with},
+    transfer::try_create,
+};
+use crate::message::Intake;
+
+/// An APPEND whose messages are arriving.
+pub struct Appending {
+    to: MailboxId,
+    done: Vec<NewMessage>,
+    current: Option<Current>,
+}
+
+struct Current {
+    intake: Intake,
+    flags: Flags,
+    internal_date: Option<DateTime>,
+    data: AppendData,
+}
+
+impl Session {
+    /// Begins an APPEND before its bytes are asked for: state, mailbox, size and quota are checked
+    /// first, so that nothing is invited that will be refused.
+    ///
+    /// # Errors
+    /// The tagged answer.
+    pub async fn append(
+        &self,
+        append: &Append,
+        message_bytes_max: u64,
+    ) -> Result<Appending, Failure> {
+        let auth = match self {
+            Self::NotAuthenticated => {
+                return Err(Failure::Answer(bad("This command is not allowed now.")));
+            }
+            Self::Authenticated(auth) => auth,
+            Self::Selected(selected) => &selected.auth,
+        };
+        let mut appending = Appending {
+            to: auth.target(&append.mailbox)?,
+            done: Vec::new(),
+            current: None,
+        };
+        self.append_message(&mut appending, &append.first, message_bytes_max)
+            .await?;
+        Ok(appending)
+    }
+
+    /// Begins one more message.
+    ///
+    /// # Errors
+    /// The tagged answer.
+    pub async fn append_message(
+        &self,
+        appending: &mut Appending,
+        message: &AppendMessage,
+        message_bytes_max: u64,
+    ) -> Result<(), Failure> {
+        let Some(account) = self.account() else {
+            return Err(Failure::Answer(bad("This command is not allowed now.")));
+        };
+        check_size(message, message_bytes_max)?;
+        let upload = account.upload(message.size).await?;
+        appending.current = Some(Current {
+            intake: Intake::new(upload),
+            flags: message.flags.clone(),
+            internal_date: message.internal_date,
+            data: message.data,
+        });
+        Ok(())
+    }
+
+    /// Adds the messages, all or none.
+    pub async fn append_finish(&self, appending: Appending) -> Outcome {
+        let Some(account) = self.account() else {
+            return Ok(bad("This command is not allowed now."));
+        };
+        let appended = account
+            .append(appending.to, appending.done)
+            .await
+            .map_err(try_create)?;
+        let code = Code::AppendUid(appended.uid_validity, appended.uids);
+        Ok(ok_with(code, "The message is kept."))
+    }
+}
+
+/// An empty message is an error, a larger one than the limit is refused (RFC 9051 §6.3.12,
+/// RFC 7889; protocol rule 17).
+fn check_size(message: &AppendMessage, message_bytes_max: u64) -> Result<(), Failure> {
+    let refused: Completion = if message.size == 0 {
+        no(Code::Cannot, "A message cannot be empty.")
+    } else if message.size > message_bytes_max {
+        no(
+            Code::TooBig,
+            format!("A message may have at most {message_bytes_max} bytes."),
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Failure::Answer(refused))
+}
+
+impl Appending {
+    /// Adds bytes of the current message.
+    ///
+    /// # Errors
+    /// The tagged answer: NUL in a plain literal, or what the store says.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let Some(current) = &mut self.current else {
+            return Ok(());
+        };
+        if current.data == AppendData::Text && bytes.contains(&0) {
+            return Err(Failure::Answer(bad(
+                "A literal cannot hold NUL; use a literal8.",
+            )));
+        }
+        Ok(current.intake.write(bytes).await?)
+    }
+
+    /// Ends the current message.
+    pub fn end_message(&mut self) {
+        if let Some(current) = self.current.take() {
+            self.done
+                .push(current.intake.finish(current.flags, current.internal_date));
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! STARTTLS, AUTHENTICATE and LOGIN (RFC 9051 §6.2), and what the server says it can do.
+
+use std::sync::Arc;
+
+use store::{AccountInfo, Actor};
+use wire::{
+    encode::Mode,
+    imap::{
+        auth::{Authenticate, Login, Secret},
+        capabilities::{Offer, PlaintextAuth, Stage, Tls},
+        code::Code,
+        command::NotAuthenticated,
+        response::Completion,
+    },
+    sasl::Mechanism,
+};
+
+use super::{
+    Authenticated, Channel, Context, Reply, Session,
+    answer::{bad, no, ok_with, refusal},
+};
+use crate::{auth::AuthFailure, service::LimitReached};
+
+/// A SASL exchange about to begin.
+pub struct Credentials {
+    /// Which mechanism.
+    pub mechanism: Mechanism,
+    /// The initial response, if the client sent one (RFC 4959).
+    pub initial: Option<Secret>,
+}
+
+impl Context {
+    /// Whether a password may be taken on this connection. Asked before a literal or a SASL
+    /// response is granted, so that no client is invited to send one in clear (rule 46).
+    ///
+    /// # Errors
+    /// The refusal to send instead.
+    pub fn password_allowed(&self) -> Result<(), Completion> {
+        match self.channel {
+            Channel::Tls | Channel::PlainTrusted => Ok(()),
+            Channel::Plain => Err(no(
+                Code::PrivacyRequired,
+                "Passwords are only taken over TLS: use STARTTLS.",
+            )),
+        }
+    }
+
+    /// The longest message APPEND takes, bytes.
+    #[must_use]
+    pub fn message_bytes_max(&self) -> u64 {
+        self.service.config.limits.message_bytes.0
+    }
+
+    /// Whether STARTTLS is offered.
+    #[must_use]
+    pub fn offers_starttls(&self) -> bool {
+        self.channel != Channel::Tls && self.service.tls.is_some()
+    }
+}
+
+/// Runs one command before login.
+pub(super) async fn command(command: NotAuthenticated, context: &Context) -> (Session, Reply) {
+    let stay = |reply| (Session::NotAuthenticated, reply);
+    match command {
+        NotAuthenticated::StartTls if context.offers_starttls() => stay(Reply::StartTls),
+        NotAuthenticated::StartTls => stay(Reply::Done(bad("STARTTLS is not offered here."))),
+        NotAuthenticated::Authenticate(auth) => stay(authenticate(auth, context)),
+        NotAuthenticated::Login(login) => login_command(&login, context).await,
+    }
+}
+
+fn authenticate(authenticate: Authenticate, context: &Context) -> Reply {
+    let Some(mechanism) = Mechanism::named(&authenticate.mechanism) else {
+        return Reply::Done(no(Code::Cannot, "This mechanism is not offered."));
+    };
+    match context.password_allowed() {
+        Err(refused) if mechanism.is_plaintext() => Reply::Done(refused),
+        _ => Reply::Authenticate(Credentials {
+            mechanism,
+            initial: authenticate.initial,
+        }),
+    }
+}
+
+async fn login_command(login: &Login, context: &Context) -> (Session, Reply) {
+    if let Err(refused) = context.password_allowed() {
+        return (Session::NotAuthenticated, Reply::Done(refused));
+    }
+    let user = String::from_utf8_lossy(&login.user);
+    log_in(&user, login.password.expose(), context).await
+}
+
+/// Checks a password and opens the account. Unknown, disabled and wrong answer alike.
+pub async fn log_in(user: &str, password: &[u8], context: &Context) -> (Session, Reply) {
+    match context.service.auth.verify(user, password).await {
+        Ok(account) => open(account, context).await,
+        Err(AuthFailure::Wrong) => {
+            tracing::info!(origin = %context.origin, user, "login refused");
+            let wrong = no(
+                Code::AuthenticationFailed,
+                "The user name or the password is wrong.",
+            );
+            (Session::NotAuthenticated, Reply::Done(wrong))
+        }
+        Err(AuthFailure::Unavailable) => {
+            let later = no(
+                Code::Unavailable,
+                "Passwords cannot be checked now; try again later.",
+            );
+            (Session::NotAuthenticated, Reply::Done(later))
+        }
+    }
+}
+
+async fn open(info: Arc<AccountInfo>, context: &Context) -> (Session, Reply) {
+    let guard = match context.service.sessions.enter(info.id, context.trust) {
+        Ok(guard) => guard,
+        Err(LimitReached { limit }) => {
+            tracing::info!(origin = %context.origin, user = info.name, "too many connections");
+            let text = format!(
+                "This account has {limit} connections already, all that Imap:MaxConnectionsPerUser allows."
+            );
+            return (
+                Session::NotAuthenticated,
+                Reply::Done(no(Code::Limit, text)),
+            );
+        }
+    };
+    let actor = Actor {
+        account: info.id,
+        origin: Arc::clone(&context.origin),
+    };
+    match context.service.store.open_account(info.id, actor).await {
+        Ok(account) => {
+            tracing::info!(origin = %context.origin, user = info.name, "login");
+            let session = Session::Authenticated(Authenticated {
+                account,
+                mode: Mode::REV1,
+                _guard: guard,
+            });
+            let code = Code::Capability(session.capabilities(context));
+            (session, Reply::Done(ok_with(code, "Welcome.")))
+        }
+        Err(error) => (Session::NotAuthenticated, Reply::Done(refusal(&error))),
+    }
+}
+
+impl Session {
+    /// What CAPABILITY, the greeting and the answer to a login say: one function.
+    #[must_use]
+    pub fn capabilities(&self, context: &Context) -> String {
+        Offer {
+            stage: match self {
+                Self::NotAuthenticated => Stage::BeforeLogin,
+                Self::Authenticated(_) | Self::Selected(_) => Stage::AfterLogin,
+            },
+            tls: match context.offers_starttls() {
+                true => Tls::Offered,
+                false => Tls::NotOffered,
+            },
+            plaintext_auth: match context.channel {
+                Channel::Plain => PlaintextAuth::Refused,
+                Channel::Tls | Channel::PlainTrusted => PlaintextAuth::Allowed,
+            },
+            append_limit: context.message_bytes_max(),
+        }
+        .list()
+    }
+}

@@ -1,0 +1,323 @@
+//! LIST with its extensions (RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154) and LSUB
+//! (RFC 3501 §6.3.9).
+//!
+//! A listing is made from the names of the account alone; no mailbox is loaded. Names that exist
+//! only as parents of mailboxes are listed as `\NonExistent` where a pattern asks for levels.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use mail::mailbox::{MailboxKey, MailboxName, Pattern};
+use store::{MailboxInfo, Tree};
+use wire::{
+    encode::Revision,
+    imap::{
+        list::{List, Lsub, SelectOptions},
+        mailbox::WireName,
+        response::{ListAttribute, ListEntry, Untagged},
+    },
+};
+
+use super::{
+    Authenticated, Context,
+    answer::{Failure, Outcome, ok},
+    sink::Sink,
+};
+
+/// What is said of a listed name beyond what it is.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Attributes {
+    /// Whether `\Subscribed` is told.
+    pub(super) subscribed: bool,
+}
+
+/// A name that may be listed.
+struct Candidate {
+    name: MailboxName,
+    info: Option<Arc<MailboxInfo>>,
+    subscribed: bool,
+}
+
+/// A pattern with what decides about names that do not exist.
+struct Wanted {
+    pattern: Pattern,
+    /// It names one mailbox.
+    exact: Option<String>,
+    /// Its last character is `*`: levels that do not exist are not asked for.
+    all: bool,
+}
+
+impl Authenticated {
+    pub(super) async fn list(&self, list: &List, context: &Context, sink: &mut Sink) -> Outcome {
+        if let [only] = list.patterns.as_slice()
+            && only.0.is_empty()
+        {
+            return root(sink).await;
+        }
+        let wanted = self.wanted(&list.reference, &list.patterns);
+        let tree = self.account.tree();
+        let candidates = candidates(&tree, list.select);
+        let parents = parents(
+            candidates
+                .iter()
+                .filter(|(_, c)| c.info.is_some())
+                .map(|(k, _)| k),
+        );
+        let with_child = children_selected(&candidates, list.select);
+        let told = Attributes {
+            subscribed: list.returns.subscribed || list.select.subscribed,
+        };
+        for (key, candidate) in &candidates {
+            let Some(pattern) = wanted.iter().find(|w| w.matches(key, candidate)) else {
+                continue;
+            };
+            let child_info = with_child.contains(key.as_str());
+            if !selected(candidate, list.select) && !child_info {
+                continue;
+            }
+            let mut entry = candidate.entry(parents.contains(key.as_str()), told);
+            entry.child_info = child_info;
+            entry.old_name = self.old_name(pattern, key);
+            sink.send(&Untagged::List(entry)).await?;
+            if let Some(info) = candidate
+                .info
+                .as_ref()
+                .filter(|_| !list.returns.status.is_empty())
+            {
+                let counters = self.counters(info, &list.returns.status, context)?;
+                sink.send(&Untagged::MailboxStatus(counters)).await?;
+            }
+        }
+        Ok(ok("Listed."))
+    }
+
+    pub(super) async fn lsub(&self, lsub: &Lsub, sink: &mut Sink) -> Outcome {
+        let wanted = self.wanted(&lsub.reference, std::slice::from_ref(&lsub.pattern));
+        let tree = self.account.tree();
+        for (key, name) in &tree.subscriptions {
+            if wanted.iter().any(|w| w.pattern.matches(key)) {
+                let candidate = Candidate {
+                    name: name.clone(),
+                    info: tree.mailboxes.get(key).cloned(),
+                    subscribed: true,
+                };
+                let has_children = has_children(&tree, key);
+                let mut entry = candidate.entry(has_children, Attributes::default());
+                // LSUB knows neither RFC 5258's nor RFC 6154's attributes.
+                entry.attributes.retain(|a| {
+                    !matches!(a, ListAttribute::NonExistent | ListAttribute::SpecialUse(_))
+                });
+                sink.send(&Untagged::Lsub(entry)).await?;
+            }
+        }
+        self.lsub_levels(&wanted, &tree, sink).await?;
+        Ok(ok("Listed."))
+    }
+
+    /// A level that is not subscribed itself but has subscribed names below it
+    /// (RFC 3501 §6.3.9: `\Noselect`), where the pattern asks for levels.
+    async fn lsub_levels(
+        &self,
+        wanted: &[Wanted],
+        tree: &Tree,
+        sink: &mut Sink,
+    ) -> Result<(), Failure> {
+        let levels = parents(tree.subscriptions.keys());
+        for level in levels {
+            let Ok(name) = MailboxName::new(&level) else {
+                continue;
+            };
+            let key = name.key();
+            let asked = wanted.iter().any(|w| !w.all && w.pattern.matches(&key));
+            if asked && !tree.subscriptions.contains_key(&key) {
+                let attributes = vec![ListAttribute::NoSelect, ListAttribute::HasChildren];
+                let entry = ListEntry {
+                    attributes,
+                    name: Some(name),
+                    old_name: None,
+                    child_info: false,
+                };
+                sink.send(&Untagged::Lsub(entry)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The patterns with their reference; one that cannot be read matches nothing.
+    fn wanted(&self, reference: &WireName, patterns: &[WireName]) -> Vec<Wanted> {
+        let whole = |pattern: &WireName| {
+            let mut bytes = reference.0.clone();
+            bytes.extend_from_slice(&pattern.0);
+            self.text(&WireName(bytes)).ok()
+        };
+        patterns
+            .iter()
+            .filter_map(whole)
+            .map(|text| Wanted::new(&text))
+            .collect()
+    }
+
+    /// The spelling the client used, if it differs from the one listed (RFC 9051 §6.3.9.7).
+    fn old_name(&self, wanted: &Wanted, key: &MailboxKey) -> Option<MailboxName> {
+        let written = wanted.exact.as_deref()?;
+        let differs = self.mode.revision == Revision::Rev2 && written != key.as_str();
+        // INBOX in another case is not another name.
+        let inbox = written.eq_ignore_ascii_case(key.as_str());
+        if differs && !inbox {
+            MailboxName::new(written).ok()
+        } else {
+            None
+        }
+    }
+}
+
+impl Wanted {
+    fn new(text: &str) -> Self {
+        Self {
+            pattern: Pattern::new(text),
+            exact: (!text.contains(['%', '*'])).then(|| text.to_owned()),
+            all: text.ends_with('*'),
+        }
+    }
+
+    fn matches(&self, key: &MailboxKey, candidate: &Candidate) -> bool {
+        let level_only = candidate.info.is_none() && !candidate.subscribed;
+        !(self.all && level_only) && self.pattern.matches(key)
+    }
+}
+
+impl Candidate {
+    fn entry(&self, has_children: bool, told: Attributes) -> ListEntry {
+        let mut attributes = Vec::new();
+        if self.info.is_none() {
+            // `\NonExistent` implies `\Noselect`; older clients know only the latter.
+            attributes.extend([ListAttribute::NonExistent, ListAttribute::NoSelect]);
+        }
+        attributes.push(match has_children {
+            true => ListAttribute::HasChildren,
+            false => ListAttribute::HasNoChildren,
+        });
+        if told.subscribed && self.subscribed {
+            attributes.push(ListAttribute::Subscribed);
+        }
+        let uses = self.info.iter().flat_map(|info| &info.special_use);
+        attributes.extend(uses.map(|used| ListAttribute::SpecialUse(*used)));
+        ListEntry {
+            attributes,
+            name: Some(self.name.clone()),
+            old_name: None,
+            child_info: false,
+        }
+    }
+}
+
+/// The line of one existing mailbox.
+pub(super) fn entry_of(tree: &Tree, info: &MailboxInfo, told: Attributes) -> ListEntry {
+    let key = info.name.key();
+    let candidate = Candidate {
+        name: info.name.clone(),
+        info: Some(Arc::new(info.clone())),
+        subscribed: tree.subscriptions.contains_key(&key),
+    };
+    candidate.entry(has_children(tree, &key), told)
+}
+
+fn has_children(tree: &Tree, key: &MailboxKey) -> bool {
+    tree.mailboxes.keys().any(|other| other.is_below(key))
+}
+
+/// Every name that may be listed: mailboxes, the levels above them, and subscribed names if those
+/// are asked for.
+fn candidates(tree: &Tree, select: SelectOptions) -> BTreeMap<MailboxKey, Candidate> {
+    let mut all = BTreeMap::new();
+    for (key, info) in &tree.mailboxes {
+        let subscribed = tree.subscriptions.contains_key(key);
+        let name = info.name.clone();
+        all.insert(
+            key.clone(),
+            Candidate {
+                name,
+                info: Some(Arc::clone(info)),
+                subscribed,
+            },
+        );
+    }
+    if select.subscribed {
+        for (key, name) in &tree.subscriptions {
+            all.entry(key.clone()).or_insert_with(|| Candidate {
+                name: name.clone(),
+                info: None,
+                subscribed: true,
+            });
+        }
+    }
+    let levels = parents(all.keys());
+    for name in levels
+        .iter()
+        .filter_map(|level| MailboxName::new(level).ok())
+    {
+        all.entry(name.key()).or_insert(Candidate {
+            name,
+            info: None,
+            subscribed: false,
+        });
+    }
+    all
+}
+
+/// Every level above these names.
+fn parents<'a>(keys: impl Iterator<Item = &'a MailboxKey>) -> BTreeSet<String> {
+    let mut levels = BTreeSet::new();
+    for key in keys {
+        let mut rest = key.as_str();
+        while let Some((level, _)) = rest.rsplit_once('/') {
+            if !levels.insert(level.to_owned()) {
+                break;
+            }
+            rest = level;
+        }
+    }
+    levels
+}
+
+/// Levels that have a selected name below them, when RECURSIVEMATCH asks (RFC 5258 §3.5).
+fn children_selected(
+    candidates: &BTreeMap<MailboxKey, Candidate>,
+    select: SelectOptions,
+) -> BTreeSet<String> {
+    if !select.recursive_match {
+        return BTreeSet::new();
+    }
+    parents(
+        candidates
+            .iter()
+            .filter(|(_, c)| selected(c, select))
+            .map(|(key, _)| key),
+    )
+}
+
+/// Whether a name satisfies the selection options.
+fn selected(candidate: &Candidate, select: SelectOptions) -> bool {
+    let special = || {
+        candidate
+            .info
+            .as_ref()
+            .is_some_and(|info| !info.special_use.is_empty())
+    };
+    (!select.subscribed || candidate.subscribed) && (!select.special_use || special())
+}
+
+/// `LIST "" ""`: the separator and the root (RFC 9051 §6.3.9).
+async fn root(sink: &mut Sink) -> Outcome {
+    let attributes = vec![ListAttribute::NoSelect];
+    let entry = ListEntry {
+        attributes,
+        name: None,
+        old_name: None,
+        child_info: false,
+    };
+    sink.send(&Untagged::List(entry)).await?;
+    Ok(ok("The separator is \"/\"."))
+}

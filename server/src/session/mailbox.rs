@@ -1,0 +1,124 @@
+//! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 9051 §6.3.4 to §6.3.8).
+
+use mail::mailbox::{MailboxName, SpecialUse};
+use store::Subscription;
+use wire::{
+    encode::{MailboxSpelling, Revision},
+    imap::{
+        code::Code,
+        mailbox::{Create, Name, Rename, WireName},
+        response::Untagged,
+    },
+    utf7,
+};
+
+use super::{
+    Authenticated,
+    answer::{Failure, Outcome, ok, refuse},
+    list,
+    sink::Sink,
+};
+
+impl Authenticated {
+    pub(super) async fn create(&mut self, create: &Create, sink: &mut Sink) -> Outcome {
+        let name = self.new_name(&create.mailbox)?;
+        let mut special_use: Vec<SpecialUse> = Vec::new();
+        for attribute in &create.special_use {
+            match attribute {
+                // A mailbox of these is a view over others, which this server does not make.
+                Ok(SpecialUse::All | SpecialUse::Flagged) | Err(_) => {
+                    return refuse(Code::UseAttr, "This special use is not offered.");
+                }
+                Ok(known) => special_use.push(*known),
+            }
+        }
+        let info = self.account.create_mailbox(&name, &special_use).await?;
+        if self.mode.revision == Revision::Rev2 && name.as_str() != info.name.key().as_str() {
+            let tree = self.account.tree();
+            let mut entry = list::entry_of(&tree, &info, list::Attributes::default());
+            entry.old_name = Some(name);
+            sink.send(&Untagged::List(entry)).await?;
+        }
+        Ok(ok("The mailbox is created."))
+    }
+
+    pub(super) async fn delete(&mut self, name: &Name) -> Outcome {
+        let info = self.find(&name.0)?;
+        self.account.delete_mailbox(info.id).await?;
+        Ok(ok("The mailbox is deleted."))
+    }
+
+    pub(super) async fn rename(&mut self, rename: &Rename, sink: &mut Sink) -> Outcome {
+        let from = self.existing_or_parent(&rename.from)?;
+        let to = self.new_name(&rename.to)?;
+        self.account.rename_mailbox(&from, &to).await?;
+        if self.mode.revision == Revision::Rev2 {
+            self.tell_renamed(&from, &to, sink).await?;
+        }
+        Ok(ok("The mailbox is renamed."))
+    }
+
+    /// LIST with OLDNAME of a renamed mailbox (RFC 9051 §6.3.9.7).
+    async fn tell_renamed(
+        &self,
+        from: &MailboxName,
+        to: &MailboxName,
+        sink: &mut Sink,
+    ) -> Result<(), Failure> {
+        let tree = self.account.tree();
+        if let Some(info) = tree.mailboxes.get(&to.key()) {
+            let mut entry = list::entry_of(&tree, info, list::Attributes::default());
+            entry.old_name = Some(from.clone());
+            sink.send(&Untagged::List(entry)).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn subscribe(&mut self, name: &Name, subscription: Subscription) -> Outcome {
+        let name = match subscription {
+            Subscription::On => self.new_name(&name.0)?,
+            Subscription::Off => self.name(&name.0)?,
+        };
+        self.account.subscribe(&name, subscription).await?;
+        Ok(match subscription {
+            Subscription::On => ok("Subscribed."),
+            Subscription::Off => ok("No longer subscribed."),
+        })
+    }
+
+    /// A name that will be kept: in modified UTF-7 it must be canonical, so that it is given back
+    /// exactly as it was written (protocol rule 50).
+    fn new_name(&self, written: &WireName) -> Result<MailboxName, Failure> {
+        let name = self.name(written)?;
+        let without_separator = written.0.strip_suffix(b"/").unwrap_or(&written.0);
+        let canonical = match self.mode.names {
+            MailboxSpelling::Utf8 => true,
+            MailboxSpelling::ModifiedUtf7 => utf7::decode(without_separator)
+                .is_some_and(|text| utf7::encode(&text).as_bytes() == without_separator),
+        };
+        if canonical {
+            Ok(name)
+        } else {
+            refuse(
+                Code::Cannot,
+                "The mailbox name is not in canonical modified UTF-7.",
+            )
+        }
+    }
+
+    /// The source of RENAME: a mailbox, or a name that only exists as a parent of mailboxes.
+    fn existing_or_parent(&self, written: &WireName) -> Result<MailboxName, Failure> {
+        let name = self.name(written)?;
+        let key = name.key();
+        let tree = self.account.tree();
+        if tree
+            .mailboxes
+            .keys()
+            .any(|other| *other == key || other.is_below(&key))
+        {
+            Ok(name)
+        } else {
+            refuse(Code::NonExistent, "There is no such mailbox.")
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! SEARCH (RFC 9051 §6.4.4, RFC 4731, RFC 5182; RFC 3501 §7.2.5 for the plain answer).
+
+use mail::{predicate::Predicate, set::UidSet};
+use wire::{
+    encode::Revision,
+    imap::{
+        command::Tag,
+        response::{ESearch, NumberSet, Untagged},
+        search::{Search, SearchReturn},
+        sequence::Numbers,
+    },
+};
+
+use super::{
+    Selected,
+    answer::{Failure, Outcome, ok},
+    sink::Sink,
+};
+
+impl super::Session {
+    /// A SEARCH was refused before it ran: one that should save empties the saved result
+    /// (RFC 9051 §6.4.4.1; protocol rule 37).
+    pub fn search_refused(&mut self, returns: Option<SearchReturn>) {
+        if let Self::Selected(selected) = self
+            && returns.is_some_and(|r| r.save)
+        {
+            selected.view.save(UidSet::new());
+        }
+    }
+}
+
+impl Selected {
+    pub(super) async fn search(&mut self, search: Search, sink: &mut Sink) -> Outcome {
+        let returns = search.returns;
+        let numbers = search.numbers;
+        let found = match self.matching(search.predicate).await {
+            Ok(found) => found,
+            Err(failure) => {
+                // The saved result is emptied when a search that should save fails (rule 37).
+                if returns.is_some_and(|r| r.save) {
+                    self.view.save(UidSet::new());
+                }
+                return Err(failure);
+            }
+        };
+        if let Some(returns) = returns.filter(|r| r.save) {
+            self.view.save(saved(returns, &found));
+        }
+        self.answer_search(found, numbers, returns, sink).await?;
+        Ok(ok("Searched."))
+    }
+
+    /// The told messages that match.
+    async fn matching(
+        &self,
+        predicate: Predicate<wire::imap::search::SearchSet>,
+    ) -> Result<UidSet, Failure> {
+        let predicate = self.view.resolve_predicate(predicate);
+        let predicate = with_recent(predicate, self.view.recent_uids());
+        let state = self.mailbox.state();
+        let found = self.mailbox.search(&state, &predicate).await?;
+        Ok(self.view.told_of(&found))
+    }
+
+    async fn answer_search(
+        &self,
+        found: UidSet,
+        numbers: Numbers,
+        returns: Option<SearchReturn>,
+        sink: &mut Sink,
+    ) -> Result<(), Failure> {
+        let set = match numbers {
+            Numbers::Seq => NumberSet::Seq(self.view.seqs_of(&found)),
+            Numbers::Uid => NumberSet::Uid(found),
+        };
+        let response = match (returns, self.auth.mode.revision) {
+            (None, Revision::Rev1) => Untagged::Search(all_numbers(&set)),
+            (None, Revision::Rev2) => {
+                let all = SearchReturn {
+                    all: true,
+                    ..SearchReturn::default()
+                };
+                Untagged::ESearch(esearch(set, numbers, all, sink.tag()))
+            }
+            // SAVE alone answers nothing (RFC 5182 §2.1).
+            (Some(r), _)
+                if r == (SearchReturn {
+                    save: true,
+                    ..SearchReturn::default()
+                }) =>
+            {
+                return Ok(());
+            }
+            (Some(r), _) => Untagged::ESearch(esearch(set, numbers, r, sink.tag())),
+        };
+        Ok(sink.send(&response).await?)
+    }
+}
+
+/// The recent messages are this session's own (RFC 3501 §2.3.2), so the view names them.
+fn with_recent(predicate: Predicate<UidSet>, recent: &UidSet) -> Predicate<UidSet> {
+    let inner = |p: Predicate<UidSet>| with_recent(p, recent);
+    match predicate {
+        Predicate::Recent => Predicate::Messages(recent.clone()),
+        Predicate::And(all) => Predicate::And(all.into_iter().map(inner).collect()),
+        Predicate::Or(two) => {
+            let (a, b) = *two;
+            Predicate::Or(Box::new((inner(a), inner(b))))
+        }
+        Predicate::Not(p) => Predicate::Not(Box::new(inner(*p))),
+        other => other,
+    }
+}
+
+/// What `$` becomes: with MIN or MAX and without ALL or COUNT only those (RFC 5182 §2.1).
+fn saved(returns: SearchReturn, found: &UidSet) -> UidSet {
+    if returns.all || returns.count || !(returns.min || returns.max) {
+        return found.clone();
+    }
+    let min = found.first().filter(|_| returns.min);
+    let max = found.last().filter(|_| returns.max);
+    min.into_iter().chain(max).collect()
+}
+
+fn esearch(set: NumberSet, numbers: Numbers, returns: SearchReturn, tag: Tag) -> ESearch {
+    let (first, last, count) = match &set {
+        NumberSet::Seq(set) => (
+            set.first().map(|n| n.get()),
+            set.last().map(|n| n.get()),
+            set.count(),
+        ),
+        NumberSet::Uid(set) => (
+            set.first().map(|n| n.get()),
+            set.last().map(|n| n.get()),
+            set.count(),
+        ),
+    };
+    ESearch {
+        tag,
+        numbers,
+        min: first.filter(|_| returns.min),
+        max: last.filter(|_| returns.max),
+        count: returns
+            .count
+            .then(|| u32::try_from(count).unwrap_or(u32::MAX)),
+        all: returns.all.then_some(set),
+    }
+}
+
+fn all_numbers(set: &NumberSet) -> Vec<u32> {
+    match set {
+        NumberSet::Seq(set) => set.iter().map(|n| n.get()).collect(),
+        NumberSet::Uid(set) => set.iter().map(|n| n.get()).collect(),
+    }
+}

@@ -1,0 +1,197 @@
+//! ENABLE, SELECT, EXAMINE (RFC 9051 §6.3.1 to §6.3.3), CLOSE and UNSELECT (§6.4.1, §6.4.2).
+
+use mail::{
+    flag::SystemFlags,
+    id::Uid,
+    set::{Set, UidSet},
+};
+use store::{Expunge, Mailbox, MailboxInfo, state::MailboxState};
+use wire::{
+    encode::Revision,
+    imap::{
+        code::{Code, NewKeywords},
+        response::{Completion, ListEntry, Status, Untagged},
+        select::{Access, Enable, Enableable, Select},
+        sequence::Seq,
+    },
+};
+
+use super::{
+    Authenticated, OwnDeleted, Reply, Selected, Session,
+    answer::{Failure, Outcome, ok, ok_with},
+    list, reply,
+    sink::Sink,
+    view::{View, all_system_flags, permanent_flags},
+};
+
+impl Authenticated {
+    /// ENABLE: always answered, whatever was asked for (protocol rule 25).
+    pub(super) async fn enable(&mut self, enable: &Enable, sink: &mut Sink) -> Outcome {
+        for &capability in &enable.capabilities {
+            self.mode = self.mode.enabled(capability);
+        }
+        let mut enabled = enable.capabilities.clone();
+        enabled.dedup_by_key(|c: &mut Enableable| *c);
+        sink.send(&Untagged::Enabled(enabled)).await?;
+        sink.set_mode(self.mode);
+        Ok(ok("Enabled."))
+    }
+
+    /// SELECT or EXAMINE; after a failure no mailbox is selected (protocol rule 22).
+    pub(super) async fn select(self, select: &Select, sink: &mut Sink) -> (Session, Reply) {
+        match self.open(select, sink).await {
+            Ok((mailbox, view)) => {
+                let (code, text) = match select.access {
+                    Access::ReadWrite => (Code::ReadWrite, "The mailbox is open."),
+                    Access::ReadOnly => (Code::ReadOnly, "The mailbox is open, read-only."),
+                };
+                let selected = Selected {
+                    auth: self,
+                    mailbox,
+                    access: select.access,
+                    view,
+                    own_deleted: OwnDeleted::default(),
+                };
+                (
+                    Session::Selected(selected),
+                    Reply::Done(ok_with(code, text)),
+                )
+            }
+            Err(failure) => (Session::Authenticated(self), reply(Err(failure))),
+        }
+    }
+
+    async fn open(
+        &self,
+        select: &Select,
+        sink: &mut Sink,
+    ) -> Result<(std::sync::Arc<dyn Mailbox>, View), Failure> {
+        let info = self.find(&select.mailbox)?;
+        let access = match select.access {
+            Access::ReadWrite => store::Access::ReadWrite,
+            Access::ReadOnly => store::Access::ReadOnly,
+        };
+        let mailbox = self.account.open_mailbox(info.id, access).await?;
+        let state = mailbox.state();
+        let recent = take_recent(&*mailbox, &state, select.access, self.mode.revision);
+        let view = View::new(&state, recent);
+        sink.send_all(&self.opening(&state, &view, select.access))
+            .await?;
+        if self.mode.revision == Revision::Rev2 {
+            sink.send(&Untagged::List(self.opened_entry(&info, select)?))
+                .await?;
+        }
+        Ok((mailbox, view))
+    }
+
+    /// What SELECT tells of a mailbox (RFC 9051 §6.3.2; RFC 3501 §6.3.1 for RECENT and UNSEEN).
+    fn opening(&self, state: &MailboxState, view: &View, access: Access) -> Vec<Untagged> {
+        let keywords = state.keywords.names().to_vec();
+        let mut out = vec![
+            Untagged::Flags(all_system_flags(), keywords.clone()),
+            Untagged::Exists(view.count()),
+        ];
+        if self.mode.revision == Revision::Rev1 {
+            let recent = view.recent_uids().count();
+            out.push(Untagged::Recent(u32::try_from(recent).unwrap_or(u32::MAX)));
+            out.extend(
+                first_unseen(state)
+                    .map(|seq| status(Code::Unseen(seq), "The first unseen message.")),
+            );
+        }
+        out.push(match access {
+            Access::ReadWrite => permanent_flags(keywords),
+            Access::ReadOnly => status(
+                Code::PermanentFlags(SystemFlags::NONE, Vec::new(), NewKeywords::Refused),
+                "No flag can be changed.",
+            ),
+        });
+        out.push(status(
+            Code::UidNext(state.summary.uid_next),
+            "The next UID, at least.",
+        ));
+        out.push(status(
+            Code::UidValidity(state.summary.uid_validity),
+            "UIDs are valid.",
+        ));
+        out
+    }
+
+    /// The LIST line of SELECT in IMAP4rev2, with OLDNAME if the client used another spelling.
+    fn opened_entry(&self, info: &MailboxInfo, select: &Select) -> Result<ListEntry, Failure> {
+        let tree = self.account.tree();
+        let mut entry = list::entry_of(&tree, info, list::Attributes::default());
+        let written = self.name(&select.mailbox)?;
+        if written.as_str() != info.name.key().as_str() {
+            entry.old_name = Some(written);
+        }
+        Ok(entry)
+    }
+}
+
+impl Selected {
+    /// SELECT or EXAMINE while a mailbox is selected: that one is closed first, whatever follows.
+    pub(super) async fn reselect(self, select: &Select, sink: &mut Sink) -> (Session, Reply) {
+        let auth = self.auth;
+        let closed = status(Code::Closed, "The mailbox that was open is closed.");
+        match sink.send(&closed).await {
+            Ok(()) => auth.select(select, sink).await,
+            Err(error) => (Session::Authenticated(auth), Reply::Gone(error)),
+        }
+    }
+
+    /// CLOSE: expunges without telling, unless the mailbox is read-only (protocol rule 21).
+    pub(super) async fn close(self) -> (Session, Reply) {
+        let outcome = match self.access {
+            Access::ReadOnly => Ok(()),
+            Access::ReadWrite => self.mailbox.expunge(Expunge::Deleted).await.map(|_| ()),
+        };
+        let outcome = outcome
+            .map(|()| ok("The mailbox is closed."))
+            .map_err(Into::into);
+        (Session::Authenticated(self.auth), reply(outcome))
+    }
+}
+
+/// Takes the recent messages for a session that may have them: read-write, IMAP4rev1
+/// (RFC 3501 §2.3.2; protocol rule 23). EXAMINE shows them without taking.
+pub(super) fn take_recent(
+    mailbox: &dyn Mailbox,
+    state: &MailboxState,
+    access: Access,
+    revision: Revision,
+) -> UidSet {
+    let first = match (revision, access) {
+        (Revision::Rev2, _) => None,
+        (Revision::Rev1, Access::ReadWrite) => mailbox.take_recent(state),
+        (Revision::Rev1, Access::ReadOnly) => Some(state.recent_floor),
+    };
+    match (first, state.last_uid()) {
+        (Some(first), Some(last)) if first <= last => {
+            let range: UidSet = Set::range(first, last);
+            state
+                .rows_of(&range)
+                .map(|(uid, _): (Uid, _)| uid)
+                .collect()
+        }
+        _ => UidSet::new(),
+    }
+}
+
+fn first_unseen(state: &MailboxState) -> Option<Seq> {
+    if state.summary.unseen == 0 {
+        return None;
+    }
+    let at = state
+        .rows()
+        .position(|(_, row)| !row.system.contains(SystemFlags::SEEN))?;
+    Seq::new(u32::try_from(at).ok()?.checked_add(1)?)
+}
+
+fn status(code: Code, text: &'static str) -> Untagged {
+    Untagged::Status(Completion {
+        status: Status::Ok,
+        code: Some(code),
+        text: text.into(),
+    })
+}

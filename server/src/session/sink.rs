@@ -1,0 +1,179 @@
+//! Where a session's responses go: one bounded buffer with back-pressure. Nothing builds a whole
+//! answer in memory, and a client that does not read is dropped after the output timeout.
+
+use std::{any::Any, io, time::Duration};
+
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
+use wire::{
+    encode::{Encoder, Mode},
+    imap::{
+        command::Tag,
+        response::{Completion, Untagged},
+    },
+};
+
+/// The writing half of a connection, or a vector in a test.
+pub trait Output: AsyncWrite + Send + Unpin + Any {}
+impl<T: AsyncWrite + Send + Unpin + Any> Output for T {}
+
+/// A buffered writer of responses.
+pub struct Sink {
+    output: Box<dyn Output>,
+    buffer: Vec<u8>,
+    mode: Mode,
+    tag: Tag,
+    limits: OutputLimits,
+    sent_bytes: u64,
+}
+
+/// How much may wait for a client, and how long.
+#[derive(Clone, Copy, Debug)]
+pub struct OutputLimits {
+    /// Bytes that wait before a handler is held back.
+    pub buffer_bytes: usize,
+    /// How long a client may take to accept them.
+    pub patience: Duration,
+}
+
+impl Sink {
+    /// A sink that writes to `output`.
+    #[must_use]
+    pub fn new(output: impl Output, limits: OutputLimits) -> Self {
+        Self {
+            output: Box::new(output),
+            buffer: Vec::new(),
+            mode: Mode::REV1,
+            tag: Tag("".into()),
+            limits,
+            sent_bytes: 0,
+        }
+    }
+
+    /// How the session's responses are written from now on.
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+    }
+
+    /// Names the command that is being answered.
+    pub fn begin(&mut self, tag: &Tag) {
+        self.tag = tag.clone();
+    }
+
+    /// The tag of the command that is being answered.
+    #[must_use]
+    pub fn tag(&self) -> Tag {
+        self.tag.clone()
+    }
+
+    /// Changes how much may wait, and how long.
+    pub fn set_limits(&mut self, limits: OutputLimits) {
+        self.limits = limits;
+    }
+
+    /// Bytes handed to the client so far.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+
+    /// The buffer that a FETCH response is encoded into.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// Adds an untagged response.
+    ///
+    /// # Errors
+    /// If the client is gone or does not read.
+    pub async fn send(&mut self, response: &Untagged) -> io::Result<()> {
+        Encoder::new(self.mode).untagged(&mut self.buffer, response);
+        self.relieve().await
+    }
+
+    /// Adds untagged responses.
+    ///
+    /// # Errors
+    /// If the client is gone or does not read.
+    pub async fn send_all(&mut self, responses: &[Untagged]) -> io::Result<()> {
+        for response in responses {
+            self.send(response).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds the tagged response.
+    pub fn complete(&mut self, completion: &Completion) {
+        Encoder::new(self.mode).tagged(&mut self.buffer, &self.tag, completion);
+    }
+
+    /// Sends a continuation request at once.
+    ///
+    /// # Errors
+    /// If the client is gone or does not read.
+    pub async fn ask(&mut self, text: &str) -> io::Result<()> {
+        Encoder::new(self.mode).continuation(&mut self.buffer, text);
+        self.flush().await
+    }
+
+    /// Sends a challenge of AUTHENTICATE at once.
+    ///
+    /// # Errors
+    /// If the client is gone or does not read.
+    pub async fn challenge(&mut self, challenge: &[u8]) -> io::Result<()> {
+        Encoder::new(self.mode).challenge(&mut self.buffer, challenge);
+        self.flush().await
+    }
+
+    /// Writes what waits if it is more than the limit.
+    ///
+    /// # Errors
+    /// If the client is gone or does not read.
+    pub async fn relieve(&mut self) -> io::Result<()> {
+        if self.buffer.len() < self.limits.buffer_bytes {
+            return Ok(());
+        }
+        self.write().await
+    }
+
+    async fn write(&mut self) -> io::Result<()> {
+        let written = timeout(self.limits.patience, self.output.write_all(&self.buffer)).await;
+        written
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the client does not read"))??;
+        self.sent_bytes = self.sent_bytes.saturating_add(self.buffer.len() as u64);
+        self.buffer.clear();
+        // A burst must not keep its buffer for the hours that a session idles.
+        self.buffer.shrink_to(self.limits.buffer_bytes);
+        Ok(())
+    }
+
+    /// Writes everything that waits.
+    ///
+    /// # Errors
+    /// If the client is gone or does not read.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        if !self.buffer.is_empty() {
+            self.write().await?;
+        }
+        let flushed = timeout(self.limits.patience, self.output.flush()).await;
+        flushed.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the client does not read"))?
+    }
+
+    /// Gives the output back, for STARTTLS; `None` if it is of another type.
+    #[must_use]
+    pub fn into_output<T: Output>(self) -> Option<T> {
+        let output: Box<dyn Any> = self.output;
+        output.downcast::<T>().ok().map(|output| *output)
+    }
+
+    /// Writes everything that waits and ends the output.
+    ///
+    /// # Errors
+    /// If the client is gone.
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        self.output.shutdown().await
+    }
+}
