@@ -161,7 +161,7 @@ impl Encoder {
                 out.extend_from_slice(b"ENABLED");
                 for &capability in capabilities {
                     out.push(b' ');
-                    out.extend_from_slice(enableable(capability).as_bytes());
+                    out.extend_from_slice(text::name_of(&Enableable::NAMES, capability).as_bytes());
                 }
             }
             Untagged::Id(fields) => self.id(out, fields),
@@ -232,13 +232,6 @@ fn whole_fetch(out: &mut Vec<u8>, seq: Seq, items: &[FetchData]) {
         let _none = writer.item(out, absent.as_ref().unwrap_or(item));
     }
     writer.end(out);
-}
-
-const fn enableable(capability: Enableable) -> &'static str {
-    match capability {
-        Enableable::Imap4Rev2 => "IMAP4rev2",
-        Enableable::Utf8Accept => "UTF8=ACCEPT",
-    }
 }
 
 fn numbered(out: &mut Vec<u8>, count: u32, name: &[u8]) {

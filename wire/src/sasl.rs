@@ -1,5 +1,6 @@
 //! SASL exchanges as small state machines (RFC 4422), and how their messages travel in IMAP
-//! (RFC 9051 §6.2.2, RFC 4959).
+//! (RFC 9051 §6.2.2). An initial response in AUTHENTICATE's own line (RFC 4959) is read by that
+//! command's grammar.
 //!
 //! An exchange says what it needs verified and never fetches a credential itself: whoever drives
 //! it looks the user up and decides. Which mechanisms are offered is not decided here either.
@@ -129,30 +130,11 @@ pub struct NotBase64;
 /// # Errors
 /// If it is not canonical base64, which `AAA=BBB` is not.
 pub fn response_line(line: &[u8]) -> Result<Line, NotBase64> {
-    match line {
-        b"*" => Ok(Line::Cancelled),
-        base64 => decode(base64).map(Line::Response),
+    if line == b"*" {
+        return Ok(Line::Cancelled);
     }
-}
-
-/// Reads the initial response in AUTHENTICATE's own line, where `=` stands for an empty one
-/// (RFC 4959 §3).
-///
-/// # Errors
-/// If it is neither `=` nor canonical base64, or is empty.
-pub fn initial_response(word: &[u8]) -> Result<Secret, NotBase64> {
-    match word {
-        b"=" => Ok(Secret::new(Vec::new())),
-        b"" => Err(NotBase64),
-        base64 => decode(base64),
-    }
-}
-
-fn decode(base64: &[u8]) -> Result<Secret, NotBase64> {
-    STANDARD
-        .decode(base64)
-        .map(Secret::new)
-        .map_err(|_| NotBase64)
+    let response = STANDARD.decode(line).map_err(|_| NotBase64)?;
+    Ok(Line::Response(Secret::new(response)))
 }
 
 #[cfg(test)]
@@ -177,14 +159,6 @@ mod tests {
         let line = |bytes: &[u8]| Ok(Line::Response(Secret::new(bytes.to_vec())));
         assert_eq!(response_line(b""), line(b""));
         assert_eq!(response_line(b"YQBi"), line(b"a\0b"));
-    }
-
-    #[test]
-    fn rule_44_an_initial_response_of_one_equals_sign_is_empty() {
-        assert_eq!(initial_response(b"="), Ok(Secret::new(vec![])));
-        assert_eq!(initial_response(b""), Err(NotBase64));
-        assert_eq!(initial_response(b"YQ=="), Ok(Secret::new(b"a".to_vec())));
-        assert_eq!(initial_response(b"*"), Err(NotBase64));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use mail::{
 
 use super::{
     Encoder, MailboxSpelling, Revision,
-    text::{Quoting, astring, list, number, separated, string},
+    text::{Quoting, astring, list, name_of, number, separated, string},
 };
 use crate::{
     imap::{
@@ -75,23 +75,10 @@ impl Encoder {
         self.mailbox(out, &status.name);
         out.push(b' ');
         list(out, &status.items, |out, &(item, value)| {
-            out.extend_from_slice(status_item(item).as_bytes());
+            out.extend_from_slice(name_of(&StatusItem::NAMES, item).as_bytes());
             out.push(b' ');
             number(out, value);
         });
-    }
-}
-
-const fn status_item(item: StatusItem) -> &'static str {
-    match item {
-        StatusItem::Messages => "MESSAGES",
-        StatusItem::UidNext => "UIDNEXT",
-        StatusItem::UidValidity => "UIDVALIDITY",
-        StatusItem::Unseen => "UNSEEN",
-        StatusItem::Deleted => "DELETED",
-        StatusItem::Size => "SIZE",
-        StatusItem::Recent => "RECENT",
-        StatusItem::AppendLimit => "APPENDLIMIT",
     }
 }
 

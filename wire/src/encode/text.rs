@@ -22,6 +22,12 @@ pub(crate) enum Quoting {
     Utf8,
 }
 
+/// A value's name, by the table its grammar reads it with.
+pub(crate) fn name_of<T: Copy + PartialEq>(names: &[(T, &'static str)], value: T) -> &'static str {
+    let named = names.iter().find(|(named, _)| *named == value);
+    named.map_or("", |(_, name)| name)
+}
+
 /// Writes a number in decimal.
 pub(crate) fn number(out: &mut Vec<u8>, value: u64) {
     let mut digits = [0u8; 20];
@@ -83,11 +89,12 @@ pub(crate) fn list<T>(
 }
 
 /// `astring`: an atom if every byte allows it, else a string. NIL is quoted, because readers that
-/// know less grammar than they should take it for the absence of a value.
+/// know less grammar than they should take it for the absence of a value; so is a closing bracket,
+/// which they take for the end of a section or code.
 pub(crate) fn astring(out: &mut Vec<u8>, bytes: &[u8], quoting: Quoting) {
     let is_atom = !bytes.is_empty()
         && bytes.len() <= QUOTED_BYTES_MAX
-        && bytes.iter().all(|&b| is_atom_byte(b) || b == b']')
+        && bytes.iter().copied().all(is_atom_byte)
         && !bytes.eq_ignore_ascii_case(b"NIL");
     if is_atom {
         out.extend_from_slice(bytes);
@@ -171,8 +178,8 @@ pub fn replace_nul(content: &mut [u8]) {
     }
 }
 
-/// The text for people at a response's end (RFC 9051 §9 `text`): one line that cannot be taken for
-/// a response code, and is not empty.
+/// The text for people at a response's end (RFC 9051 §9 `text`): one line, not empty, that can be
+/// taken neither for a response code nor, at its end, for the announcement of a literal.
 pub(crate) fn human(out: &mut Vec<u8>, text: &str, quoting: Quoting) {
     let start = out.len();
     for (at, c) in text.chars().enumerate() {
@@ -185,7 +192,7 @@ pub(crate) fn human(out: &mut Vec<u8>, text: &str, quoting: Quoting) {
             _ => out.push(b'?'),
         }
     }
-    if out.len() == start {
+    if out.len() == start || out.ends_with(b"}") {
         out.push(b'.');
     }
 }
@@ -233,7 +240,7 @@ mod tests {
             assert_eq!(written(|out| astring(out, bytes, Quoting::Ascii)), want);
         };
         check(b"INBOX", b"INBOX");
-        check(b"a]", b"a]");
+        check(b"a]", b"\"a]\"");
         check(b"nil", b"\"nil\"");
         check(b"a b", b"\"a b\"");
         check(b"", b"\"\"");
@@ -244,5 +251,6 @@ mod tests {
         let text = written(|out| human(out, "[ALERT] x\r\n* BYE ä\0", Quoting::Ascii));
         assert_eq!(text, b"(ALERT] x  * BYE ? ");
         assert_eq!(written(|out| human(out, "", Quoting::Utf8)), b".");
+        assert_eq!(written(|out| human(out, "{5}", Quoting::Utf8)), b"{5}.");
     }
 }
