@@ -172,9 +172,11 @@ impl From<&Part> for PartSpan {
             _ => TextKind::NotText,
         };
         let charset = match text {
-            TextKind::NotText => &[],
-            TextKind::Html | TextKind::Plain => part.media.param("charset").unwrap_or_default(),
+            TextKind::NotText => None,
+            TextKind::Html | TextKind::Plain => part.media.param("charset"),
         };
+        let mut charset = charset.unwrap_or_default().into_owned();
+        charset.truncate(CHARSET_BYTES_MAX);
         Self {
             parent: part.parent,
             descendants: part.descendants,
@@ -185,7 +187,7 @@ impl From<&Part> for PartSpan {
             encoding: part.encoding,
             decoded_size: part.decoded_size,
             text,
-            charset: charset.get(..CHARSET_BYTES_MAX).unwrap_or(charset).to_vec(),
+            charset,
         }
     }
 }

@@ -473,7 +473,8 @@ fn decide_kind(part: &mut Part, deeper: bool) -> Option<Vec<u8>> {
 /// The boundary of a multipart. Of an overlong one the beginning is enough, since the rest of a
 /// delimiter line is ignored.
 fn boundary_of(media: &Media) -> Option<Vec<u8>> {
-    let boundary = media.param("boundary")?.trim_ascii_end();
+    let boundary = media.param("boundary")?;
+    let boundary = boundary.trim_ascii_end();
     let kept = boundary
         .get(..limits::BOUNDARY_BYTES_MAX)
         .unwrap_or(boundary);
@@ -629,6 +630,10 @@ mod tests {
         );
         check("\n--b\n", &["text/plain [\\n] [--b\\n] 1"]);
         check("\r\rx", &["text/plain [\\r\\rx] [] 0"]);
+        check(
+            "Content-Type: text/x (c) name=y\n\n",
+            &["text/x [Content-Type: text/x (c) name=y\\n\\n] [] 0"],
+        );
         check(
             "Content-Type: a/b/c\n\n",
             &["text/plain [Content-Type: a/b/c\\n\\n] [] 0"],

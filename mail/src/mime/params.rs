@@ -67,7 +67,7 @@ fn until_semicolon(value: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// `name = value`; `None` without a name.
-fn parse_param(param: &[u8]) -> Option<Param> {
+pub(super) fn parse_param(param: &[u8]) -> Option<Param> {
     let equals = memchr(b'=', param)?;
     let (name, value) = param.split_at_checked(equals)?;
     let name = strip_comments(name);

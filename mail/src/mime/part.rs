@@ -1,7 +1,7 @@
 //! The parts of a message as values, and what the header of a part says about it
 //! (RFC 2045, 2183, 1864, 3282, 2557).
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use crate::{
     envelope::Envelope,
@@ -152,14 +152,15 @@ impl Media {
         self.media_type.eq_ignore_ascii_case(media_type.as_bytes())
     }
 
-    /// The value of a plain parameter, as it is written.
+    /// The value of a parameter: as it is written, or decoded if it has a charset.
     #[must_use]
-    pub fn param(&self, name: &str) -> Option<&[u8]> {
-        let named = |param: &&Param| param.name.eq_ignore_ascii_case(name.as_bytes());
-        self.params
-            .iter()
-            .find(named)
-            .map(|param| param.value.as_slice())
+    pub fn param(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let param = self.params.iter().find(|param| param.is(name))?;
+        Some(if param.is_extended() {
+            Cow::Owned(param.decoded().into_bytes())
+        } else {
+            Cow::Borrowed(&param.value)
+        })
     }
 
     /// Whether a body of this type is a message (RFC 2046 §5.2.1, RFC 6532 §3.7).
@@ -169,11 +170,17 @@ impl Media {
 
     /// Reads Content-Type; what is not `type/subtype` is the default.
     fn parse(value: &[u8], default: Self) -> Self {
-        let Parameterised { head, params } = params::parse(value);
+        let Parameterised { head, mut params } = params::parse(value);
         let mut names = head.splitn(2, |byte| *byte == b'/').map(<[u8]>::trim_ascii);
         let (Some(media_type), Some(subtype)) = (names.next(), names.next()) else {
             return default;
         };
+        // The first semicolon is forgotten at times: `text/plain charset=utf-8`.
+        let end = subtype.iter().position(u8::is_ascii_whitespace);
+        let (subtype, forgotten) = end
+            .and_then(|end| subtype.split_at_checked(end))
+            .unwrap_or((subtype, &[]));
+        params.extend(params::parse_param(forgotten));
         if !is_token(media_type) || !is_token(subtype) {
             return default;
         }

@@ -42,6 +42,8 @@ fn theirs(message: &Message<'_>, out: &mut Vec<String>) {
 proptest! {
     #[test]
     fn another_parser_finds_the_same_parts(tree in made()) {
+        // The other parser gives up on a message directly in a message.
+        prop_assume!(!tree.has_message_in_message());
         let message = tree.message("\r\n");
         let other = MessageParser::default().parse(message.as_bytes()).unwrap();
         let mut expected = Vec::new();

@@ -81,6 +81,17 @@ impl Made {
         }
     }
 
+    /// Whether a message holds nothing but a message.
+    pub(crate) fn has_message_in_message(&self) -> bool {
+        match self {
+            Self::Leaf { .. } => false,
+            Self::Multipart { parts, .. } => parts.iter().any(Self::has_message_in_message),
+            Self::Message { inside } => {
+                matches!(**inside, Self::Message { .. }) || inside.has_message_in_message()
+            }
+        }
+    }
+
     pub(crate) fn message(&self, line_end: &str) -> String {
         let mut out = String::from("Subject: generated\n");
         self.write(&mut 0, &mut out);
