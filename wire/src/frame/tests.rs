@@ -369,7 +369,7 @@ fn threat_row_01_reset_drops_what_came_before_the_handshake() {
 }
 
 #[test]
-fn lines_of_sasl_and_idle() {
+fn rule_36_done_and_sasl_lines_in_any_pieces() {
     let mut framer = framer(b"AHQA\r\ndone\nb NOOP\r\n");
     assert_eq!(framer.line(8, &AFTER), Line::Line(b"AHQA".to_vec()));
     assert_eq!(framer.line(8, &AFTER), Line::Line(b"done".to_vec()));
@@ -526,6 +526,42 @@ fn a_message_over_its_limit_ends_the_connection_only_if_it_is_on_its_way() {
     assert_eq!(announce(4_097, "+", &BEFORE), Frame::Fatal(Fault::TooBig));
     let mut bad = framer(format!("a APPEND x ( {{{max}+}}\r\n").as_bytes());
     assert_eq!(bad.next(&AFTER), Frame::Incomplete);
+}
+
+#[test]
+fn threat_row_14_hostile_commands_take_linear_time() {
+    let repeat = |head: &str, unit: &str| format!("{head}{}\r\n", unit.repeat(60_000 / unit.len()));
+    let waiting = format!(
+        "a SEARCH {}\r\n",
+        "SUBJECT {1000}\r\n".to_owned() + &"x".repeat(1000) + " "
+    );
+    let started = std::time::Instant::now();
+    for input in [
+        repeat("a SEARCH ", "OR "),
+        repeat("a SEARCH ", "NOT "),
+        repeat("a SEARCH ", "("),
+        repeat("a FETCH 1 (", "BODY[HEADER.FIELDS (a b)] "),
+        repeat("a FETCH 1 (", "UID "),
+        repeat("a FETCH 1 BODY[1", ".1"),
+        repeat("a FETCH ", "*:1,"),
+        repeat("a STORE 1 FLAGS ", "k1 "),
+        repeat("a CREATE x (USE (", "\\a "),
+        repeat("a LIST \"\" (", "* "),
+        repeat("a ENABLE ", "x "),
+        repeat("a LOGIN \"", "\\\\"),
+        repeat("a LOGIN ", "{"),
+        repeat("", "a"),
+        waiting.repeat(8),
+    ] {
+        let mut framer = Framer::new();
+        for piece in input.as_bytes().chunks(100) {
+            framer.push(piece);
+            while framer.next(&AFTER) != Frame::Incomplete {
+                framer.grant();
+            }
+        }
+    }
+    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
 }
 
 #[test]

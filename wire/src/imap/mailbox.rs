@@ -28,7 +28,8 @@ pub struct Name(pub WireName);
 pub struct Create {
     /// The new mailbox.
     pub mailbox: WireName,
-    /// `USE (…)` (RFC 6154 §3); names that are no special use known here stand as `Err`.
+    /// `USE (…)` (RFC 6154 §3), each once; the first that is no special use known here stands as
+    /// `Err`.
     pub special_use: Vec<Result<SpecialUse, Box<str>>>,
 }
 
@@ -72,7 +73,7 @@ pub(super) fn create(c: &mut Cursor<'_>) -> Parsed<Command> {
             }
             c.list_or_empty(|c| {
                 let attribute = use_attribute(c)?;
-                if !special_use.contains(&attribute) {
+                if !is_said(&special_use, &attribute) {
                     special_use.push(attribute);
                 }
                 Ok(())
@@ -84,6 +85,12 @@ pub(super) fn create(c: &mut Cursor<'_>) -> Parsed<Command> {
         special_use,
     };
     Ok(Command::Authenticated(Authenticated::Create(create)))
+}
+
+/// Whether one more attribute says nothing new: one that is unknown is enough to refuse.
+fn is_said(said: &[Result<SpecialUse, Box<str>>], more: &Result<SpecialUse, Box<str>>) -> bool {
+    said.iter()
+        .any(|one| one == more || (one.is_err() && more.is_err()))
 }
 
 /// ```abnf
@@ -146,7 +153,7 @@ mod tests {
         assert_eq!(created("CREATE Work/").mailbox, WireName(b"Work/".to_vec()));
         assert!(created("CREATE Work").special_use.is_empty());
         assert!(created("CREATE Work (USE ())").special_use.is_empty());
-        let create = created("CREATE S (use (\\SENT \\Sent \\Important))");
+        let create = created("CREATE S (use (\\SENT \\Sent \\Important \\X))");
         let unknown = Err("\\Important".into());
         assert_eq!(create.special_use, [Ok(SpecialUse::Sent), unknown]);
         incomplete("CREATE {4}\r\nWork (USE (\\Sent))");
