@@ -82,7 +82,7 @@ pub(super) fn append(c: &mut Cursor<'_>) -> Parsed<Command> {
 /// append-data    = literal / literal8 / "UTF8" SP "(" literal8 ")"
 /// ```
 ///
-/// RFC 4466 §6, RFC 6855 §4.
+/// RFC 4466 §3, RFC 6855 §4.
 pub(crate) fn message(c: &mut Cursor<'_>) -> Parsed<AppendMessage> {
     let mut flags = Flags::default();
     let mut internal_date = None;
