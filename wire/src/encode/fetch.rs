@@ -1,4 +1,4 @@
-//! FETCH responses (RFC 9051 §7.5.2; RFC 3501 §7.4.2 for RFC822 items; RFC 3516 §7 for literal8).
+//! FETCH responses (RFC 9051 §7.5.2; RFC 3501 §7.4.2 for RFC822 items; RFC 3516 §4.3 for literal8).
 //!
 //! Content of a section may be large and is then not at hand: the writer stops after the literal's
 //! header, and the connection pumps the announced bytes before it asks for the next item.

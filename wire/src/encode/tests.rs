@@ -326,7 +326,7 @@ fn lists() {
 }
 
 #[test]
-fn names_keep_their_spelling_in_rev1_and_are_nfc_in_rev2() {
+fn rule_50_names_keep_their_spelling_in_rev1_and_are_nfc_in_rev2() {
     let decomposed = entry("u\u{308}");
     let check = |mode, want: &str| {
         let line = untagged(mode, &Untagged::List(decomposed.clone()));

@@ -10,7 +10,7 @@ use mail::{flag::is_atom_byte, id::Number, set::Set};
 /// A quoted string longer than this is sent as a literal, which clients read without scanning.
 const QUOTED_BYTES_MAX: usize = 1_024;
 
-/// What stands for a NUL where none may be sent (RFC 9051 §4.3 `CHAR8` is 0x01 to 0xff).
+/// What stands for a NUL where none may be sent (RFC 9051 §9: `CHAR8` is 0x01 to 0xff).
 pub(crate) const NUL_STAND_IN: u8 = 0x80;
 
 /// Whether a quoted string may hold UTF-8 (RFC 9051 §4.3; RFC 9755 §3 in IMAP4rev1).

@@ -35,7 +35,7 @@ pub enum Command {
 pub struct Mail {
     /// Who gets reports; `None` is `<>`.
     pub from: Option<Address>,
-    /// `SIZE=`: the announced size, bytes (RFC 1870 §5).
+    /// `SIZE=`: the announced size, bytes (RFC 1870 §6).
     pub size: Option<u64>,
     /// `BODY=`
     pub body: Body,
@@ -269,6 +269,18 @@ mod tests {
             "BDAT 18446744073709551615 last",
             chunk(u64::MAX, Position::Last),
         );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_line_is_answered(
+            verb in "LHLO |MAIL FROM:|RCPT TO:|BDAT |NOOP |",
+            rest in "[<>@\"\\\\a1 .=:ä-]{0,20}|\\PC{0,20}",
+        ) {
+            if let Err(reply) = parse(format!("{verb}{rest}").as_bytes()) {
+                proptest::prop_assert!((500..=555).contains(&reply.code()));
+            }
+        }
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub struct Extensions {
     pub size_max: u64,
 }
 
-/// An enhanced status code (RFC 3463 §2); its class is the reply code's first digit.
+/// An enhanced status code (RFC 3463); its class is the reply code's first digit.
 type Enhanced = (u16, u16);
 
 impl Reply {

@@ -20,6 +20,7 @@ use crate::{
         response::{Completion, Content, FetchData, ListEntry, Recent, Status, Untagged},
         sequence::Seq,
     },
+    limits::RESPONSE_DEPTH_MAX,
     structure, utf7,
 };
 
@@ -132,6 +133,13 @@ fn refuses() {
     ] {
         assert!(Response::parse(bad.as_bytes()).is_err(), "{bad:?}");
     }
+}
+
+#[test]
+fn depth_is_bounded() {
+    let nested = |depth| format!("* X {}{}", "(".repeat(depth), ")".repeat(depth));
+    assert!(Response::parse(nested(RESPONSE_DEPTH_MAX).as_bytes()).is_ok());
+    assert!(Response::parse(nested(RESPONSE_DEPTH_MAX + 1).as_bytes()).is_err());
 }
 
 #[test]
