@@ -10,12 +10,12 @@ use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
-use store::{AccountInfo, Store};
+use store::{AccountInfo, Store, clock::Clock};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use self::{cache::Cache, throttle::Throttle};
-use crate::{config::LimitSettings, service::Now};
+use crate::config::LimitSettings;
 
 mod cache;
 pub mod throttle;
@@ -67,7 +67,7 @@ pub enum Unfit {
 /// Logins.
 pub struct Auth {
     store: Arc<dyn Store>,
-    now: Now,
+    clock: Arc<dyn Clock>,
     verified: Cache,
     turns: Arc<Semaphore>,
     dummy: Arc<str>,
@@ -78,12 +78,12 @@ pub struct Auth {
 impl Auth {
     /// Logins to the accounts of a store.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, now: Now, limits: &LimitSettings) -> Self {
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, limits: &LimitSettings) -> Self {
         let processors = std::thread::available_parallelism().map_or(HASHES_MIN, Into::into);
         Self {
             store,
-            throttle: Throttle::new(Arc::clone(&now), limits),
-            now,
+            throttle: Throttle::new(Arc::clone(&clock), limits),
+            clock,
             verified: Cache::new(),
             turns: Arc::new(Semaphore::new(processors.max(HASHES_MIN))),
             // Without a dummy an unknown name would be told by its time; an empty one is a
@@ -102,11 +102,16 @@ impl Auth {
         password: &[u8],
     ) -> Result<Arc<AccountInfo>, AuthFailure> {
         let account = self.account(user);
-        let stored = account.as_ref().and_then(|account| account.password_hash.as_deref());
-        let key = account.as_ref().zip(stored).map(|(account, stored)| self.verified.key(account.id, stored, password));
+        let stored = account
+            .as_ref()
+            .and_then(|account| account.password_hash.as_deref());
+        let key = account
+            .as_ref()
+            .zip(stored)
+            .map(|(account, stored)| self.verified.key(account.id, stored, password));
         if let Some(key) = key
             && let Some(account) = &account
-            && self.verified.holds(&key, (self.now)())
+            && self.verified.holds(&key, self.clock.now_secs())
         {
             return Ok(Arc::clone(account));
         }
@@ -114,7 +119,7 @@ impl Auth {
         let right = self.matches(hash, password).await?;
         match (right, account, key) {
             (true, Some(account), Some(key)) => {
-                self.verified.insert(key, (self.now)());
+                self.verified.insert(key, self.clock.now_secs());
                 Ok(account)
             }
             _ => Err(AuthFailure::Wrong),
@@ -124,7 +129,9 @@ impl Auth {
     /// The account that may log in under this name.
     fn account(&self, user: &str) -> Option<Arc<AccountInfo>> {
         check_name(user).ok()?;
-        self.store.find_account(user).filter(|account| account.enabled && account.password_hash.is_some())
+        self.store
+            .find_account(user)
+            .filter(|account| account.enabled && account.password_hash.is_some())
     }
 
     /// Compares, in turn and off the threads that serve connections.
@@ -173,7 +180,9 @@ pub fn hash_password(password: &[u8]) -> Result<String, Unfit> {
     random(&mut salt)?;
     let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| Unfit::Machine)?;
     let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let hash = hasher.hash_password_with_salt(password, &salt).map_err(|_| Unfit::Machine)?;
+    let hash = hasher
+        .hash_password_with_salt(password, &salt)
+        .map_err(|_| Unfit::Machine)?;
     Ok(hash.to_string())
 }
 
@@ -197,7 +206,10 @@ pub fn generate_password() -> Result<Zeroizing<String>, Unfit> {
 /// Fills with random bytes of the system.
 pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Unfit> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    provider.secure_random.fill(bytes).map_err(|_| Unfit::Machine)
+    provider
+        .secure_random
+        .fill(bytes)
+        .map_err(|_| Unfit::Machine)
 }
 
 #[cfg(test)]
@@ -207,10 +219,21 @@ mod tests {
     #[test]
     fn a_hash_fits_its_password_only() {
         let hash = hash_password(b"correct horse").unwrap();
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(
+            hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{hash}"
+        );
         let parsed = PasswordHash::new(&hash).unwrap();
-        assert!(Argon2::default().verify_password(b"correct horse", &parsed).is_ok());
-        assert!(Argon2::default().verify_password(b"correct horsf", &parsed).is_err());
+        assert!(
+            Argon2::default()
+                .verify_password(b"correct horse", &parsed)
+                .is_ok()
+        );
+        assert!(
+            Argon2::default()
+                .verify_password(b"correct horsf", &parsed)
+                .is_err()
+        );
         assert_ne!(hash, hash_password(b"correct horse").unwrap());
     }
 
@@ -218,7 +241,10 @@ mod tests {
     fn unfit_passwords_and_names() {
         assert_eq!(hash_password(b""), Err(Unfit::Empty));
         assert_eq!(hash_password(b"a\nb"), Err(Unfit::Control));
-        assert_eq!(hash_password(&[b'x'; PASSWORD_BYTES_MAX + 1]), Err(Unfit::TooLong));
+        assert_eq!(
+            hash_password(&[b'x'; PASSWORD_BYTES_MAX + 1]),
+            Err(Unfit::TooLong)
+        );
         for (name, expected) in [
             ("you@localhost", Ok(())),
             ("jörg@例え.jp", Ok(())),

@@ -7,6 +7,8 @@ use mail::{
     date::DateTime,
     flag::Flags,
     mime::{Index, Indexer, fields, words},
+    structure::{self, PartSpan},
+    text,
 };
 use store::{NewMessage, Static, Upload};
 
@@ -16,6 +18,8 @@ pub const PARSER_VERSION: u16 = 1;
 const STEP_BYTES: usize = 64 * 1024;
 /// A decoded header field kept for searching, bytes; what is beyond is not found.
 const FIELD_BYTES_MAX: usize = 64 * 1024;
+/// The beginning of a message of which the preview is made, bytes.
+const PREVIEW_SOURCE_BYTES: usize = 32 * 1024;
 /// Identifiers of other messages kept for threads.
 const THREAD_KEYS_MAX: usize = 1_000;
 /// An identifier longer than RFC 5322 §2.1.1 lets a line be is not one, bytes.
@@ -40,6 +44,7 @@ const SEARCHED: [&str; 11] = [
 pub struct Intake {
     upload: Box<dyn Upload>,
     indexer: Indexer,
+    beginning: Vec<u8>,
 }
 
 impl Intake {
@@ -49,6 +54,7 @@ impl Intake {
         Self {
             upload,
             indexer: Indexer::new(),
+            beginning: Vec::new(),
         }
     }
 
@@ -59,6 +65,8 @@ impl Intake {
     pub async fn write(&mut self, bytes: &[u8]) -> store::Result<()> {
         for step in bytes.chunks(STEP_BYTES) {
             self.indexer.push(step);
+            let room = PREVIEW_SOURCE_BYTES.saturating_sub(self.beginning.len());
+            self.beginning.extend(step.iter().take(room));
             self.upload.write(step).await?;
         }
         Ok(())
@@ -82,24 +90,44 @@ impl Intake {
         let index = self.indexer.finish();
         NewMessage {
             upload: self.upload,
-            fixed: fixed(&index),
+            fixed: fixed(&index, &self.beginning),
             flags,
             internal_date,
         }
     }
 }
 
-/// What never changes of a message.
-fn fixed(index: &Index) -> Static {
+/// What never changes of a message, of which the beginning is at hand.
+fn fixed(index: &Index, beginning: &[u8]) -> Static {
     let envelope = index.envelope();
     Static {
         version: PARSER_VERSION,
+        envelope: envelope
+            .map(wire::structure::envelope)
+            .unwrap_or_default()
+            .into(),
+        body: wire::structure::body(index).into(),
+        body_structure: wire::structure::body_structure(index).into(),
+        parts: structure::encode(index).into(),
         header_bytes: index.parts.first().map_or(0, |root| root.header.end),
         sent: envelope.and_then(|envelope| mail::date::parse_rfc5322(envelope.date.as_deref()?)),
         fields: searched_fields(&index.header),
+        preview: preview(index, beginning).into(),
         thread_keys: thread_keys(&index.header),
-        ..Static::default()
     }
+}
+
+/// The first words of the text, if they are in the beginning (RFC 8970).
+fn preview(index: &Index, beginning: &[u8]) -> String {
+    let of = |at: usize| {
+        let part = index.parts.get(at)?;
+        let start = usize::try_from(part.body.start).ok()?;
+        let end =
+            usize::try_from(part.body.end).map_or(beginning.len(), |end| end.min(beginning.len()));
+        let text = text::part_text(&PartSpan::from(part), beginning.get(start..end)?);
+        Some(text::preview(&text)).filter(|preview| !preview.is_empty())
+    };
+    text::preview_parts(index).find_map(of).unwrap_or_default()
 }
 
 /// Decoded values of the fields in [`SEARCHED`], in the message's order.
@@ -119,11 +147,16 @@ fn searched_fields(header: &[u8]) -> Vec<(Box<str>, Box<str>)> {
 fn thread_keys(header: &[u8]) -> Vec<Box<str>> {
     let ids_of = |name: &str| {
         let field = fields::fields(header).find(|field| field.is(name));
-        field.map(|field| message_ids(&field.unfolded())).unwrap_or_default()
+        field
+            .map(|field| message_ids(&field.unfolded()))
+            .unwrap_or_default()
     };
     let own = ids_of("message-id").into_iter().next().unwrap_or_default();
     let mut keys = vec![own];
-    for id in ids_of("in-reply-to").into_iter().chain(ids_of("references")) {
+    for id in ids_of("in-reply-to")
+        .into_iter()
+        .chain(ids_of("references"))
+    {
         if keys.len() < THREAD_KEYS_MAX && !keys.contains(&id) {
             keys.push(id);
         }
@@ -134,12 +167,20 @@ fn thread_keys(header: &[u8]) -> Vec<Box<str>> {
 /// The `<…>` of a field, without the brackets and without white space in them.
 fn message_ids(value: &[u8]) -> Vec<Box<str>> {
     let mut ids = Vec::new();
-    for piece in value.split(|byte| *byte == b'<').skip(1).take(THREAD_KEYS_MAX) {
+    for piece in value
+        .split(|byte| *byte == b'<')
+        .skip(1)
+        .take(THREAD_KEYS_MAX)
+    {
         let Some(end) = piece.iter().position(|byte| *byte == b'>') else {
             continue;
         };
         let (id, _) = piece.split_at(end);
-        let id: Vec<u8> = id.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        let id: Vec<u8> = id
+            .iter()
+            .copied()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect();
         if !id.is_empty() && id.len() <= THREAD_KEY_BYTES_MAX {
             ids.push(String::from_utf8_lossy(&id).into());
         }
@@ -156,16 +197,23 @@ mod tests {
 
     #[test]
     fn fields_are_decoded() {
-        let fixed = fixed(&mail::mime::index(MESSAGE.as_bytes()));
+        let fixed = fixed(&mail::mime::index(MESSAGE.as_bytes()), MESSAGE.as_bytes());
+        assert_eq!(&*fixed.preview, "text");
         let subject = fixed.fields.iter().find(|(name, _)| &**name == "subject");
         assert_eq!(subject.map(|(_, value)| &**value), Some("Grüße"));
-        assert_eq!(fixed.header_bytes as usize, MESSAGE.len() - "text\r\n".len());
+        assert_eq!(
+            fixed.header_bytes as usize,
+            MESSAGE.len() - "text\r\n".len()
+        );
     }
 
     #[test]
     fn thread_keys_are_own_id_then_parents() {
         let keys = thread_keys(MESSAGE.as_bytes());
-        assert_eq!(keys.iter().map(|key| &**key).collect::<Vec<_>>(), ["a@x", "c@x", "b@x"]);
+        assert_eq!(
+            keys.iter().map(|key| &**key).collect::<Vec<_>>(),
+            ["a@x", "c@x", "b@x"]
+        );
         assert_eq!(thread_keys(b"References: <b@x\r\n\r\n"), ["".into()]);
         assert_eq!(thread_keys(b"Message-ID: none\r\n\r\n"), ["".into()]);
     }

@@ -12,13 +12,10 @@ use std::{
 
 use mail::id::AccountId;
 use parking_lot::Mutex;
-use store::Store;
+use store::{Store, clock::Clock};
 use tokio::sync::watch;
 
-use crate::{auth::Auth, config::Config, tls::Tls};
-
-/// Tells the time: seconds since 1970.
-pub type Now = Arc<dyn Fn() -> i64 + Send + Sync>;
+use crate::{auth::Auth, config::Config, delivery::Turns, tls::Tls};
 
 /// What every connection shares.
 pub struct Service {
@@ -32,30 +29,38 @@ pub struct Service {
     pub sessions: Sessions,
     /// The certificate, if there is one: STARTTLS and the secure port.
     pub tls: Option<Tls>,
+    /// Deliveries that run.
+    pub deliveries: Turns,
     /// The end of serving.
     pub shutdown: Shutdown,
-    now: Now,
+    clock: Arc<dyn Clock>,
 }
 
 impl Service {
     /// A service over an open store.
     #[must_use]
-    pub fn new(config: Arc<Config>, store: Arc<dyn Store>, tls: Option<Tls>, now: Now) -> Self {
+    pub fn new(
+        config: Arc<Config>,
+        store: Arc<dyn Store>,
+        tls: Option<Tls>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
-            auth: Auth::new(Arc::clone(&store), Arc::clone(&now), &config.limits),
+            auth: Auth::new(Arc::clone(&store), Arc::clone(&clock), &config.limits),
             sessions: Sessions::new(config.imap.max_connections_per_user),
+            deliveries: Turns::new(config.limits.lmtp_per_user),
             shutdown: Shutdown::default(),
             config,
             store,
             tls,
-            now,
+            clock,
         }
     }
 
     /// The time: seconds since 1970.
     #[must_use]
     pub fn now_secs(&self) -> i64 {
-        (self.now)()
+        self.clock.now_secs()
     }
 }
 

@@ -11,11 +11,9 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use store::clock::Clock;
 
-use crate::{
-    config::LimitSettings,
-    service::{Now, Trust},
-};
+use crate::{config::LimitSettings, service::Trust};
 
 const MINUTE_SECS: i64 = 60;
 const DAY_SECS: i64 = 24 * 60 * 60;
@@ -26,7 +24,7 @@ const ENTRIES_MAX: usize = 50_000;
 
 /// Who was wrong how often.
 pub struct Throttle {
-    now: Now,
+    clock: Arc<dyn Clock>,
     delays: Vec<Duration>,
     per_minute: u32,
     per_day: u32,
@@ -59,7 +57,10 @@ struct Window {
 impl Window {
     fn add(&mut self, now: i64, length: i64) -> u32 {
         if now.saturating_sub(self.began) >= length {
-            *self = Self { began: now, count: 0 };
+            *self = Self {
+                began: now,
+                count: 0,
+            };
         }
         self.count = self.count.saturating_add(1);
         self.count
@@ -67,9 +68,9 @@ impl Window {
 }
 
 impl Throttle {
-    pub(super) fn new(now: Now, limits: &LimitSettings) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, limits: &LimitSettings) -> Self {
         Self {
-            now,
+            clock,
             delays: limits.login_failure_delays.0.clone(),
             per_minute: limits.login_failures_per_minute,
             per_day: limits.login_failures_per_day,
@@ -81,7 +82,7 @@ impl Throttle {
 
     /// Notes a failed login; returns how long after the command's arrival it is to be answered.
     pub fn failed(&self, address: Option<IpAddr>, trust: Trust, user: &str) -> Duration {
-        let now = (self.now)();
+        let now = self.clock.now_secs();
         let mut tables = self.tables.lock();
         tables.make_room(now);
         if let Some(address) = address
@@ -94,13 +95,19 @@ impl Throttle {
                 failures.refused_until = now.saturating_add(self.ban_secs);
             }
         }
-        let streak = tables.streaks.entry(self.pair(address, user)).or_insert((0, now));
+        let streak = tables
+            .streaks
+            .entry(self.pair(address, user))
+            .or_insert((0, now));
         if now.saturating_sub(streak.1) > FORGOTTEN_SECS {
             streak.0 = 0;
         }
         *streak = (streak.0.saturating_add(1), now);
         let step = (streak.0 as usize).min(self.delays.len());
-        step.checked_sub(1).and_then(|step| self.delays.get(step)).copied().unwrap_or_default()
+        step.checked_sub(1)
+            .and_then(|step| self.delays.get(step))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Forgets the failures of an address with a name that has now logged in.
@@ -117,22 +124,25 @@ impl Throttle {
         };
         let tables = self.tables.lock();
         let failures = tables.addresses.get(&network(address));
-        failures.is_some_and(|failures| (self.now)() < failures.refused_until)
+        failures.is_some_and(|failures| self.clock.now_secs() < failures.refused_until)
     }
 
     fn pair(&self, address: Option<IpAddr>, user: &str) -> u64 {
-        self.seed.hash_one((address.map(network), user.to_lowercase()))
+        self.seed
+            .hash_one((address.map(network), user.to_lowercase()))
     }
 }
 
 impl Tables {
     fn make_room(&mut self, now: i64) {
         if self.streaks.len() >= ENTRIES_MAX {
-            self.streaks.retain(|_, (_, last)| now.saturating_sub(*last) <= FORGOTTEN_SECS);
+            self.streaks
+                .retain(|_, (_, last)| now.saturating_sub(*last) <= FORGOTTEN_SECS);
         }
         if self.addresses.len() >= ENTRIES_MAX {
             self.addresses.retain(|_, failures| {
-                now < failures.refused_until || now.saturating_sub(failures.minute.began) < MINUTE_SECS
+                now < failures.refused_until
+                    || now.saturating_sub(failures.minute.began) < MINUTE_SECS
             });
         }
         // Someone with that many addresses is not slowed by memory of ours.
@@ -150,41 +160,44 @@ impl Tables {
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::from((address.to_bits() & !u128::from(u64::MAX)).to_be_bytes()),
+        IpAddr::V6(address) => {
+            IpAddr::from((address.to_bits() & !u128::from(u64::MAX)).to_be_bytes())
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use store::clock::ManualClock;
 
     use super::*;
     use crate::config;
 
-    fn throttle() -> (Throttle, Arc<AtomicI64>) {
-        let time = Arc::new(AtomicI64::new(1_000_000));
-        let clock = Arc::clone(&time);
+    fn throttle() -> (Throttle, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::new(1_000_000));
         let config = config::load(&config::Options::default()).unwrap().config;
-        let now: Now = Arc::new(move || clock.load(Ordering::Relaxed));
-        (Throttle::new(now, &config.limits), time)
+        (
+            Throttle::new(Arc::clone(&clock) as Arc<dyn Clock>, &config.limits),
+            clock,
+        )
     }
 
     #[test]
     fn answers_come_later_and_later_until_a_success() {
-        let (throttle, time) = throttle();
+        let (throttle, clock) = throttle();
         let home: IpAddr = "192.0.2.1".parse().unwrap();
         let mut failed = |user| throttle.failed(Some(home), Trust::Trusted, user).as_secs();
         assert_eq!([0; 5].map(|_| failed("a")), [2, 4, 8, 15, 15]);
         assert_eq!(failed("b"), 2);
         throttle.succeeded(Some(home), "A");
         assert_eq!(failed("a"), 2);
-        time.fetch_add(FORGOTTEN_SECS + 1, Ordering::Relaxed);
+        clock.set(1_000_000 + FORGOTTEN_SECS + 1);
         assert_eq!(failed("a"), 2);
     }
 
     #[test]
     fn an_address_that_fails_too_often_is_refused_for_a_while() {
-        let (throttle, time) = throttle();
+        let (throttle, clock) = throttle();
         let at = |text: &str| Some(text.parse::<IpAddr>().unwrap());
         for n in 0..10 {
             assert!(!throttle.refuses(at("2001:db8::1")), "{n}");
@@ -192,7 +205,7 @@ mod tests {
         }
         assert!(throttle.refuses(at("2001:db8::1")));
         assert!(!throttle.refuses(at("2001:db8:0:1::1")));
-        time.fetch_add(10 * 60, Ordering::Relaxed);
+        clock.set(1_000_000 + 10 * 60);
         assert!(!throttle.refuses(at("2001:db8::1")));
         for _ in 0..100 {
             throttle.failed(at("127.0.0.1"), Trust::Trusted, "a");

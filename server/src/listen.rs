@@ -1,0 +1,504 @@
+//! Sockets: binding what the configuration names, accepting under limits, TLS from the first
+//! byte, and the stream that a connection reads and writes. What is spoken on a stream is
+//! `connection`'s and `lmtp`'s.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+    net::{TcpListener, UnixListener},
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
+
+use self::gate::Gate;
+use crate::{
+    config::Config,
+    problem::{Problem, Problems},
+    service::{Service, Trust},
+    tls::Tls,
+};
+
+mod gate;
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1_024;
+/// After this much silence TCP asks whether the peer is still there.
+const KEEPALIVE: Duration = Duration::from_secs(240);
+/// How long nothing is accepted after the system refused to (no file descriptors left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a peer that is refused may take to read why.
+const REFUSAL_TIME_MAX: Duration = Duration::from_secs(5);
+/// The LMTP socket: its owner and group deliver.
+const SOCKET_MODE: u32 = 0o660;
+/// A directory made for sockets.
+const DIRECTORY_MODE: u32 = 0o700;
+
+/// What is between a client and us.
+pub trait Transport: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Transport for T {}
+
+/// A connection's bytes, whatever carries them.
+pub struct Stream(Box<dyn Transport>);
+
+impl Stream {
+    /// A stream over anything that reads and writes.
+    #[must_use]
+    pub fn new(transport: impl Transport + 'static) -> Self {
+        Self(Box::new(transport))
+    }
+
+    /// Performs a TLS handshake as the server (RFC 9051 §6.2.1). What was read before it stays
+    /// with the caller, who must drop it.
+    ///
+    /// # Errors
+    /// The handshake failed, or took longer than `time_max`.
+    pub async fn start_tls(self, tls: &Tls, time_max: Duration) -> io::Result<Self> {
+        let handshake = TlsAcceptor::from(tls.config()).accept(self.0);
+        match tokio::time::timeout(time_max, handshake).await {
+            Ok(shaken) => shaken.map(Self::new),
+            Err(_) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "TLS handshake timed out",
+            )),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// Whether TLS protects a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Protection {
+    /// It does not.
+    Plain,
+    /// It does.
+    Tls,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// Its address; none on a Unix socket.
+    pub address: Option<SocketAddr>,
+    /// Our address, to which it connected.
+    pub local: Option<SocketAddr>,
+    /// Whether both ends are loopback addresses, or it is a Unix socket: no network in between.
+    pub loopback: bool,
+    /// Whether TLS protected it from the first byte.
+    pub protection: Protection,
+    /// Whether it is counted against limits on connections.
+    pub trust: Trust,
+}
+
+impl Peer {
+    /// A peer on a Unix socket.
+    pub const LOCAL: Self = Self {
+        address: None,
+        local: None,
+        loopback: true,
+        protection: Protection::Plain,
+        trust: Trust::Trusted,
+    };
+
+    fn of_tcp(address: SocketAddr, local: SocketAddr, config: &Config) -> Self {
+        let is_loopback = |socket: SocketAddr| socket.ip().to_canonical().is_loopback();
+        let trusted = config.limits.trusted_networks.contains(address.ip());
+        Self {
+            address: Some(address),
+            local: Some(local),
+            loopback: is_loopback(address) && is_loopback(local),
+            protection: Protection::Plain,
+            trust: if trusted {
+                Trust::Trusted
+            } else {
+                Trust::Counted
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.address {
+            Some(address) => SocketAddr::new(address.ip().to_canonical(), address.port()).fmt(f),
+            None => f.write_str("local"),
+        }
+    }
+}
+
+/// What a listener speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Protocols {
+    /// IMAP, with STARTTLS if there is a certificate.
+    Imap,
+    /// IMAP over TLS.
+    Imaps,
+    /// LMTP.
+    Lmtp,
+}
+
+/// Listening sockets, bound and not yet accepting.
+#[derive(Default)]
+pub struct Bound {
+    tcp: Vec<(Protocols, TcpListener)>,
+    unix: Option<(PathBuf, UnixListener)>,
+}
+
+impl Bound {
+    /// Binds everything that the configuration names.
+    ///
+    /// # Errors
+    /// Each socket that cannot be bound.
+    pub fn bind(config: &Config, tls: Option<&Tls>) -> Result<Self, Problems> {
+        let mut bound = Self::default();
+        let mut problems = Problems::default();
+        let imap = &config.imap;
+        let secure_port = if tls.is_some() { imap.secure_port } else { 0 };
+        for (protocol, key, addresses, port) in [
+            (Protocols::Imap, "Imap:Port", &imap.addresses.0, imap.port),
+            (
+                Protocols::Imaps,
+                "Imap:SecurePort",
+                &imap.addresses.0,
+                secure_port,
+            ),
+            (
+                Protocols::Lmtp,
+                "Lmtp:Port",
+                &config.lmtp.addresses.0,
+                config.lmtp.port,
+            ),
+        ] {
+            match bind_port(key, addresses, port) {
+                Ok(sockets) => bound.tcp.extend(sockets.into_iter().map(|s| (protocol, s))),
+                Err(problem) => problems.0.push(problem),
+            }
+        }
+        if let Some(path) = &config.lmtp.socket_path {
+            match bind_socket(path, SOCKET_MODE) {
+                Ok(socket) => bound.unix = Some((path.clone(), socket)),
+                Err(problem) => problems.0.push(problem),
+            }
+        }
+        problems.or(bound)
+    }
+
+    /// The addresses on which this is spoken.
+    #[must_use]
+    pub fn addresses(&self, protocol: Protocols) -> Vec<SocketAddr> {
+        let of = self.tcp.iter().filter(|(spoken, _)| *spoken == protocol);
+        of.filter_map(|(_, socket)| socket.local_addr().ok())
+            .collect()
+    }
+
+    /// Accepts until the server stops, then waits for the connections as long as
+    /// `Imap:ShutdownTimeout` allows.
+    pub async fn serve(self, service: Arc<Service>) {
+        let gate = Arc::new(Gate::new(&service.config.limits));
+        let mut listeners = JoinSet::new();
+        for (protocol, socket) in self.tcp {
+            let (service, gate) = (Arc::clone(&service), Arc::clone(&gate));
+            listeners.spawn(accept_tcp(socket, protocol, service, gate));
+        }
+        if let Some((path, socket)) = self.unix {
+            listeners.spawn(async move {
+                accept_unix(socket, service).await;
+                // A socket that nobody serves only misleads.
+                let _ = std::fs::remove_file(path);
+            });
+        }
+        while listeners.join_next().await.is_some() {}
+    }
+}
+
+/// Binds a port on each address. An address family that this machine does not have is left out,
+/// as long as one address remains.
+///
+/// # Errors
+/// The address, why it cannot be bound, and what can be done.
+pub fn bind_port(key: &str, addresses: &[IpAddr], port: u16) -> Result<Vec<TcpListener>, Problem> {
+    let mut bound = Vec::new();
+    let mut failed = None;
+    if port == 0 {
+        return Ok(bound);
+    }
+    for ip in addresses {
+        let address = SocketAddr::new(*ip, port);
+        match bind_tcp(address) {
+            Ok(socket) => bound.push(socket),
+            Err(error) if is_missing_family(address, &error) => {
+                tracing::debug!(%address, "this machine has no IPv6: not listening there");
+                failed = Some((address, error));
+            }
+            Err(error) => return Err(cannot_bind(key, address, &error)),
+        }
+    }
+    match failed {
+        Some((address, error)) if bound.is_empty() => Err(cannot_bind(key, address, &error)),
+        _ => Ok(bound),
+    }
+}
+
+fn is_missing_family(address: SocketAddr, error: &io::Error) -> bool {
+    let missing = error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error());
+    missing && address.is_ipv6() && (address.ip().is_unspecified() || address.ip().is_loopback())
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn cannot_bind(key: &str, address: SocketAddr, error: &io::Error) -> Problem {
+    let next = match error.kind() {
+        io::ErrorKind::PermissionDenied => format!(
+            "run as root or with CAP_NET_BIND_SERVICE; or set {key} to a port from 1024 on, \
+             as --set {key}={}; 0 switches this listener off",
+            u32::from(address.port()) + 1_000
+        ),
+        io::ErrorKind::AddrInUse => format!(
+            "stop what listens there (`ss -ltnp 'sport = :{}'` names it); or set {key} to \
+             another port; 0 switches this listener off",
+            address.port()
+        ),
+        _ => "name addresses of this machine".to_owned(),
+    };
+    Problem::new(
+        format!("the port cannot be bound: {error}"),
+        format!("{key}, {address}"),
+        next,
+    )
+}
+
+/// Binds a Unix socket with this mode; a socket that nobody serves any more is replaced.
+///
+/// # Errors
+/// The path, why it cannot be bound, and what can be done.
+pub fn bind_socket(path: &Path, mode: u32) -> Result<UnixListener, Problem> {
+    let bound = prepare_socket(path).and_then(|()| {
+        let socket = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+        Ok(socket)
+    });
+    bound.map_err(|error| {
+        let next = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "stop the server that serves this socket, or choose another path"
+            }
+            _ => {
+                "choose a path of at most 107 bytes in a directory that the server's user may write"
+            }
+        };
+        let what = format!("the socket cannot be bound: {error}");
+        Problem::new(what, path.display().to_string(), next)
+    })
+}
+
+fn prepare_socket(path: &Path) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(DIRECTORY_MODE)
+            .create(directory)?;
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another server serves it",
+        )),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn accept_tcp(
+    socket: TcpListener,
+    protocol: Protocols,
+    service: Arc<Service>,
+    gate: Arc<Gate>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = service.shutdown.notified() => break,
+            Some(ended) = connections.join_next() => { note_end(ended); continue; }
+            accepted = socket.accept() => accepted,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        configure(&stream);
+        let Ok(local) = stream.local_addr() else {
+            continue;
+        };
+        let peer = Peer::of_tcp(address, local, &service.config);
+        let stream = Stream::new(stream);
+        let (service, gate) = (Arc::clone(&service), Arc::clone(&gate));
+        connections.spawn(async move {
+            let banned =
+                protocol != Protocols::Lmtp && service.auth.throttle.refuses(address.ip().into());
+            match gate.enter(address.ip(), peer.trust, service.now_secs()) {
+                Ok(_place) if !banned => serve_tcp(stream, peer, protocol, service).await,
+                _ => refuse(stream, peer, protocol).await,
+            }
+        });
+    }
+    drop(socket);
+    finish(connections, service.config.imap.shutdown_timeout).await;
+}
+
+async fn accept_unix(socket: UnixListener, service: Arc<Service>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = service.shutdown.notified() => break,
+            Some(ended) = connections.join_next() => note_end(ended),
+            accepted = socket.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(crate::lmtp::serve(Stream::new(stream), Arc::clone(&service), Peer::LOCAL));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept connections");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(socket);
+    finish(connections, service.config.imap.shutdown_timeout).await;
+}
+
+fn configure(stream: &tokio::net::TcpStream) {
+    // Without these a connection works as well, only worse.
+    let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+}
+
+async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service: Arc<Service>) {
+    match protocol {
+        Protocols::Lmtp => crate::lmtp::serve(stream, service, peer).await,
+        Protocols::Imap => crate::connection::serve(stream, service, peer).await,
+        Protocols::Imaps => {
+            let Some(tls) = service.tls.clone() else {
+                return;
+            };
+            match stream
+                .start_tls(&tls, service.config.limits.handshake_time)
+                .await
+            {
+                Ok(stream) => {
+                    peer.protection = Protection::Tls;
+                    crate::connection::serve(stream, service, peer).await;
+                }
+                Err(error) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+            }
+        }
+    }
+}
+
+/// Says why, where that can be said without a handshake.
+async fn refuse(mut stream: Stream, peer: Peer, protocol: Protocols) {
+    tracing::info!(%peer, ?protocol, "refused: too many connections or failed logins");
+    let mut answer = Vec::new();
+    match protocol {
+        Protocols::Imap => {
+            let text = "Too many connections or failed logins from your address".into();
+            let bye = wire::imap::response::Untagged::Bye(None, text);
+            let encoder = wire::encode::Encoder::new(wire::encode::Mode::REV1);
+            encoder.untagged(&mut answer, &bye);
+        }
+        Protocols::Lmtp => {
+            wire::lmtp::reply::Reply::Unavailable("too many connections").encode(&mut answer)
+        }
+        Protocols::Imaps => return,
+    }
+    let told = async {
+        stream.write_all(&answer).await?;
+        stream.shutdown().await
+    };
+    // The peer may be gone; it is refused in any case.
+    let _ = tokio::time::timeout(REFUSAL_TIME_MAX, told).await;
+}
+
+/// A panic ends one connection and is never silent.
+fn note_end(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        crate::log::count_panic();
+        tracing::error!(%error, "a connection ended by a fault in the program");
+    }
+}
+
+/// Waits for connections that were told to end.
+async fn finish(mut connections: JoinSet<()>, time_max: Duration) {
+    let all = async {
+        while let Some(ended) = connections.join_next().await {
+            note_end(ended);
+        }
+    };
+    if tokio::time::timeout(time_max, all).await.is_err() {
+        tracing::warn!(
+            count = connections.len(),
+            "connections did not end in time and are cut off"
+        );
+        connections.shutdown().await;
+    }
+}
