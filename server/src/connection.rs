@@ -22,7 +22,8 @@ use wire::{
         code::Code,
         command::{Command, NotAuthenticated, Tag, Tagged},
         response::{Completion, Status, Untagged},
-        table::Expunge,
+        search,
+        table::{Expunge, Group, Property},
     },
     limits::Limits,
 };
@@ -33,7 +34,7 @@ use crate::{
     service::Service,
     session::{
         Channel, Context, Reply, Session,
-        answer::{bad, no, ok},
+        answer::{bad, no, ok, wrong_state},
         sink::{OutputLimits, Sink},
     },
 };
@@ -142,7 +143,7 @@ impl Connection {
             Frame::Command(command) => return self.command(command).await,
             Frame::Literal(literal) => {
                 self.sink.begin(&literal.tag);
-                match self.may_send(literal.property.name) {
+                match self.may_send(literal.property) {
                     Ok(()) => {
                         self.framer.grant();
                         self.sink.ask("Go ahead.").await?;
@@ -157,9 +158,12 @@ impl Connection {
             // Only within APPEND, which takes them itself.
             Frame::AppendNext(_) | Frame::AppendEnd => self.framer.refuse(),
             Frame::Bad(tag, fault) => self.not_understood(tag.as_ref(), fault).await?,
-            Frame::Refused(tag, _, refusal) => {
+            Frame::Refused(tag, property, refusal) => {
                 self.sink.begin(&tag);
-                self.refused(refusal).await?;
+                match self.session.allows(property.group) {
+                    true => self.refused(refusal).await?,
+                    false => self.answer(wrong_state(), Expunge::MustWait).await?,
+                }
             }
             Frame::Fatal(fault) => return Err(fatal(fault)),
         }
@@ -167,15 +171,14 @@ impl Connection {
     }
 
     /// Whether a client may send a literal of this command: not a password in clear, and nothing
-    /// to a command that its state refuses (house.md A 4).
-    fn may_send(&self, name: &str) -> Result<(), Completion> {
-        let before_login = matches!(self.session, Session::NotAuthenticated);
-        match name {
-            "LOGIN" | "AUTHENTICATE" if before_login => self.context.password_allowed(),
-            "LOGIN" | "AUTHENTICATE" => Err(bad("You are logged in already.")),
-            "ID" => Ok(()),
-            _ if before_login => Err(bad("Please log in first.")),
-            _ => Ok(()),
+    /// to a command that its state refuses.
+    fn may_send(&self, property: &Property) -> Result<(), Completion> {
+        if !self.session.allows(property.group) {
+            return Err(wrong_state());
+        }
+        match property.group {
+            Group::NotAuthenticated => self.context.password_allowed(),
+            Group::Any | Group::Authenticated | Group::Selected => Ok(()),
         }
     }
 
@@ -264,7 +267,7 @@ impl Connection {
             Refusal::Charset(returns) => {
                 self.session.search_refused(returns);
                 no(
-                    Code::BadCharset(&["US-ASCII", "UTF-8"]),
+                    Code::BadCharset(search::CHARSETS),
                     "Only these charsets are supported.",
                 )
             }

@@ -34,13 +34,13 @@ use wire::{
         mailbox::WireName,
         response::Completion,
         select::Access,
-        table::Expunge,
+        table::{Expunge, Group},
     },
     utf7,
 };
 
 use self::{
-    answer::{Failure, Outcome, bad, no, ok},
+    answer::{Failure, Outcome, no, ok, wrong_state},
     own_deleted::OwnDeleted,
     sink::Sink,
     view::View,
@@ -48,6 +48,7 @@ use self::{
 pub use self::{
     append::Appending,
     auth::{Credentials, log_in},
+    idle::Changes,
 };
 use crate::service::{Guard, Service, Trust};
 
@@ -139,10 +140,17 @@ impl Session {
             (Self::Selected(selected), Command::Selected(command)) => {
                 selected.command(command, context, sink).await
             }
-            (session, _) => (
-                session,
-                Reply::Done(bad("This command is not allowed now.")),
-            ),
+            (session, _) => (session, Reply::Done(wrong_state())),
+        }
+    }
+
+    /// Whether commands of this group are allowed now.
+    #[must_use]
+    pub fn allows(&self, group: Group) -> bool {
+        match self {
+            Self::NotAuthenticated => matches!(group, Group::Any | Group::NotAuthenticated),
+            Self::Authenticated(_) => matches!(group, Group::Any | Group::Authenticated),
+            Self::Selected(_) => group != Group::NotAuthenticated,
         }
     }
 
@@ -197,10 +205,6 @@ impl Authenticated {
         match command {
             C::Select(select) => self.select(&select, sink).await,
             C::Idle => (Session::Authenticated(self), Reply::Idle),
-            C::Append(_) => (
-                Session::Authenticated(self),
-                Reply::Done(bad("APPEND needs its message.")),
-            ),
             other => {
                 let outcome = self.stateless(other, context, sink).await;
                 (Session::Authenticated(self), reply(outcome))
@@ -228,7 +232,7 @@ impl Authenticated {
             C::Namespace => self.namespace(sink).await,
             C::Status(status) => self.status(&status, context, sink).await,
             // Handled by the callers, which own the state that these change.
-            C::Select(_) | C::Append(_) | C::Idle => Ok(bad("This command is not allowed now.")),
+            C::Select(_) | C::Append(_) | C::Idle => Ok(wrong_state()),
         }
     }
 

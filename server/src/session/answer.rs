@@ -73,6 +73,12 @@ pub fn bad(text: impl Into<Cow<'static, str>>) -> Completion {
     }
 }
 
+/// The command does not belong to the state (RFC 9051 §3).
+#[must_use]
+pub fn wrong_state() -> Completion {
+    bad("This command is not allowed now.")
+}
+
 /// `NO [code] text` as a failure.
 pub fn refuse<T>(code: Code, text: &'static str) -> Result<T, Failure> {
     Err(Failure::Answer(no(code, text)))

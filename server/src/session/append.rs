@@ -3,6 +3,7 @@
 
 use mail::{date::DateTime, flag::Flags, id::MailboxId};
 use store::NewMessage;
+use wire::encode::MailboxSpelling;
 use wire::imap::{
     append::{Append, AppendData, AppendMessage},
     code::Code,
@@ -11,7 +12,7 @@ use wire::imap::{
 
 use super::{
     Session,
-    answer::{Failure, Outcome, bad, no, ok_with},
+    answer::{Failure, Outcome, bad, no, ok_with, wrong_state},
     transfer::try_create,
 };
 use crate::message::Intake;
@@ -43,7 +44,7 @@ impl Session {
     ) -> Result<Appending, Failure> {
         let auth = match self {
             Self::NotAuthenticated => {
-                return Err(Failure::Answer(bad("This command is not allowed now.")));
+                return Err(Failure::Answer(wrong_state()));
             }
             Self::Authenticated(auth) => auth,
             Self::Selected(selected) => &selected.auth,
@@ -69,9 +70,14 @@ impl Session {
         message_bytes_max: u64,
     ) -> Result<(), Failure> {
         let Some(account) = self.account() else {
-            return Err(Failure::Answer(bad("This command is not allowed now.")));
+            return Err(Failure::Answer(wrong_state()));
         };
         check_size(message, message_bytes_max)?;
+        if message.data == AppendData::Utf8 && self.mode().names == MailboxSpelling::ModifiedUtf7 {
+            return Err(Failure::Answer(bad(
+                "UTF8 needs ENABLE UTF8=ACCEPT or IMAP4rev2 first.",
+            )));
+        }
         let upload = account.upload(message.size).await?;
         appending.current = Some(Current {
             intake: Intake::new(upload),
@@ -85,7 +91,7 @@ impl Session {
     /// Adds the messages, all or none.
     pub async fn append_finish(&self, appending: Appending) -> Outcome {
         let Some(account) = self.account() else {
-            return Ok(bad("This command is not allowed now."));
+            return Ok(wrong_state());
         };
         let appended = account
             .append(appending.to, appending.done)

@@ -11,7 +11,7 @@ use super::limits::OWN_DELETED_RANGES_MAX;
 
 /// Messages marked by this session, with the mod-sequence of its last change of them.
 #[derive(Default)]
-pub struct OwnDeleted {
+pub(super) struct OwnDeleted {
     marked: Vec<(UidSet, ModSeq)>,
     checked: Option<ModSeq>,
     /// Too many ranges: nothing is committed at all.
@@ -21,7 +21,13 @@ pub struct OwnDeleted {
 impl OwnDeleted {
     /// Notes that this session changed these messages at `mod_seq`: those it had marked before stay
     /// marked, `newly` are marked now, and `cleared` no longer are.
-    pub fn note(&mut self, changed: &UidSet, newly: &UidSet, cleared: &UidSet, mod_seq: ModSeq) {
+    pub(super) fn note(
+        &mut self,
+        changed: &UidSet,
+        newly: &UidSet,
+        cleared: &UidSet,
+        mod_seq: ModSeq,
+    ) {
         if self.dropped {
             return;
         }
@@ -49,7 +55,7 @@ impl OwnDeleted {
     }
 
     /// Forgets messages that somebody else changed, or that are gone.
-    pub fn forget_changed(&mut self, state: &MailboxState) {
+    pub(super) fn forget_changed(&mut self, state: &MailboxState) {
         if self.marked.is_empty() || self.checked == Some(state.summary.highest_mod_seq) {
             return;
         }
@@ -68,7 +74,7 @@ impl OwnDeleted {
 
     /// What LOGOUT may expunge.
     #[must_use]
-    pub fn take(&mut self) -> Vec<(UidSet, ModSeq)> {
+    pub(super) fn take(&mut self) -> Vec<(UidSet, ModSeq)> {
         std::mem::take(&mut self.marked)
     }
 }

@@ -1,0 +1,138 @@
+//! The syntax of transcripts.
+
+/// A parsed transcript.
+pub struct Script {
+    /// What the header asks of the server.
+    pub options: Options,
+    /// What happens, with line numbers.
+    pub steps: Vec<(usize, Step)>,
+}
+
+/// What a transcript's header asks of the server.
+#[derive(Default)]
+pub struct Options {
+    /// `# set: Section:Key=Value`, more than once.
+    pub set: Vec<String>,
+    /// `# channel: plain` for a peer that is not loopback.
+    pub plain: bool,
+    /// `# state: selected` (the default) logs in and selects INBOX on each connection first;
+    /// `authenticated` logs in; `none` does nothing.
+    pub state: State,
+}
+
+/// In which state connections begin.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// INBOX is selected.
+    Selected,
+    /// Logged in.
+    Authenticated,
+    /// Nothing was sent; the greeting is still to come.
+    #[default]
+    None,
+}
+
+/// One step.
+#[derive(Debug)]
+pub enum Step {
+    /// `C[name]: text` sends a line.
+    Send(String, String),
+    /// `c[name]: text` sends without a line end; `\r`, `\n`, `\0` and `\xHH` are replaced.
+    SendRaw(String, String),
+    /// `C: … {+}` with `L:` lines sends a literal of these lines, its size filled in.
+    SendLiteral(String, String, String, String),
+    /// `S[name]: pattern` expects one line.
+    Expect(String, String),
+    /// `U[name]: pattern` lines that stand together come in any order.
+    Unordered(String, Vec<String>),
+    /// `X[name]:` expects the connection to be closed.
+    Closed(String),
+    /// `K[name]:` the client goes away without a word.
+    Kill(String),
+    /// `R:` the store is closed and opened again; every connection is gone.
+    Restart,
+}
+
+/// Reads a transcript.
+pub fn parse(text: &str) -> Result<Script, String> {
+    let mut script = Script {
+        options: Options::default(),
+        steps: Vec::new(),
+    };
+    let mut lines = text.lines().enumerate().peekable();
+    while let Some((at, line)) = lines.next() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        if let Some(header) = line.strip_prefix('#') {
+            option(&mut script.options, header.trim());
+            continue;
+        }
+        let (kind, name, rest) = split(line).ok_or_else(|| format!("line {}: {line}", at + 1))?;
+        let step = match kind {
+            "C" => {
+                let mut literal: Option<String> = None;
+                while let Some(text) = lines.peek().and_then(|(_, l)| l.strip_prefix("L:")) {
+                    let body = literal.get_or_insert_default();
+                    body.push_str(text.strip_prefix(' ').unwrap_or(text));
+                    body.push_str("\r\n");
+                    lines.next();
+                }
+                match literal {
+                    None => Step::Send(name, rest),
+                    Some(body) => {
+                        let after = lines.peek().and_then(|(_, l)| l.strip_prefix("L+:"));
+                        let after = after.map(|a| a.strip_prefix(' ').unwrap_or(a).to_owned());
+                        if after.is_some() {
+                            lines.next();
+                        }
+                        Step::SendLiteral(name, rest, body, after.unwrap_or_default())
+                    }
+                }
+            }
+            "c" => Step::SendRaw(name, rest),
+            "S" => Step::Expect(name, rest),
+            "U" => {
+                let mut all = vec![rest];
+                while let Some((kind, other, rest)) = lines.peek().and_then(|(_, l)| split(l)) {
+                    if kind != "U" || other != name {
+                        break;
+                    }
+                    all.push(rest);
+                    lines.next();
+                }
+                Step::Unordered(name, all)
+            }
+            "X" => Step::Closed(name),
+            "K" => Step::Kill(name),
+            "R" => Step::Restart,
+            other => return Err(format!("line {}: unknown step {other}", at + 1)),
+        };
+        script.steps.push((at + 1, step));
+    }
+    Ok(script)
+}
+
+/// `C[name]: rest`
+fn split(line: &str) -> Option<(&str, String, String)> {
+    let (head, rest) = line.split_once(':')?;
+    let rest = rest.strip_prefix(' ').unwrap_or(rest).to_owned();
+    match head.split_once('[') {
+        Some((kind, name)) => Some((kind, name.strip_suffix(']')?.to_owned(), rest)),
+        None => Some((head, "1".to_owned(), rest)),
+    }
+}
+
+fn option(options: &mut Options, header: &str) {
+    if let Some(set) = header.strip_prefix("set:") {
+        options.set.push(set.trim().to_owned());
+    } else if let Some(channel) = header.strip_prefix("channel:") {
+        options.plain = channel.trim() == "plain";
+    } else if let Some(state) = header.strip_prefix("state:") {
+        options.state = match state.trim() {
+            "selected" => State::Selected,
+            "authenticated" => State::Authenticated,
+            _ => State::None,
+        };
+    }
+}

@@ -1,0 +1,294 @@
+//! The server under a transcript, and the clients that speak it.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use server::{
+    config::{self, Config},
+    connection,
+    listen::{Peer, Stream},
+    service::Service,
+};
+use store::{NewAccount, Quota, Store, embedded::EmbeddedStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use crate::{
+    pattern::{filled, matches},
+    script::{Options, Script, State, Step},
+};
+
+/// How long an answer may take: generous, since only a hang should reach it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The accounts that exist, all with this password.
+const ACCOUNTS: [&str; 2] = ["tim", "bob"];
+const PASSWORD: &str = "tanstaaftanstaaf";
+
+/// A server with its store in a temporary directory.
+pub struct Server {
+    directory: tempfile::TempDir,
+    config: Arc<Config>,
+    service: Arc<Service>,
+    options: (bool, State),
+    clients: HashMap<String, Client>,
+    names: HashMap<String, String>,
+}
+
+struct Client {
+    stream: DuplexStream,
+    input: Vec<u8>,
+}
+
+impl Server {
+    /// Starts one with fresh accounts.
+    pub async fn start(options: &Options) -> Self {
+        let loaded = config::load(&config::Options {
+            set: options.set.clone(),
+            ..Default::default()
+        });
+        let config = Arc::new(loaded.unwrap().config);
+        let directory = tempfile::tempdir().unwrap();
+        let service = service(&directory, &config);
+        for name in ACCOUNTS {
+            let new = NewAccount {
+                name: name.to_owned(),
+                aliases: Vec::new(),
+                password_hash: Some(password_hash()),
+                display_name: String::new(),
+                quota: Quota::default(),
+            };
+            service.store.create_account(new).await.unwrap();
+        }
+        Self {
+            directory,
+            config,
+            service,
+            options: (options.plain, options.state),
+            clients: HashMap::new(),
+            names: HashMap::new(),
+        }
+    }
+
+    /// Plays a transcript to its end, then checks the store.
+    pub async fn play(mut self, script: &Script) -> Result<(), String> {
+        for (line, step) in &script.steps {
+            let played = tokio::time::timeout(PATIENCE, self.step(step)).await;
+            let played = played.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+            played.map_err(|why| format!("line {line}: {why}"))?;
+        }
+        let problems = self
+            .service
+            .store
+            .check()
+            .await
+            .map_err(|e| e.to_string())?;
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("check: {}", problems.join("; ")))
+        }
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Send(name, text) => {
+                let text = filled(text, &self.names) + "\r\n";
+                self.client(name).await?.send(text.as_bytes()).await
+            }
+            Step::SendRaw(name, text) => {
+                let bytes = unescape(&filled(text, &self.names));
+                self.client(name).await?.send(&bytes).await
+            }
+            Step::SendLiteral(name, text, body, after) => {
+                self.send_literal(name, text, body, after).await
+            }
+            Step::Expect(name, pattern) => {
+                self.client(name).await?;
+                let client = self.clients.get_mut(name).unwrap();
+                let line = client.line().await?;
+                if matches(pattern, &line, &mut self.names) {
+                    return Ok(());
+                }
+                Err(format!("expected {pattern}\n      got {line}"))
+            }
+            Step::Unordered(name, patterns) => self.unordered(name, patterns).await,
+            Step::Closed(name) => match self.client(name).await?.line().await {
+                Err(_) => {
+                    self.clients.remove(name);
+                    Ok(())
+                }
+                Ok(line) => Err(format!("expected the end, got {line}")),
+            },
+            Step::Kill(name) => {
+                self.clients.remove(name);
+                Ok(())
+            }
+            Step::Restart => {
+                self.clients.clear();
+                self.service.store.close().await;
+                self.service = service(&self.directory, &self.config);
+                Ok(())
+            }
+        }
+    }
+
+    async fn send_literal(
+        &mut self,
+        name: &str,
+        text: &str,
+        body: &str,
+        after: &str,
+    ) -> Result<(), String> {
+        let text = filled(text, &self.names);
+        let client = self.client(name).await?;
+        if let Some(head) = text.strip_suffix("{+}") {
+            let all = format!("{head}{{{}+}}\r\n{body}{after}\r\n", body.len());
+            return client.send(all.as_bytes()).await;
+        }
+        let head = text
+            .strip_suffix("{}")
+            .ok_or("a literal line ends with {} or {+}")?;
+        client
+            .send(format!("{head}{{{}}}\r\n", body.len()).as_bytes())
+            .await?;
+        let line = client.line().await?;
+        if !line.starts_with("+ ") {
+            return Err(format!("expected a continuation, got {line}"));
+        }
+        client.send(format!("{body}{after}\r\n").as_bytes()).await
+    }
+
+    async fn unordered(&mut self, name: &str, patterns: &[String]) -> Result<(), String> {
+        let mut open: Vec<&String> = patterns.iter().collect();
+        while !open.is_empty() {
+            self.client(name).await?;
+            let line = self.clients.get_mut(name).unwrap().line().await?;
+            let at = open
+                .iter()
+                .position(|pattern| matches(pattern, &line, &mut self.names));
+            let Some(at) = at else {
+                return Err(format!("expected one of {open:?}\n      got {line}"));
+            };
+            open.remove(at);
+        }
+        Ok(())
+    }
+
+    /// The client of this name, connected (and logged in, if the transcript says so) on first use.
+    async fn client(&mut self, name: &str) -> Result<&mut Client, String> {
+        if !self.clients.contains_key(name) {
+            let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            let mut peer = Peer::LOCAL;
+            peer.loopback = !self.options.0;
+            tokio::spawn(connection::serve(
+                Stream::new(theirs),
+                Arc::clone(&self.service),
+                peer,
+            ));
+            let mut client = Client {
+                stream: ours,
+                input: Vec::new(),
+            };
+            // A name such as `bob2` logs in as bob.
+            let user = ACCOUNTS
+                .iter()
+                .find(|account| name.starts_with(**account))
+                .unwrap_or(&"tim");
+            client.prepare(user, self.options.1).await?;
+            self.clients.insert(name.to_owned(), client);
+        }
+        Ok(self.clients.get_mut(name).unwrap())
+    }
+}
+
+/// The hash of the password, made once: it is slow by design.
+fn password_hash() -> String {
+    static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    HASH.get_or_init(|| server::auth::hash_password(PASSWORD.as_bytes()).unwrap())
+        .clone()
+}
+
+fn service(directory: &tempfile::TempDir, config: &Arc<Config>) -> Arc<Service> {
+    let clock = Arc::new(store::clock::SystemClock);
+    let store = EmbeddedStore::open(directory.path(), config.store_options(), clock).unwrap();
+    // 2026-11-22: a fixed now, so that dates in transcripts can be written down.
+    Arc::new(Service::new(
+        Arc::clone(config),
+        store,
+        None,
+        Arc::new(store::clock::ManualClock::new(1_795_305_600)),
+    ))
+}
+
+impl Client {
+    async fn prepare(&mut self, user: &str, state: State) -> Result<(), String> {
+        if state == State::None {
+            return Ok(());
+        }
+        self.line().await?;
+        self.quietly(&format!("x1 LOGIN {user} {PASSWORD}")).await?;
+        if state == State::Selected {
+            self.quietly("x2 SELECT INBOX").await?;
+        }
+        Ok(())
+    }
+
+    /// Runs a command whose answer must be OK and is not looked at otherwise.
+    async fn quietly(&mut self, command: &str) -> Result<(), String> {
+        self.send(format!("{command}\r\n").as_bytes()).await?;
+        let tag = command.split(' ').next().unwrap_or_default();
+        loop {
+            let line = self.line().await?;
+            if let Some(answer) = line.strip_prefix(tag) {
+                return if answer.starts_with(" OK") {
+                    Ok(())
+                } else {
+                    Err(line)
+                };
+            }
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.stream
+            .write_all(bytes)
+            .await
+            .map_err(|e| e.to_string())
+    }
+
+    /// The next line, without its end.
+    async fn line(&mut self) -> Result<String, String> {
+        loop {
+            if let Some(end) = self.input.windows(2).position(|two| two == b"\r\n") {
+                let line = self.input.drain(..end + 2).take(end).collect::<Vec<u8>>();
+                return Ok(String::from_utf8_lossy(&line).into_owned());
+            }
+            match self.stream.read_buf(&mut self.input).await {
+                Ok(0) | Err(_) => return Err("the connection is closed".to_owned()),
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            continue;
+        }
+        match rest.next() {
+            Some('r') => out.push(b'\r'),
+            Some('n') => out.push(b'\n'),
+            Some('0') => out.push(0),
+            Some('x') => {
+                let digits: String = rest.by_ref().take(2).collect();
+                out.push(u8::from_str_radix(&digits, 16).unwrap());
+            }
+            Some(other) => out.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+            None => out.push(b'\\'),
+        }
+    }
+    out
+}
