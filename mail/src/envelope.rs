@@ -56,14 +56,20 @@ impl Envelope {
     /// lists together hold at most [`limits::ENVELOPE_ADDRESSES_MAX`] addresses as written.
     #[must_use]
     pub fn parse(header: &[u8]) -> Self {
-        let mut envelope = Self::default();
         let mut room = limits::ENVELOPE_ADDRESSES_MAX;
+        Self::parse_within(header, &mut room)
+    }
+
+    /// Reads the envelope of a header and takes its addresses off the room there is: all
+    /// envelopes of a message share the limit.
+    pub(crate) fn parse_within(header: &[u8], room: &mut usize) -> Self {
+        let mut envelope = Self::default();
         for field in fields::fields(header) {
             if let Some(string) = envelope.string(field.name) {
                 string.get_or_insert_with(|| field.unfolded());
             } else if let Some(list) = envelope.list(field.name) {
-                let found = addresses(&field.unfolded(), room);
-                room = room.saturating_sub(found.len());
+                let found = addresses(&field.unfolded(), *room);
+                *room = room.saturating_sub(found.len());
                 list.extend(found);
             }
         }

@@ -21,7 +21,9 @@ pub const PARTS_MAX: usize = 10_000;
 pub const PARAMS_MAX: usize = 128;
 /// The part of a boundary that is compared. RFC 2046 §5.1.1 allows 70 bytes.
 pub const BOUNDARY_BYTES_MAX: usize = 998;
-/// Addresses in all fields of an envelope together.
+/// Parameters and language tags of all parts of a message together.
+pub const PARAMS_TOTAL_MAX: usize = 100_000;
+/// Addresses in all envelopes of a message together.
 pub const ENVELOPE_ADDRESSES_MAX: usize = 10_000;
 /// Bytes decoded in one step while a body is measured.
 pub const DECODE_STEP_BYTES: usize = 64 * 1024;

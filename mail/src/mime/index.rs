@@ -20,7 +20,7 @@
 //!   the limit, is one `application/octet-stream` part. Past the limit on parts no delimiter
 //!   means anything, and the part at hand is that.
 //! - Of a header past its limit only the beginning is understood; past the limit of all headers
-//!   nothing.
+//!   nothing. Addresses and parameters past their limits are left out.
 
 use memchr::memchr;
 
@@ -62,6 +62,9 @@ pub struct Indexer {
     header: Vec<u8>,
     /// Bytes of all headers that may still be kept.
     header_room: usize,
+    /// Addresses, and parameters, that may still be kept.
+    address_room: usize,
+    param_room: usize,
     top_header: Option<Vec<u8>>,
     leaf: Option<LeafDecoder>,
     /// Too many parts: delimiters mean nothing any more.
@@ -119,6 +122,8 @@ impl Indexer {
             last_byte: 0,
             header: Vec::new(),
             header_room: limits::HEADERS_BYTES_MAX,
+            address_room: limits::ENVELOPE_ADDRESSES_MAX,
+            param_room: limits::PARAMS_TOTAL_MAX,
             top_header: None,
             leaf: None,
             full: false,
@@ -393,9 +398,13 @@ impl Indexer {
         open.lines_before_body = self.lines;
         part.describe(&header, open.in_digest);
         if is_root {
-            part.envelope = Some(Box::new(Envelope::parse(&header)));
+            part.envelope = Some(Box::new(Envelope::parse_within(
+                &header,
+                &mut self.address_room,
+            )));
         }
         open.boundary = decide_kind(part, deeper);
+        part.limit_params(&mut self.param_room);
         self.leaf = (part.kind == PartKind::Leaf)
             .then(|| LeafDecoder::new(part.encoding))
             .flatten();

@@ -276,6 +276,20 @@ impl Part {
         self.undo_encoding();
     }
 
+    /// Leaves out parameters and language tags for which there is no room.
+    pub(super) fn limit_params(&mut self, room: &mut usize) {
+        let mut take = |length: usize| {
+            let kept = length.min(*room);
+            *room = room.saturating_sub(kept);
+            kept
+        };
+        self.media.params.truncate(take(self.media.params.len()));
+        if let Some(disposition) = &mut self.disposition {
+            disposition.params.truncate(take(disposition.params.len()));
+        }
+        self.language.truncate(take(self.language.len()));
+    }
+
     /// The body is not encoded, whatever the header says (RFC 2045 §6.4).
     pub(super) fn undo_encoding(&mut self) {
         if self.encoding != Encoding::Identity {

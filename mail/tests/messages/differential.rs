@@ -43,7 +43,9 @@ proptest! {
     #[test]
     fn another_parser_finds_the_same_parts(tree in made()) {
         // The other parser gives up on a message directly in a message.
-        prop_assume!(!tree.has_message_in_message());
+        if tree.has_message_in_message() {
+            return Ok(());
+        }
         let message = tree.message("\r\n");
         let other = MessageParser::default().parse(message.as_bytes()).unwrap();
         let mut expected = Vec::new();
