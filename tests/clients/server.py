@@ -63,6 +63,7 @@ class Server:
         self.imap_port, self.imaps_port, self.lmtp_port, self.health_port = free_ports(4)
         self.lmtp_socket = self.directory / "lmtp.sock"
         self.process = None
+        self.panics = 0
         self.log = self.directory / "server.log"
 
     def describe(self, user=None):
@@ -270,7 +271,8 @@ protocol lmtp {{
         shown = subprocess.run(["doveconf", "-c", str(self.config), "mail_fsync", "mail_plugins", "mail_location"], capture_output=True, text=True, check=False)
         version = subprocess.run(["dovecot", "--version"], capture_output=True, text=True, check=False).stdout.strip()
         return ["Dovecot " + version, *(" ".join(line.split()) for line in shown.stdout.splitlines()),
-                "mdbox without the zlib plugin: mail is stored uncompressed"]
+                "mdbox without the zlib plugin: mail is stored uncompressed",
+                "numbers of processes and connections raised, all else as by default"]
 
     def launch(self):
         self.spawn([shutil.which("dovecot") or "/usr/sbin/dovecot", "-F", "-c", str(self.config)])
