@@ -31,6 +31,9 @@ pub struct View {
     told_mod_seq: ModSeq,
     /// Messages whose flags the client knows as of a later mod-sequence than `told_mod_seq`.
     sent: BTreeMap<Uid, ModSeq>,
+    /// Messages told of ahead of their flags: from this UID on, as of this mod-sequence. They are
+    /// new to the client, so their flags are no news.
+    announced: Option<(Uid, ModSeq)>,
     keywords_told: usize,
     recent: UidSet,
     recent_told: u32,
@@ -69,7 +72,10 @@ impl Column {
     }
 
     fn uid(&self, seq: Seq) -> Option<Uid> {
-        let index = seq.get().checked_sub(1)?;
+        self.uid_at(seq.get().checked_sub(1)?)
+    }
+
+    fn uid_at(&self, index: u32) -> Option<Uid> {
         let at = self
             .chunks
             .partition_point(|(before, _)| *before <= index)
@@ -147,6 +153,7 @@ impl View {
             told: Column::of(state),
             told_mod_seq: state.summary.highest_mod_seq,
             sent: BTreeMap::new(),
+            announced: None,
             keywords_told: state.keywords.names().len(),
             recent_told: u32::try_from(recent.count()).unwrap_or(u32::MAX),
             recent,
@@ -267,6 +274,11 @@ impl View {
         }
         if self.told.len != before {
             out.push(Untagged::Exists(self.told.len));
+            let first = self
+                .announced
+                .map(|(first, _)| first)
+                .or(self.told.uid_at(before));
+            self.announced = first.map(|first| (first, state.summary.highest_mod_seq));
         }
         self.recent = self.recent.union(&taken);
         self.tell_recent(before, out);
@@ -328,6 +340,9 @@ impl View {
             .map(|(uid, row)| (uid, *row))
             .collect();
         for (uid, row) in changed {
+            if self.is_announced(uid, row.mod_seq) {
+                continue;
+            }
             if self
                 .sent
                 .get(&uid)
@@ -345,6 +360,11 @@ impl View {
         }
         self.sent.clear();
         self.told_mod_seq = self.told_mod_seq.max(state.summary.highest_mod_seq);
+    }
+
+    fn is_announced(&self, uid: Uid, mod_seq: ModSeq) -> bool {
+        self.announced
+            .is_some_and(|(first, at)| uid >= first && mod_seq <= at)
     }
 
     /// Tells of new keywords before a FETCH shows them (RFC 9051 §7.3.5, protocol rule 43).
@@ -386,8 +406,9 @@ impl View {
         if expunge == Expunge::May {
             self.tell_gone(state, &mut out);
         }
-        self.tell_new(state, taken, &mut out);
         self.tell_flags(state, revision, &mut out);
+        self.tell_new(state, taken, &mut out);
+        self.announced = None;
         out
     }
 }
