@@ -6,10 +6,15 @@
 //! did survives a power cut. Sessions learn of changes by comparing the version of a mailbox they
 //! last told their client of with the version published now ([`state::MailboxState`]).
 
+pub(crate) mod check;
+pub mod clock;
 pub mod contract;
+pub mod disk;
 pub mod embedded;
 pub mod error;
+pub mod options;
 pub(crate) mod rules;
+pub(crate) mod search;
 pub mod state;
 
 pub use contract::{
@@ -18,3 +23,4 @@ pub use contract::{
     Upload, Usage,
 };
 pub use error::{Error, Result};
+pub use options::Options;

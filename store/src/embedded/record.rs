@@ -15,6 +15,7 @@ use mail::{
     set::UidSet,
 };
 
+use super::body::Packed;
 use crate::contract::{AccountInfo, Static};
 
 /// What stands behind one acknowledgement.
@@ -92,8 +93,11 @@ pub(crate) struct BodyRecord {
 /// Where a body's bytes are, in a record.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum BodyData {
-    /// In the record: chunks, each at most 64 KiB as delivered, compressed by the log.
+    /// In the record: the bytes as delivered, in pieces of any size; packed when submitted.
     Inline(Vec<Bytes>),
+    /// In the record: packed already ([`crate::embedded::body::Packed::new`]), so that submitting
+    /// does not compress.
+    Packed(Packed),
     /// In body frames that stand before the transaction in the log.
     Before,
 }

@@ -1,0 +1,282 @@
+//! The applier thread: brings the index after the log, and makes it durable now and then.
+//!
+//! What is acknowledged waits here, bounded: when the index is too far behind, commits wait. If
+//! the index cannot be written, it is opened again or made again from the log, and until then
+//! nothing is lost: the log has it.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::{
+    core::Shared,
+    frame::Lsn,
+    index::{Event, Index},
+    recover,
+    segment::Position,
+};
+use crate::{Error, Result};
+
+/// Reads wait this long for the index, and commits for its lag.
+const WAIT: Duration = Duration::from_secs(10);
+/// How often free space is looked at, and a broken index is tried again.
+const TICK: Duration = Duration::from_secs(1);
+/// Events applied at once: a batch's memory and its time are bounded.
+const BATCH_EVENTS: usize = 4_096;
+
+/// What is durable and not yet in the index.
+pub(crate) struct Backlog {
+    inner: Mutex<Waiting>,
+    /// Something came, or it is closed.
+    wake: Condvar,
+    /// Something was applied.
+    applied: Condvar,
+    lag_bytes_max: u64,
+}
+
+struct Waiting {
+    events: VecDeque<Event>,
+    lag_bytes: u64,
+    published: Lsn,
+    applied: Lsn,
+    /// To here the log is durable.
+    valid: Position,
+    fault: Option<Error>,
+    is_closed: bool,
+}
+
+impl Backlog {
+    pub(crate) fn new(applied: Lsn, valid: Position, lag_bytes_max: u64) -> Self {
+        Self {
+            inner: Mutex::new(Waiting {
+                events: VecDeque::new(),
+                lag_bytes: 0,
+                published: applied,
+                applied,
+                valid,
+                fault: None,
+                is_closed: false,
+            }),
+            wake: Condvar::new(),
+            applied: Condvar::new(),
+            lag_bytes_max,
+        }
+    }
+
+    /// Adds durable events; the log is durable to `valid`.
+    pub(crate) fn push(&self, events: Vec<Event>, valid: Position) {
+        let mut waiting = self.inner.lock();
+        for event in &events {
+            if let Event::Applied(applied) = event {
+                waiting.published = applied.lsn;
+                waiting.lag_bytes += applied.lag_bytes;
+            }
+        }
+        waiting.events.extend(events);
+        waiting.valid = valid;
+        self.wake.notify_one();
+    }
+
+    /// Waits while the index is too far behind.
+    pub(crate) fn wait_for_lag(&self) -> Result<()> {
+        let deadline = Instant::now() + WAIT;
+        let mut waiting = self.inner.lock();
+        while waiting.lag_bytes > self.lag_bytes_max {
+            if let Some(fault) = &waiting.fault {
+                return Err(fault.clone());
+            }
+            if self.applied.wait_until(&mut waiting, deadline).timed_out() {
+                return Err(Error::Unavailable("the index is too far behind".into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until everything acknowledged so far is in the index.
+    pub(crate) fn wait_published(&self) -> Result<()> {
+        self.wait_applied(self.published())
+    }
+
+    /// Waits until the index has been brought there.
+    pub(crate) fn wait_applied(&self, lsn: Lsn) -> Result<()> {
+        let deadline = Instant::now() + WAIT;
+        let mut waiting = self.inner.lock();
+        while waiting.applied < lsn {
+            if waiting.is_closed || self.applied.wait_until(&mut waiting, deadline).timed_out() {
+                return Err(Error::Unavailable("the index is behind".into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// To here transactions are acknowledged.
+    pub(crate) fn published(&self) -> Lsn {
+        self.inner.lock().published
+    }
+
+    pub(crate) fn health(&self) -> Result<()> {
+        self.inner.lock().fault.clone().map_or(Ok(()), Err)
+    }
+
+    /// Nothing more will come.
+    pub(crate) fn close(&self) {
+        self.inner.lock().is_closed = true;
+        self.wake.notify_all();
+    }
+
+    fn set_fault(&self, fault: Option<Error>) {
+        self.inner.lock().fault = fault;
+        self.applied.notify_all();
+    }
+
+    fn valid(&self) -> Position {
+        self.inner.lock().valid
+    }
+
+    /// The next events, after at most a tick; `None` when closed and empty.
+    fn take(&self) -> Option<Vec<Event>> {
+        let mut waiting = self.inner.lock();
+        if waiting.events.is_empty() && !waiting.is_closed {
+            self.wake.wait_for(&mut waiting, TICK);
+        }
+        if waiting.events.is_empty() && waiting.is_closed {
+            return None;
+        }
+        let count = waiting.events.len().min(BATCH_EVENTS);
+        Some(waiting.events.drain(..count).collect())
+    }
+
+    fn done(&self, events: &[Event]) {
+        let mut waiting = self.inner.lock();
+        for event in events {
+            if let Event::Applied(applied) = event {
+                waiting.applied = applied.lsn;
+                waiting.lag_bytes = waiting.lag_bytes.saturating_sub(applied.lag_bytes);
+            }
+        }
+        self.applied.notify_all();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.inner.lock().is_closed
+    }
+
+    /// Waits a tick, or until it is closed.
+    fn wait_tick(&self) {
+        let deadline = Instant::now() + TICK;
+        let mut waiting = self.inner.lock();
+        while !waiting.is_closed && !self.wake.wait_until(&mut waiting, deadline).timed_out() {}
+    }
+}
+
+/// The applier thread's own state.
+pub(crate) struct Applier {
+    shared: Arc<Shared>,
+    log_bytes: u64,
+    checkpoint_at: Instant,
+    space_at: Instant,
+}
+
+impl Applier {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            log_bytes: 0,
+            checkpoint_at: now,
+            space_at: now,
+        }
+    }
+
+    /// Applies until the backlog is closed and empty.
+    pub(crate) fn run(mut self) {
+        while let Some(events) = self.shared.backlog.take() {
+            if !events.is_empty() && !self.apply(&events) {
+                return;
+            }
+            self.look_at_space();
+            self.mend_if_broken();
+            if self.is_checkpoint_due() {
+                self.checkpoint();
+            }
+        }
+        self.checkpoint();
+    }
+
+    /// Applies events, making the index again as often as need be; `false` if the store was
+    /// closed meanwhile.
+    fn apply(&mut self, events: &[Event]) -> bool {
+        let mut outcome = self.shared.with_index(|index| index.apply(events));
+        while let Err(error) = outcome {
+            self.shared.backlog.set_fault(Some(error));
+            if self.shared.backlog.is_closed() {
+                return false;
+            }
+            outcome = self
+                .mend()
+                .and_then(|()| self.shared.with_index(|index| index.apply(events)));
+            if outcome.is_err() {
+                self.shared.backlog.wait_tick();
+            }
+        }
+        self.shared.backlog.set_fault(None);
+        self.shared.backlog.done(events);
+        self.shared.recent.forget(events);
+        for event in events {
+            if let Event::Applied(applied) = event {
+                self.log_bytes += applied.log_bytes;
+            }
+        }
+        true
+    }
+
+    /// Opens the index again, or makes it again.
+    fn mend(&self) -> Result<()> {
+        let mut slot = self.shared.index.write();
+        *slot = None;
+        let (shared, valid) = (&self.shared, self.shared.backlog.valid());
+        let dir = &shared.index_dir;
+        let index = recover::index(&shared.segments, dir, shared.salt, &shared.options, valid)?;
+        *slot = Some(index);
+        Ok(())
+    }
+
+    /// A checkpoint that failed may have left no index.
+    fn mend_if_broken(&self) {
+        if self.shared.index.read().is_none() {
+            let fault = self.mend().err();
+            self.shared.backlog.set_fault(fault);
+        }
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        let options = &self.shared.options;
+        let age = self.checkpoint_at.elapsed().as_secs();
+        self.log_bytes >= options.checkpoint_bytes
+            || (self.log_bytes > 0 && age >= options.checkpoint_secs)
+    }
+
+    fn checkpoint(&mut self) {
+        if self.log_bytes > 0
+            && let Err(error) = self.shared.with_index(Index::checkpoint)
+        {
+            tracing::warn!(%error, "the index could not be made durable");
+            if let Err(error) = self.mend() {
+                self.shared.backlog.set_fault(Some(error));
+            }
+        }
+        self.log_bytes = 0;
+        self.checkpoint_at = Instant::now();
+    }
+
+    fn look_at_space(&mut self) {
+        if self.space_at.elapsed() >= TICK {
+            self.space_at = Instant::now();
+            self.shared.look_at_space();
+        }
+    }
+}

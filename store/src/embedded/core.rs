@@ -1,0 +1,518 @@
+//! The engine's core: what the planner submits to and reads from.
+//!
+//! Transactions go to the commit thread ([`super::commit`]), which makes them durable and
+//! acknowledges them in the order of submission; the applier thread ([`super::applier`]) brings
+//! the index after. Reads answer from the index and, for bodies younger than it, from memory.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use bytes::Bytes;
+use mail::{
+    id::{AccountId, BodyId, MailboxId, ModSeq},
+    set::UidSet,
+};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{
+    applier::{Applier, Backlog},
+    bodies::Bodies,
+    body::{Packed, Place},
+    codec::Writer,
+    commit::{BodyPiece, Committer, Done, Item, Queue, Submitted},
+    encode::encode,
+    frame::{Kind, Salt, Unnumbered},
+    index::{Event, Index},
+    record::{Record, Transaction},
+    recover::{self, Recovered},
+    segment::Segments,
+};
+pub(crate) use super::{
+    frame::Lsn,
+    index::{AccountImage, Highest as StoreCounters},
+};
+use crate::{
+    Error, Options, Result,
+    clock::Clock,
+    contract::{AccountInfo, Static},
+    disk::{Disk, Lock},
+    state::MailboxState,
+};
+
+/// Transactions that may wait for the commit thread.
+const PERMITS: usize = 4_096;
+/// What a body frame holds, bytes as delivered.
+const BODY_FRAME_BYTES: usize = 1 << 20;
+
+/// The right to submit one transaction.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    _held: OwnedSemaphorePermit,
+}
+
+/// How much room is left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Space {
+    /// Enough.
+    Normal,
+    /// Only the reserve: adding is refused, deleting goes on.
+    Reserve,
+    /// None.
+    Full,
+}
+
+/// An opened store.
+pub(crate) struct Opened {
+    /// Its core.
+    pub(crate) core: Arc<Core>,
+    /// Its accounts.
+    pub(crate) accounts: Vec<AccountInfo>,
+    /// The highest numbers ever handed out.
+    pub(crate) counters: StoreCounters,
+    /// What was found damaged, in words; it is kept where it is.
+    pub(crate) damage: Vec<String>,
+}
+
+/// The engine's core.
+pub(crate) struct Core {
+    shared: Arc<Shared>,
+    permits: Arc<Semaphore>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    lock: Mutex<Option<Lock>>,
+}
+
+/// What the threads and the callers share.
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) segments: Arc<Segments>,
+    pub(crate) index_dir: std::path::PathBuf,
+    pub(crate) salt: [u8; 16],
+    pub(crate) queue: Queue,
+    pub(crate) backlog: Backlog,
+    pub(crate) recent: Recent,
+    /// `None` while it is being made again.
+    pub(crate) index: RwLock<Option<Index>>,
+    epoch: AtomicU64,
+    space: AtomicU8,
+    log_fault: Mutex<Option<Error>>,
+    bodies: Bodies,
+}
+
+/// Bodies that are durable and not yet in the index.
+#[derive(Default)]
+pub(crate) struct Recent(RwLock<HashMap<BodyId, (Arc<Place>, Arc<Static>)>>);
+
+impl Recent {
+    /// Adds what transactions stored.
+    pub(crate) fn add(&self, events: &[Event]) {
+        self.each(events, |recent, id, body| {
+            recent.insert(id, body);
+        });
+    }
+
+    /// Forgets what is in the index now.
+    pub(crate) fn forget(&self, events: &[Event]) {
+        self.each(events, |recent, id, _| {
+            recent.remove(&id);
+        });
+    }
+
+    fn each(
+        &self,
+        events: &[Event],
+        mut change: impl FnMut(
+            &mut HashMap<BodyId, (Arc<Place>, Arc<Static>)>,
+            BodyId,
+            (Arc<Place>, Arc<Static>),
+        ),
+    ) {
+        let mut recent = self.0.write();
+        for event in events {
+            let Event::Applied(applied) = event else {
+                continue;
+            };
+            for record in &applied.records {
+                if let Record::Body(body) = record
+                    && let Some((id, place)) = applied.bodies.iter().find(|(id, _)| *id == body.id)
+                {
+                    change(&mut recent, *id, (place.clone(), body.fixed.clone()));
+                }
+            }
+        }
+    }
+
+    fn place(&self, id: BodyId) -> Option<Arc<Place>> {
+        self.0.read().get(&id).map(|(place, _)| place.clone())
+    }
+
+    fn fixed(&self, id: BodyId) -> Option<Arc<Static>> {
+        self.0.read().get(&id).map(|(_, fixed)| fixed.clone())
+    }
+}
+
+impl Shared {
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn raise_epoch(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_log_fault(&self, fault: Option<Error>) {
+        if fault == Some(Error::DiskFull) {
+            self.space.store(2, Ordering::Relaxed);
+        }
+        *self.log_fault.lock() = fault;
+    }
+
+    /// The salt as checksums begin with it.
+    pub(crate) fn salt(&self) -> Salt {
+        Salt::of(&self.salt)
+    }
+
+    /// Free space below the store, bytes; plenty if it cannot be found out.
+    pub(crate) fn free_bytes(&self) -> u64 {
+        let free = self.segments.disk.free_bytes(&self.segments.dir);
+        free.unwrap_or(u64::MAX)
+    }
+
+    /// Looks how much space is left.
+    pub(crate) fn look_at_space(&self) {
+        let free = self.free_bytes();
+        let space = match free {
+            0..0x0010_0000 => 2,
+            free if free < self.options.reserve_bytes => 1,
+            _ => 0,
+        };
+        self.space.store(space, Ordering::Relaxed);
+    }
+
+    /// Reads the index, if there is one at the moment.
+    pub(crate) fn with_index<T>(&self, read: impl FnOnce(&Index) -> Result<T>) -> Result<T> {
+        match &*self.index.read() {
+            Some(index) => read(index),
+            None => Err(Error::Unavailable("the index is being made again".into())),
+        }
+    }
+}
+
+impl Core {
+    /// Opens or creates the store in `dir`: takes its lock, recovers the log, brings the index
+    /// after it, and starts the threads.
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        options: &Options,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Opened> {
+        let recovered = recover::open(disk, dir, options)?;
+        let Recovered {
+            lock,
+            segments,
+            salt,
+            log,
+            index,
+            damage,
+        } = recovered;
+        let accounts = index.accounts()?;
+        let counters = index.meta().highest;
+        let applied = index.meta().applied;
+        let shared = Arc::new(Shared {
+            options: options.clone(),
+            clock,
+            segments,
+            index_dir: recover::index_dir(dir),
+            salt,
+            queue: Queue::default(),
+            backlog: Backlog::new(applied, log.valid(), options.index_lag_bytes_max),
+            recent: Recent::default(),
+            index: RwLock::new(Some(index)),
+            epoch: AtomicU64::new(1),
+            space: AtomicU8::new(0),
+            log_fault: Mutex::default(),
+            bodies: Bodies::default(),
+        });
+        shared.look_at_space();
+        let committer = Committer::new(shared.clone(), log, counters);
+        let applier = Applier::new(shared.clone());
+        let mut threads = vec![start("commit", move || committer.run())?];
+        threads.push(start("index", move || applier.run())?);
+        let core = Arc::new(Self {
+            shared,
+            permits: Arc::new(Semaphore::new(PERMITS)),
+            threads: Mutex::new(threads),
+            lock: Mutex::new(Some(lock)),
+        });
+        Ok(Opened {
+            core,
+            accounts,
+            counters,
+            damage,
+        })
+    }
+
+    /// The epoch that plans made now belong to; a failed commit raises it.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.shared.epoch()
+    }
+
+    /// Waits for room for a transaction.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] once the store is closed.
+    pub(crate) async fn permit(&self) -> Result<Permit> {
+        let held = self.permits.clone().acquire_owned().await;
+        let held = held.map_err(|_| closed())?;
+        Ok(Permit { _held: held })
+    }
+
+    /// Queues a transaction. `done` is called exactly once, on the commit thread, in the order of
+    /// submission: with its number when it is durable, or with why it failed. If the store is
+    /// closed it is called at once, by the caller's thread.
+    pub(crate) fn submit(&self, permit: Permit, epoch: u64, transaction: Transaction, done: Done) {
+        let encoded = encode(transaction, &self.shared.options, self.shared.salt());
+        let submitted = Submitted {
+            permit,
+            epoch,
+            encoded,
+            done,
+        };
+        let item = Item::Transaction(Box::new(submitted));
+        if let Err(Item::Transaction(submitted)) = self.shared.queue.push(item) {
+            (submitted.done)(Err(closed()));
+        }
+    }
+
+    /// Packs a body given in pieces, so that submitting it does not have to.
+    pub(crate) fn pack(&self, pieces: &[Bytes], header_bytes: u64) -> Packed {
+        Packed::new(pieces, header_bytes, self.shared.options.compression_level)
+    }
+
+    /// Writes a large body as frames of its own, before its transaction; the first piece should
+    /// be the header block. Blocking. What is written becomes durable at the latest with the
+    /// transaction that names the body, which must belong to the same epoch.
+    ///
+    /// # Errors
+    /// What `chunks` fails with; [`Error::Unavailable`] if the epoch is over.
+    pub(crate) fn body_frames(
+        &self,
+        epoch: u64,
+        id: BodyId,
+        chunks: &mut dyn Iterator<Item = io::Result<Bytes>>,
+    ) -> Result<()> {
+        let (mut pieces, mut bytes, mut at) = (Vec::new(), 0usize, 0u64);
+        let mut is_first = true;
+        for piece in chunks {
+            let piece = piece.map_err(|e| super::segment::unavailable("reading a spool", &e))?;
+            bytes += piece.len();
+            pieces.push(piece);
+            if bytes >= BODY_FRAME_BYTES {
+                at = self.body_frame(epoch, id, at, &mut pieces, &mut is_first)?;
+                bytes = 0;
+            }
+        }
+        if bytes > 0 {
+            self.body_frame(epoch, id, at, &mut pieces, &mut is_first)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the frames of a body whose transaction will not come.
+    pub(crate) fn drop_body(&self, id: BodyId) {
+        // If the queue is closed, nobody remembers it any more.
+        let _ = self.shared.queue.push(Item::Dropped(id));
+    }
+
+    fn body_frame(
+        &self,
+        epoch: u64,
+        id: BodyId,
+        at: u64,
+        pieces: &mut Vec<Bytes>,
+        is_first: &mut bool,
+    ) -> Result<u64> {
+        let pieces = std::mem::take(pieces);
+        let header_bytes = match (std::mem::take(is_first), pieces.first()) {
+            (true, Some(first)) => first.len() as u64,
+            _ => 0,
+        };
+        let packed = self.pack(&pieces, header_bytes);
+        let mut w = Writer::default();
+        w.u64(id.get());
+        w.u64(at);
+        packed.encode(&mut w);
+        let next = at + packed.raw_bytes();
+        let data = w.0.len() - packed.data.len();
+        let frame = Unnumbered {
+            kind: Kind::Body,
+            crc: self.shared.salt().crc(&w.0),
+            payload: w.0,
+        };
+        self.shared.queue.wait_for_room();
+        if epoch != self.epoch() {
+            return Err(Error::Unavailable("a commit failed meanwhile".into()));
+        }
+        let piece = BodyPiece {
+            epoch,
+            id,
+            frame,
+            chunks: packed.chunks,
+            at,
+            data,
+        };
+        let queued = self.shared.queue.push(Item::Body(Box::new(piece)));
+        queued.map(|()| next).map_err(|_| closed())
+    }
+
+    /// An account, its mailboxes with counters, and its subscriptions. Blocking.
+    pub(crate) fn load_account(&self, id: AccountId) -> Result<AccountImage> {
+        self.shared.backlog.wait_published()?;
+        self.shared.with_index(|index| index.account(id))
+    }
+
+    /// A mailbox with its rows. Blocking.
+    pub(crate) fn load_mailbox(&self, id: MailboxId) -> Result<MailboxState> {
+        self.shared.backlog.wait_published()?;
+        self.shared.with_index(|index| index.mailbox(id))
+    }
+
+    /// Static data of bodies. Blocking.
+    pub(crate) fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Arc<Static>>> {
+        // Memory first: what leaves it meanwhile is in the index by then.
+        let recent: Vec<_> = bodies
+            .iter()
+            .map(|id| self.shared.recent.fixed(*id))
+            .collect();
+        let missing = bodies
+            .iter()
+            .zip(&recent)
+            .filter(|(_, found)| found.is_none());
+        let missing: Vec<BodyId> = missing.map(|(id, _)| *id).collect();
+        let mut stored = match missing.is_empty() {
+            true => Vec::new(),
+            false => self.shared.with_index(|index| index.fixed(&missing))?,
+        }
+        .into_iter();
+        let one = |(id, found): (&BodyId, Option<Arc<Static>>)| {
+            let fixed = found.or_else(|| stored.next().flatten());
+            fixed.ok_or_else(|| missing_body(*id))
+        };
+        bodies.iter().zip(recent).map(one).collect()
+    }
+
+    /// Up to `len` bytes of a body from `offset`; fewer only at its end. Blocking.
+    pub(crate) fn read_body(&self, id: BodyId, offset: u64, len: usize) -> Result<Bytes> {
+        let place = self.place(id)?;
+        self.shared.bodies.read(
+            &self.shared.segments,
+            id,
+            &place,
+            offset..offset.saturating_add(len as u64),
+        )
+    }
+
+    fn place(&self, id: BodyId) -> Result<Arc<Place>> {
+        if let Some(place) = self.shared.recent.place(id) {
+            return Ok(place);
+        }
+        if let Some(place) = self.shared.bodies.place(id) {
+            return Ok(place);
+        }
+        let place = self.shared.with_index(|index| index.place(id))?;
+        let place = Arc::new(place.ok_or_else(|| missing_body(id))?);
+        self.shared.bodies.keep_place(id, &place);
+        Ok(place)
+    }
+
+    /// UIDs expunged after a mod-sequence; `None` if that is older than what is remembered.
+    pub(crate) fn history(&self, mailbox: MailboxId, since: ModSeq) -> Result<Option<UidSet>> {
+        self.shared.backlog.wait_published()?;
+        self.shared
+            .with_index(|index| index.history(mailbox, since))
+    }
+
+    /// Waits until the index has been brought there. Blocking, bounded.
+    pub(crate) fn wait_applied(&self, lsn: Lsn) -> Result<()> {
+        self.shared.backlog.wait_applied(lsn)
+    }
+
+    /// How much room is left.
+    pub(crate) fn space(&self) -> Space {
+        match self.shared.space.load(Ordering::Relaxed) {
+            0 => Space::Normal,
+            1 => Space::Reserve,
+            _ => Space::Full,
+        }
+    }
+
+    /// `Ok` if writes are taken.
+    pub(crate) fn health(&self) -> Result<()> {
+        if self.permits.is_closed() {
+            return Err(closed());
+        }
+        self.shared.backlog.health()?;
+        self.shared.log_fault.lock().clone().map_or(Ok(()), Err)
+    }
+
+    /// Compares log and index with themselves and with each other; a line per inconsistency.
+    pub(crate) fn check(&self, report: &mut Vec<String>) -> Result<()> {
+        self.shared.backlog.wait_published()?;
+        super::check::check(&self.shared, report)
+    }
+
+    /// Writes what waits, makes the index durable, ends the threads, releases the lock.
+    pub(crate) fn close(&self) {
+        self.permits.close();
+        self.shared.queue.close();
+        let mut threads = self.threads.lock();
+        for (at, thread) in threads.drain(..).enumerate() {
+            // The commit thread first: the applier ends when nothing more can come.
+            if at == 1 {
+                self.shared.backlog.close();
+            }
+            // The last owner may be a callback on one of them.
+            if thread.thread().id() == std::thread::current().id() {
+                continue;
+            }
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store panicked");
+            }
+        }
+        self.shared.index.write().take();
+        self.lock.lock().take();
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let builder = std::thread::Builder::new().name(format!("store-{name}"));
+    let started = builder.spawn(run);
+    started.map_err(|error| Error::Unavailable(format!("starting a thread: {error}")))
+}
+
+fn closed() -> Error {
+    Error::Unavailable("the store is closed".into())
+}
+
+fn missing_body(id: BodyId) -> Error {
+    Error::Damaged(format!("body {id} is not in the index"))
+}
+
+#[cfg(test)]
+mod tests;

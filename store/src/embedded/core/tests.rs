@@ -1,0 +1,270 @@
+//! The core over a disk: what is acknowledged is there after closing, killing and losing the index.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use mail::{
+    date::DateTime,
+    flag::{Keyword, SystemFlags},
+    id::{ThreadId, Uid, UidValidity},
+    mailbox::MailboxName,
+};
+
+use super::*;
+use crate::{
+    clock::ManualClock,
+    contract::Quota,
+    disk::{RealDisk, SimDisk},
+    embedded::record::{BodyData, BodyRecord, FlagsRecord, MailboxRecord, MessageRecord},
+};
+
+pub(super) fn options() -> Options {
+    Options {
+        segment_bytes: 64 << 10,
+        reserve_bytes: 0,
+        index_cache_bytes: 1 << 20,
+        checkpoint_bytes: 16 << 10,
+        ..Options::default()
+    }
+}
+
+pub(super) fn open(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Opened> {
+    Core::open(disk, dir, &options(), Arc::new(ManualClock::new(1_700_000_000)))
+}
+
+pub(super) fn permit(core: &Core) -> Permit {
+    let held = core.permits.clone().try_acquire_owned().unwrap();
+    Permit { _held: held }
+}
+
+pub(super) fn queue(core: &Core, records: Vec<Record>) -> Receiver<Result<Lsn>> {
+    let (told, tell) = sync_channel(1);
+    let transaction = Transaction {
+        time_secs: 1_700_000_000,
+        origin: "test".into(),
+        records,
+    };
+    let done = Box::new(move |outcome| told.send(outcome).unwrap());
+    core.submit(permit(core), core.epoch(), transaction, done);
+    tell
+}
+
+pub(super) fn commit(core: &Core, records: Vec<Record>) -> Result<Lsn> {
+    queue(core, records).recv().unwrap()
+}
+
+pub(super) const ACCOUNT: AccountId = AccountId::MIN;
+pub(super) const MAILBOX: MailboxId = MailboxId::MIN;
+
+pub(super) fn account() -> Record {
+    Record::Account(AccountInfo {
+        id: ACCOUNT,
+        name: "you@localhost".into(),
+        aliases: vec!["me".into()],
+        password_hash: None,
+        display_name: String::new(),
+        enabled: true,
+        quota: Quota::default(),
+        created_secs: 5,
+    })
+}
+
+pub(super) fn mailbox(id: MailboxId, name: &str) -> Record {
+    Record::Mailbox(MailboxRecord {
+        account: ACCOUNT,
+        id,
+        name: MailboxName::new(name).unwrap(),
+        uid_validity: UidValidity::new(7).unwrap(),
+        special_use: Vec::new(),
+    })
+}
+
+pub(super) fn text(n: u64) -> Bytes {
+    let line = format!("Subject: message {n}\r\n\r\nthis is message {n}\r\n");
+    line.repeat(usize::try_from(n % 7 + 1).unwrap()).into()
+}
+
+pub(super) fn body(n: u64, data: BodyData, bytes: &[u8]) -> Record {
+    Record::Body(BodyRecord {
+        id: BodyId::new(n).unwrap(),
+        size: bytes.len() as u64,
+        digest: *blake3::hash(bytes).as_bytes(),
+        data,
+        fixed: Arc::new(Static {
+            version: 1,
+            envelope: format!("(envelope {n})").into(),
+            header_bytes: 20,
+            ..Static::default()
+        }),
+    })
+}
+
+pub(super) fn message(uid: u32, mod_seq: u64, body: u64, size: usize) -> MessageRecord {
+    MessageRecord {
+        uid: Uid::new(uid).unwrap(),
+        mod_seq: ModSeq::new(mod_seq).unwrap(),
+        body: BodyId::new(body).unwrap(),
+        thread: ThreadId::new(body).unwrap(),
+        internal_date: DateTime {
+            secs: 1_000,
+            offset_minutes: -90,
+        },
+        saved_secs: 1_700_000_000,
+        size: u32::try_from(size).unwrap(),
+        system: SystemFlags::NONE,
+        keywords: Vec::new(),
+    }
+}
+
+fn deliver(core: &Core, uid: u32) -> Result<Lsn> {
+    commit(core, delivery(uid))
+}
+
+fn delivery(uid: u32) -> Vec<Record> {
+    let text = text(uid.into());
+    let message = message(uid, u64::from(uid) + 1, uid.into(), text.len());
+    let data = BodyData::Inline(vec![text.clone()]);
+    vec![
+        body(uid.into(), data, &text),
+        Record::Messages(ACCOUNT, MAILBOX, vec![message]),
+    ]
+}
+
+fn flagged(uid: u32, mod_seq: u64) -> Record {
+    let flags = FlagsRecord {
+        uids: UidSet::range(Uid::new(uid).unwrap(), Uid::new(uid).unwrap()),
+        system: SystemFlags::SEEN.with(SystemFlags::DELETED),
+        keywords: vec![Keyword::new("$Label").unwrap()],
+    };
+    Record::Flags(ACCOUNT, MAILBOX, ModSeq::new(mod_seq).unwrap(), vec![flags])
+}
+
+fn expunged(first: u32, last: u32, mod_seq: u64) -> Record {
+    let uids = UidSet::range(Uid::new(first).unwrap(), Uid::new(last).unwrap());
+    Record::Expunged(ACCOUNT, MAILBOX, ModSeq::new(mod_seq).unwrap(), uids)
+}
+
+/// A store with 200 messages, every third flagged, the first fifty gone.
+fn fill(core: &Core) {
+    commit(core, vec![account(), mailbox(MAILBOX, "INBOX")]).unwrap();
+    let waiting: Vec<_> = (1..=200).map(|uid| queue(core, delivery(uid))).collect();
+    for told in waiting {
+        told.recv().unwrap().unwrap();
+    }
+    for uid in (3..=200).step_by(3) {
+        commit(core, vec![flagged(uid, 1_000 + u64::from(uid))]).unwrap();
+    }
+    commit(core, vec![expunged(1, 50, 2_000)]).unwrap();
+}
+
+fn look(core: &Core) {
+    let state = core.load_mailbox(MAILBOX).unwrap();
+    assert_eq!(state.summary, state.recount());
+    assert_eq!(state.summary.messages, 150);
+    assert_eq!(state.summary.uid_next.get(), 201);
+    assert_eq!(state.summary.highest_mod_seq.get(), 2_000);
+    let row = state.row(Uid::new(99).unwrap()).unwrap();
+    let flags = state.flags(row);
+    assert!(flags.system.contains(SystemFlags::SEEN));
+    assert_eq!(flags.keywords()[0].as_str(), "$Label");
+    assert!(state.row(Uid::new(50).unwrap()).is_none());
+    for uid in 1..=200 {
+        let id = BodyId::new(uid).unwrap();
+        assert_eq!(core.read_body(id, 0, 1 << 20).unwrap(), text(uid));
+        assert_eq!(core.read_body(id, 15, 25).unwrap(), text(uid).slice(15..40));
+        let fixed = core.fixed(&[id]).unwrap();
+        assert_eq!(fixed[0].envelope, format!("(envelope {uid})"));
+    }
+    let since = |n| core.history(MAILBOX, ModSeq::new(n).unwrap()).unwrap();
+    assert_eq!(since(1_999).unwrap().to_string(), "1:50");
+    assert!(since(2_000).unwrap().is_empty());
+    let mut report = Vec::new();
+    core.check(&mut report).unwrap();
+    assert_eq!(report, Vec::<String>::new());
+}
+
+#[test]
+fn what_was_written_is_there_after_closing_and_without_an_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let opened = open(&disk, dir.path()).unwrap();
+    assert!(matches!(open(&disk, dir.path()), Err(Error::InUse(Some(_)))));
+    fill(&opened.core);
+    look(&opened.core);
+    opened.core.close();
+    let opened = open(&disk, dir.path()).unwrap();
+    assert_eq!(opened.damage, Vec::<String>::new());
+    assert_eq!((opened.counters.body, opened.counters.uid_validity), (200, 7));
+    look(&opened.core);
+    opened.core.close();
+    for garbage in [None, Some(vec![7u8; 100_000])] {
+        let index = dir.path().join("index/index.redb");
+        match garbage {
+            None => std::fs::remove_file(index).unwrap(),
+            Some(bytes) => std::fs::write(index, bytes).unwrap(),
+        }
+        let opened = open(&disk, dir.path()).unwrap();
+        assert_eq!(opened.damage, Vec::<String>::new());
+        assert_eq!(opened.accounts[0].name, "you@localhost");
+        look(&opened.core);
+        opened.core.close();
+    }
+}
+
+#[test]
+fn large_bodies_stand_before_their_transaction() {
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
+    let dir = Path::new("/store");
+    let opened = open(&disk, dir).unwrap();
+    let core = &opened.core;
+    let large: Vec<u8> = (0..3_000_000u32).flat_map(|n| (n.wrapping_mul(n)).to_le_bytes()).collect();
+    let pieces = large.chunks(100_000).map(|piece| Ok(Bytes::copy_from_slice(piece)));
+    let id = BodyId::new(9).unwrap();
+    core.body_frames(core.epoch(), id, &mut pieces.into_iter()).unwrap();
+    let records = vec![
+        account(),
+        mailbox(MAILBOX, "INBOX"),
+        body(9, BodyData::Before, &large),
+        Record::Messages(ACCOUNT, MAILBOX, vec![message(1, 2, 9, large.len())]),
+    ];
+    commit(core, records).unwrap();
+    let look = |core: &Core| {
+        assert_eq!(core.read_body(id, 0, usize::MAX).unwrap(), large);
+        assert_eq!(core.read_body(id, 1_999_990, 70_000).unwrap(), large[1_999_990..2_069_990]);
+        assert!(core.read_body(id, 1 << 40, 10).unwrap().is_empty());
+    };
+    look(core);
+    core.wait_applied(core.shared.backlog.published()).unwrap();
+    look(core);
+    core.close();
+    let opened = open(&disk, dir).unwrap();
+    look(&opened.core);
+    // A body without frames is refused, and does not stop what comes after.
+    let refused = commit(&opened.core, vec![body(10, BodyData::Before, b"abc")]);
+    assert!(matches!(refused, Err(Error::Unavailable(_))));
+    deliver(&opened.core, 20).unwrap();
+}
+
+#[test]
+fn a_transaction_larger_than_a_frame_is_whole() {
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
+    let opened = open(&disk, Path::new("/store")).unwrap();
+    let core = &opened.core;
+    commit(core, vec![account(), mailbox(MAILBOX, "INBOX")]).unwrap();
+    let text = text(1);
+    let many = (1..=200_000).map(|uid| message(uid, 2, 1, text.len())).collect();
+    let records = vec![
+        body(1, BodyData::Inline(vec![text.clone()]), &text),
+        Record::Messages(ACCOUNT, MAILBOX, many),
+    ];
+    commit(core, records).unwrap();
+    let state = core.load_mailbox(MAILBOX).unwrap();
+    assert_eq!(state.summary.messages, 200_000);
+    core.close();
+    let sim = disk;
+    sim.remove(Path::new("/store/index/index.redb")).unwrap();
+    let opened = open(&sim, Path::new("/store")).unwrap();
+    assert_eq!(opened.damage, Vec::<String>::new());
+    let state = opened.core.load_mailbox(MAILBOX).unwrap();
+    assert_eq!(state.summary.messages, 200_000);
+    assert_eq!(state.summary, state.recount());
+}

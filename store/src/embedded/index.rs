@@ -1,0 +1,239 @@
+//! The index: a view of the log in redb, so that mailboxes load without reading the log.
+//!
+//! It holds nothing that the log does not: if it does not open it is thrown away and made again.
+//! Transactions are applied in the log's order, each batch with the number it reaches, without a
+//! sync of their own; a *checkpoint* makes all of them durable. Rows of a mailbox are packed, 64
+//! UIDs to a value, so that a cold scan reads few pages though mailboxes grow interleaved.
+
+mod apply;
+mod backend;
+mod entry;
+mod reads;
+
+use std::{path::Path, sync::Arc};
+
+use parking_lot::Mutex;
+use redb::{Builder, Database, ReadableDatabase, TableDefinition};
+
+use super::{
+    codec::{Read, Reader, Writer},
+    frame::Lsn,
+    segment::{Position, unavailable},
+};
+use crate::{
+    Error, Options, Result,
+    disk::{Disk, OpenMode},
+};
+use apply::KeywordCache;
+pub(crate) use apply::{Applied, Event, lift};
+pub(crate) use reads::AccountImage;
+
+/// UIDs that share a packed value, as a shift.
+const ROWS_SHIFT: u32 = 6;
+const FORMAT: u16 = 1;
+const FILE: &str = "index.redb";
+
+type Bytes = &'static [u8];
+const META: TableDefinition<'_, &str, Bytes> = TableDefinition::new("meta");
+const ACCOUNTS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("accounts");
+const MAILBOXES: TableDefinition<'_, u64, Bytes> = TableDefinition::new("mailboxes");
+/// (account, mailbox)
+const OWNED: TableDefinition<'_, (u64, u64), ()> = TableDefinition::new("owned");
+/// (account, name's key) -> name
+const SUBSCRIPTIONS: TableDefinition<'_, (u64, &str), &str> = TableDefinition::new("subscriptions");
+/// (mailbox, UID >> `ROWS_SHIFT`) -> packed rows
+const ROWS: TableDefinition<'_, (u64, u32), Bytes> = TableDefinition::new("rows");
+/// (mailbox, keyword set) -> keywords
+const KEYWORDS: TableDefinition<'_, (u64, u32), Bytes> = TableDefinition::new("keywords");
+const BODIES: TableDefinition<'_, u64, Bytes> = TableDefinition::new("bodies");
+const FIXED: TableDefinition<'_, u64, Bytes> = TableDefinition::new("fixed");
+/// (mailbox, mod-sequence, first UID) -> last UID
+const HISTORY: TableDefinition<'_, (u64, u64, u32), u32> = TableDefinition::new("history");
+/// Mailboxes that are gone and whose rows are still to be cleared.
+const GRAVES: TableDefinition<'_, u64, ()> = TableDefinition::new("graves");
+/// (seconds, body) that no message refers to since then.
+const DEAD: TableDefinition<'_, (i64, u64), ()> = TableDefinition::new("dead");
+
+/// What the index knows of itself and of the whole store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Meta {
+    /// Which store's log it is a view of.
+    pub(crate) salt: [u8; 16],
+    /// Applied to here.
+    pub(crate) applied: Lsn,
+    /// Reading the log from here finds everything that is still to be applied …
+    pub(crate) replay: Position,
+    /// … and the frame there has this number or a later one.
+    pub(crate) replay_lsn: Lsn,
+    /// The highest numbers ever handed out.
+    pub(crate) highest: Highest,
+}
+
+/// The highest numbers ever handed out in a store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Highest {
+    /// Account id.
+    pub(crate) account: u64,
+    /// Mailbox id.
+    pub(crate) mailbox: u64,
+    /// Body id.
+    pub(crate) body: u64,
+    /// UIDVALIDITY.
+    pub(crate) uid_validity: u32,
+}
+
+/// The open index.
+#[derive(Debug)]
+pub(crate) struct Index {
+    db: Database,
+    writing: Mutex<Writing>,
+    history_ranges_max: u32,
+}
+
+#[derive(Debug)]
+struct Writing {
+    meta: Meta,
+    keywords: KeywordCache,
+    /// Bodies whose frames are in the log and whose transaction is not: replay must begin there.
+    begun: std::collections::BTreeMap<mail::id::BodyId, (Position, Lsn)>,
+}
+
+/// An index error as the store reports it.
+fn failed<E: Into<redb::Error>>(error: E) -> Error {
+    match error.into() {
+        redb::Error::Io(error) => unavailable("the index", &error),
+        error => Error::Unavailable(format!("the index: {error}")),
+    }
+}
+
+impl Index {
+    /// Opens the index in `dir` if it is one of the store with this salt.
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        salt: [u8; 16],
+        options: &Options,
+    ) -> Result<Self> {
+        let file = disk
+            .open(&dir.join(FILE), OpenMode::Existing)
+            .map_err(|error| unavailable("opening the index", &error))?;
+        let db = database(backend::Backend(file), options)?;
+        let meta = read_meta(&db)?.filter(|meta| meta.salt == salt);
+        let meta = meta.ok_or_else(|| Error::Damaged("the index is of another store".into()))?;
+        Ok(Self::new(db, meta, options))
+    }
+
+    /// Throws away what is in `dir` and makes an empty index.
+    pub(crate) fn create(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        salt: [u8; 16],
+        options: &Options,
+    ) -> Result<Self> {
+        let failed_io = |error: std::io::Error| unavailable("creating the index", &error);
+        let path = dir.join(FILE);
+        match disk.remove(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed_io(error));
+            }
+            _ => {}
+        }
+        let file = disk.open(&path, OpenMode::New).map_err(failed_io)?;
+        let db = database(backend::Backend(file), options)?;
+        let meta = Meta {
+            salt,
+            ..Meta::default()
+        };
+        let index = Self::new(db, meta, options);
+        index.checkpoint()?;
+        disk.sync_dir(dir).map_err(failed_io)?;
+        Ok(index)
+    }
+
+    fn new(db: Database, meta: Meta, options: &Options) -> Self {
+        Self {
+            db,
+            writing: Mutex::new(Writing {
+                meta,
+                keywords: KeywordCache::default(),
+                begun: std::collections::BTreeMap::new(),
+            }),
+            history_ranges_max: options.history_ranges_max,
+        }
+    }
+
+    /// What it knows of itself.
+    pub(crate) fn meta(&self) -> Meta {
+        self.writing.lock().meta
+    }
+}
+
+/// redb reads what it finds with assertions of its own, so a damaged file may make it panic; that
+/// is an index that does not open.
+fn database(backend: backend::Backend, options: &Options) -> Result<Database> {
+    let open = std::panic::AssertUnwindSafe(|| {
+        let mut builder = Builder::new();
+        builder.set_cache_size(options.index_cache_bytes);
+        builder.create_with_backend(backend)
+    });
+    match std::panic::catch_unwind(open) {
+        Ok(opened) => opened.map_err(failed),
+        Err(_) => Err(Error::Damaged("the index cannot be opened".into())),
+    }
+}
+
+fn read_meta(db: &Database) -> Result<Option<Meta>> {
+    let read = db.begin_read().map_err(failed)?;
+    let table = match read.open_table(META) {
+        Ok(table) => table,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let value = table.get("meta").map_err(failed)?;
+    let value = value.map(|value| Meta::decode(&mut Reader::new(value.value())));
+    Ok(value.transpose()?.flatten())
+}
+
+impl Meta {
+    fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        w.u16(FORMAT);
+        w.0.extend_from_slice(&self.salt);
+        w.u64(self.applied);
+        w.u32(self.replay.segment);
+        w.u64(self.replay.offset);
+        w.u64(self.replay_lsn);
+        for n in [
+            self.highest.account,
+            self.highest.mailbox,
+            self.highest.body,
+        ] {
+            w.u64(n);
+        }
+        w.u32(self.highest.uid_validity);
+        w.0
+    }
+
+    /// `None` for another format: then the index is made again.
+    fn decode(r: &mut Reader<'_>) -> Read<Option<Self>> {
+        if r.u16()? != FORMAT {
+            return Ok(None);
+        }
+        let meta = Self {
+            salt: r.array()?,
+            applied: r.u64()?,
+            replay: Position {
+                segment: r.u32()?,
+                offset: r.u64()?,
+            },
+            replay_lsn: r.u64()?,
+            highest: Highest {
+                account: r.u64()?,
+                mailbox: r.u64()?,
+                body: r.u64()?,
+                uid_validity: r.u32()?,
+            },
+        };
+        Ok(Some(meta))
+    }
+}

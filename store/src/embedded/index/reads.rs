@@ -1,0 +1,217 @@
+//! Reading the index.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use mail::{
+    id::{AccountId, BodyId, MailboxId, ModSeq, Uid},
+    mailbox::MailboxName,
+    set::UidSet,
+};
+use redb::{ReadTransaction, ReadableDatabase, ReadableTable};
+
+use super::{
+    ACCOUNTS, BODIES, FIXED, HISTORY, Index, KEYWORDS, MAILBOXES, OWNED, ROWS, SUBSCRIPTIONS,
+    apply::read_keywords,
+    entry::{MailboxEntry, unpack_rows},
+    failed,
+};
+use crate::{
+    Error, Result,
+    contract::{AccountInfo, Static, Usage},
+    embedded::{
+        body::Place,
+        codec::{Malformed, Reader, records},
+        record::MailboxRecord,
+    },
+    error::What,
+    state::{CHUNK_MESSAGES, Chunk, MailboxState, Row, Summary},
+};
+
+/// An account as the index holds it.
+#[derive(Clone, Debug)]
+pub(crate) struct AccountImage {
+    /// The account.
+    pub(crate) info: AccountInfo,
+    /// Its mailboxes and their counters.
+    pub(crate) mailboxes: Vec<(MailboxRecord, Summary)>,
+    /// Names it is subscribed to.
+    pub(crate) subscriptions: Vec<MailboxName>,
+    /// How much it holds.
+    pub(crate) usage: Usage,
+}
+
+impl Index {
+    fn read(&self) -> Result<ReadTransaction> {
+        self.db.begin_read().map_err(failed)
+    }
+
+    /// Every account, by id.
+    pub(crate) fn accounts(&self) -> Result<Vec<AccountInfo>> {
+        let table = self.read()?.open_table(ACCOUNTS).map_err(failed)?;
+        let mut accounts = Vec::new();
+        for item in table.iter().map_err(failed)? {
+            let (_, value) = item.map_err(failed)?;
+            accounts.push(records::read_account(&mut Reader::new(value.value()))?);
+        }
+        Ok(accounts)
+    }
+
+    /// An account with its mailboxes.
+    pub(crate) fn account(&self, id: AccountId) -> Result<AccountImage> {
+        let read = self.read()?;
+        let accounts = read.open_table(ACCOUNTS).map_err(failed)?;
+        let value = accounts.get(id.get()).map_err(failed)?;
+        let value = value.ok_or(Error::NotFound(What::Account))?;
+        let info = records::read_account(&mut Reader::new(value.value()))?;
+        let owned = read.open_table(OWNED).map_err(failed)?;
+        let (mut mailboxes, mut usage) = (Vec::new(), Usage::default());
+        for item in owned.range((id.get(), 0)..=(id.get(), u64::MAX)).map_err(failed)? {
+            let number = item.map_err(failed)?.0.value().1;
+            let entry = entry(&read, MailboxId::new(number).ok_or(Malformed)?)?;
+            usage.bytes += entry.summary.bytes;
+            usage.messages += u64::from(entry.summary.messages);
+            mailboxes.push((entry.record, entry.summary));
+        }
+        Ok(AccountImage {
+            info,
+            mailboxes,
+            subscriptions: subscriptions(&read, id)?,
+            usage,
+        })
+    }
+
+    /// A mailbox with its rows.
+    pub(crate) fn mailbox(&self, id: MailboxId) -> Result<MailboxState> {
+        let read = self.read()?;
+        let entry = entry(&read, id)?;
+        let sets = read.open_table(KEYWORDS).map_err(failed)?;
+        let keywords = Arc::new(read_keywords(&sets, id)?);
+        let rows = read.open_table(ROWS).map_err(failed)?;
+        let mut chunks = Chunks::default();
+        for item in rows.range((id.get(), 0)..=(id.get(), u32::MAX)).map_err(failed)? {
+            let (_, value) = item.map_err(failed)?;
+            unpack_rows(value.value(), |uid, row| chunks.push(uid, row))?;
+        }
+        Ok(MailboxState {
+            id,
+            summary: entry.summary,
+            keywords,
+            recent_floor: entry.recent_floor,
+            history_floor: entry.history_floor,
+            chunks: chunks.finish(),
+        })
+    }
+
+    /// Static data of bodies, where known.
+    pub(crate) fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Option<Arc<Static>>>> {
+        let table = self.read()?.open_table(FIXED).map_err(failed)?;
+        let one = |body: &BodyId| -> Result<Option<Arc<Static>>> {
+            let value = table.get(body.get()).map_err(failed)?;
+            let read = |value: redb::AccessGuard<'_, &[u8]>| {
+                records::read_fixed(&mut Reader::new(value.value())).map(Arc::new)
+            };
+            Ok(value.map(read).transpose()?)
+        };
+        bodies.iter().map(one).collect()
+    }
+
+    /// Where a body is.
+    pub(crate) fn place(&self, body: BodyId) -> Result<Option<Place>> {
+        let table = self.read()?.open_table(BODIES).map_err(failed)?;
+        let value = table.get(body.get()).map_err(failed)?;
+        let read = |value: redb::AccessGuard<'_, &[u8]>| {
+            let mut r = Reader::new(value.value());
+            r.u32()?;
+            Place::decode(&mut r)
+        };
+        Ok(value.map(read).transpose()?)
+    }
+
+    /// UIDs expunged after a mod-sequence; `None` if that is older than what is remembered.
+    pub(crate) fn history(&self, id: MailboxId, since: ModSeq) -> Result<Option<UidSet>> {
+        let read = self.read()?;
+        if since < entry(&read, id)?.history_floor {
+            return Ok(None);
+        }
+        let table = read.open_table(HISTORY).map_err(failed)?;
+        let from = (id.get(), since.get().saturating_add(1), 0);
+        let mut ranges = Vec::new();
+        for item in table.range(from..=(id.get(), u64::MAX, u32::MAX)).map_err(failed)? {
+            let (key, last) = item.map_err(failed)?;
+            let uid = |n| Uid::new(n).ok_or(Malformed);
+            ranges.push((uid(key.value().2)?, uid(last.value())?));
+        }
+        Ok(Some(ranges.into_iter().collect()))
+    }
+
+    /// References to each body as counted one by one and as counted by messages.
+    pub(crate) fn references(&self) -> Result<BTreeMap<u64, (u32, u32)>> {
+        let read = self.read()?;
+        let mut counts: BTreeMap<u64, (u32, u32)> = BTreeMap::new();
+        for item in read.open_table(BODIES).map_err(failed)?.iter().map_err(failed)? {
+            let (key, value) = item.map_err(failed)?;
+            counts.entry(key.value()).or_default().0 = Reader::new(value.value()).u32()?;
+        }
+        for item in read.open_table(ROWS).map_err(failed)?.iter().map_err(failed)? {
+            let (_, value) = item.map_err(failed)?;
+            unpack_rows(value.value(), |_, row| {
+                counts.entry(row.body.get()).or_default().1 += 1;
+            })?;
+        }
+        Ok(counts)
+    }
+}
+
+fn entry(read: &ReadTransaction, id: MailboxId) -> Result<MailboxEntry> {
+    let table = read.open_table(MAILBOXES).map_err(failed)?;
+    let value = table.get(id.get()).map_err(failed)?;
+    let value = value.ok_or(Error::NotFound(What::Mailbox))?;
+    Ok(MailboxEntry::decode(value.value())?)
+}
+
+fn subscriptions(read: &ReadTransaction, id: AccountId) -> Result<Vec<MailboxName>> {
+    let table = read.open_table(SUBSCRIPTIONS).map_err(failed)?;
+    let mut names = Vec::new();
+    for item in table.range((id.get(), "")..).map_err(failed)? {
+        let (key, name) = item.map_err(failed)?;
+        if key.value().0 != id.get() {
+            break;
+        }
+        names.push(MailboxName::new(name.value()).map_err(|_| Malformed)?);
+    }
+    Ok(names)
+}
+
+/// Rows being gathered into chunks of a mailbox's version.
+#[derive(Default)]
+struct Chunks {
+    done: Vec<Chunk>,
+    uids: Vec<Uid>,
+    rows: Vec<Row>,
+}
+
+impl Chunks {
+    fn push(&mut self, uid: Uid, row: Row) {
+        self.uids.push(uid);
+        self.rows.push(row);
+        if self.uids.len() == CHUNK_MESSAGES {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        let highest = self.rows.iter().map(|row| row.mod_seq).max();
+        if let Some(highest_mod_seq) = highest {
+            self.done.push(Chunk {
+                uids: self.uids.drain(..).collect(),
+                rows: self.rows.drain(..).collect(),
+                highest_mod_seq,
+            });
+        }
+    }
+
+    fn finish(mut self) -> Arc<[Chunk]> {
+        self.cut();
+        self.done.into()
+    }
+}
