@@ -13,6 +13,7 @@
 mod pattern;
 mod script;
 mod server;
+mod starttls;
 
 use std::{
     fs,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// Whether `line` is what `pattern` expects; captures names on first sight.
-pub fn matches(pattern: &str, line: &str, names: &mut HashMap<String, String>) -> bool {
+pub(crate) fn matches(pattern: &str, line: &str, names: &mut HashMap<String, String>) -> bool {
     let mut found = HashMap::new();
     let matched = rest(pattern, line, names, &mut found);
     if matched {
@@ -69,7 +69,7 @@ fn placeholder(pattern: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// Replaces the captured names in what a client sends.
-pub fn filled(text: &str, names: &HashMap<String, String>) -> String {
+pub(crate) fn filled(text: &str, names: &HashMap<String, String>) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, name, after)) = placeholder(rest) {

@@ -1,28 +1,28 @@
 //! The syntax of transcripts.
 
 /// A parsed transcript.
-pub struct Script {
+pub(crate) struct Script {
     /// What the header asks of the server.
-    pub options: Options,
+    pub(crate) options: Options,
     /// What happens, with line numbers.
-    pub steps: Vec<(usize, Step)>,
+    pub(crate) steps: Vec<(usize, Step)>,
 }
 
 /// What a transcript's header asks of the server.
 #[derive(Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// `# set: Section:Key=Value`, more than once.
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
     /// `# channel: plain` for a peer that is not loopback.
-    pub plain: bool,
+    pub(crate) plain: bool,
     /// `# state: selected` (the default) logs in and selects INBOX on each connection first;
     /// `authenticated` logs in; `none` does nothing.
-    pub state: State,
+    pub(crate) state: State,
 }
 
 /// In which state connections begin.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// INBOX is selected.
     Selected,
     /// Logged in.
@@ -34,7 +34,7 @@ pub enum State {
 
 /// One step.
 #[derive(Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// `C[name]: text` sends a line.
     Send(String, String),
     /// `c[name]: text` sends without a line end; `\r`, `\n`, `\0` and `\xHH` are replaced.
@@ -54,7 +54,7 @@ pub enum Step {
 }
 
 /// Reads a transcript.
-pub fn parse(text: &str) -> Result<Script, String> {
+pub(crate) fn parse(text: &str) -> Result<Script, String> {
     let mut script = Script {
         options: Options::default(),
         steps: Vec::new(),

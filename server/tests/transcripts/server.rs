@@ -1,14 +1,15 @@
 //! The server under a transcript, and the clients that speak it.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use server::{
     config::{self, Config},
     connection,
     listen::{Peer, Stream},
     service::Service,
+    tls::Tls,
 };
-use store::{NewAccount, Quota, Store, embedded::EmbeddedStore};
+use store::{NewAccount, Quota, clock::ManualClock, embedded::EmbeddedStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::{
@@ -21,10 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The accounts that exist, all with this password.
 const ACCOUNTS: [&str; 2] = ["tim", "bob"];
-const PASSWORD: &str = "tanstaaftanstaaf";
+pub(crate) const PASSWORD: &str = "tanstaaftanstaaf";
 
 /// A server with its store in a temporary directory.
-pub struct Server {
+pub(crate) struct Server {
     directory: tempfile::TempDir,
     config: Arc<Config>,
     service: Arc<Service>,
@@ -40,23 +41,16 @@ struct Client {
 
 impl Server {
     /// Starts one with fresh accounts.
-    pub async fn start(options: &Options) -> Self {
+    pub(crate) async fn start(options: &Options) -> Self {
         let loaded = config::load(&config::Options {
             set: options.set.clone(),
             ..Default::default()
         });
         let config = Arc::new(loaded.unwrap().config);
         let directory = tempfile::tempdir().unwrap();
-        let service = service(&directory, &config);
+        let service = service(directory.path(), &config, None);
         for name in ACCOUNTS {
-            let new = NewAccount {
-                name: name.to_owned(),
-                aliases: Vec::new(),
-                password_hash: Some(password_hash()),
-                display_name: String::new(),
-                quota: Quota::default(),
-            };
-            service.store.create_account(new).await.unwrap();
+            add_account(&service, name).await;
         }
         Self {
             directory,
@@ -69,7 +63,7 @@ impl Server {
     }
 
     /// Plays a transcript to its end, then checks the store.
-    pub async fn play(mut self, script: &Script) -> Result<(), String> {
+    pub(crate) async fn play(mut self, script: &Script) -> Result<(), String> {
         for (line, step) in &script.steps {
             let played = tokio::time::timeout(PATIENCE, self.step(step)).await;
             let played = played.unwrap_or_else(|_| Err("no answer in time".to_owned()));
@@ -125,7 +119,7 @@ impl Server {
             Step::Restart => {
                 self.clients.clear();
                 self.service.store.close().await;
-                self.service = service(&self.directory, &self.config);
+                self.service = service(self.directory.path(), &self.config, None);
                 Ok(())
             }
         }
@@ -200,6 +194,18 @@ impl Server {
     }
 }
 
+/// Adds an account with the password of all.
+pub(crate) async fn add_account(service: &Service, name: &str) {
+    let new = NewAccount {
+        name: name.to_owned(),
+        aliases: Vec::new(),
+        password_hash: Some(password_hash()),
+        display_name: String::new(),
+        quota: Quota::default(),
+    };
+    service.store.create_account(new).await.unwrap();
+}
+
 /// The hash of the password, made once: it is slow by design.
 fn password_hash() -> String {
     static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
@@ -207,16 +213,13 @@ fn password_hash() -> String {
         .clone()
 }
 
-fn service(directory: &tempfile::TempDir, config: &Arc<Config>) -> Arc<Service> {
-    let clock = Arc::new(store::clock::SystemClock);
-    let store = EmbeddedStore::open(directory.path(), config.store_options(), clock).unwrap();
+/// The server's service over the store in `directory`.
+pub(crate) fn service(directory: &Path, config: &Arc<Config>, tls: Option<Tls>) -> Arc<Service> {
     // 2026-11-22: a fixed now, so that dates in transcripts can be written down.
-    Arc::new(Service::new(
-        Arc::clone(config),
-        store,
-        None,
-        Arc::new(store::clock::ManualClock::new(1_795_305_600)),
-    ))
+    let clock = Arc::new(ManualClock::new(1_795_305_600));
+    let options = config.store_options();
+    let store = EmbeddedStore::open(directory, options, Arc::clone(&clock) as _).unwrap();
+    Arc::new(Service::new(Arc::clone(config), store, tls, clock))
 }
 
 impl Client {
