@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     contract::{AccountChange, AccountInfo, NewAccount, Subscription, Tree},
-    embedded::record::Record,
     error::Result,
 };
 
@@ -110,7 +109,13 @@ mod tests {
             ..AccountChange::default()
         };
         let after = changed(&info, change);
-        assert_eq!(after, AccountInfo { enabled: false, ..info });
+        assert_eq!(
+            after,
+            AccountInfo {
+                enabled: false,
+                ..info
+            }
+        );
         assert_eq!(names(&after).next().as_deref(), Some("you@localhost"));
     }
 }

@@ -45,8 +45,20 @@ pub(crate) struct FlagsRequest<'a> {
 /// Whether the messages stay where they were.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Transfer {
+    /// They stay; all of them are copied.
     Copy,
+    /// They go, a step at a time.
     Move,
+    /// They go, all of them in one step: RENAME of INBOX.
+    MoveWhole,
+}
+
+/// Which messages COPY or MOVE takes, from which UID on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) uids: &'a UidSet,
+    pub(crate) from: Uid,
+    pub(crate) transfer: Transfer,
 }
 
 /// Which messages of the source became which of the target.
@@ -104,7 +116,7 @@ pub(crate) fn store_flags(
     from: Uid,
 ) -> Result<Step<FlagsOutcome>> {
     let mod_seq = next_mod_seq(state)?;
-    let (rows, resume) = step_rows(state, request.uids, from);
+    let (rows, resume) = step_rows(state, request.uids, from, STEP_MESSAGES);
     let mut results = Results::new(state, context, request);
     let mut did = FlagsOutcome::default();
     let mut changed = Vec::new();
@@ -194,13 +206,13 @@ pub(crate) fn transfer(
     context: &Context,
     source: &MailboxState,
     target: &MailboxState,
-    wanted: (&UidSet, Uid, Transfer),
+    wanted: &Wanted<'_>,
 ) -> Result<Step<Moved>> {
-    let (uids, from, transfer) = wanted;
-    let (rows, resume) = match transfer {
-        Transfer::Move => step_rows(source, uids, from),
-        Transfer::Copy => (source.rows_of(uids).map(|(u, r)| (u, *r)).collect(), None),
+    let messages_max = match wanted.transfer {
+        Transfer::Move => STEP_MESSAGES,
+        Transfer::Copy | Transfer::MoveWhole => usize::MAX - 1,
     };
+    let (rows, resume) = step_rows(source, wanted.uids, wanted.from, messages_max);
     let mut did = Moved::default();
     let mut interner = Interner::new(target, context.limits.keywords_per_mailbox_max);
     let mod_seq = next_mod_seq(target)?;
@@ -222,7 +234,7 @@ pub(crate) fn transfer(
     let mut change = Change::default();
     if !copies.is_empty() {
         push_rows(context, target, &interner.done(), &copies, &mut change);
-        if transfer == Transfer::Move {
+        if wanted.transfer != Transfer::Copy {
             push_moved_away(context, source, &did.from, &mut change)?;
         }
     }
@@ -272,15 +284,20 @@ fn is_unchanged(which: &Expunge, uid: Uid, row: &Row) -> bool {
     }
 }
 
-/// Up to [`STEP_MESSAGES`] rows at or after `from`, and the UID after them, if there is more.
-fn step_rows(state: &MailboxState, uids: &UidSet, from: Uid) -> (Vec<(Uid, Row)>, Option<Uid>) {
+/// Up to `messages_max` rows at or after `from`, and the UID after them, if there is more.
+fn step_rows(
+    state: &MailboxState,
+    uids: &UidSet,
+    from: Uid,
+    messages_max: usize,
+) -> (Vec<(Uid, Row)>, Option<Uid>) {
     let uids = uids.intersection(&UidSet::range(from, Uid::MAX));
     let mut rows: Vec<(Uid, Row)> = state
         .rows_of(&uids)
-        .take(STEP_MESSAGES + 1)
+        .take(messages_max + 1)
         .map(|(uid, row)| (uid, *row))
         .collect();
-    let resume = (rows.len() > STEP_MESSAGES).then(|| rows.pop()).flatten();
+    let resume = (rows.len() > messages_max).then(|| rows.pop()).flatten();
     (rows, resume.map(|(uid, _)| uid))
 }
 
@@ -410,7 +427,6 @@ impl<'a> Interner<'a> {
     }
 
     fn done(self) -> Arc<Keywords> {
-        self.own
-            .map_or_else(|| Arc::clone(self.shared), Arc::new)
+        self.own.map_or_else(|| Arc::clone(self.shared), Arc::new)
     }
 }

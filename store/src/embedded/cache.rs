@@ -1,0 +1,131 @@
+//! Mailboxes in memory: the version each shows, and how much memory all of them take.
+//!
+//! A mailbox is loaded when somebody needs it and may go when nobody holds its [`Cell`].
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+use mail::id::{MailboxId, Uid};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::state::{MailboxState, Summary};
+
+/// A mailbox in memory: its durable version, and who waits for the next.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) id: MailboxId,
+    shown: watch::Receiver<Arc<MailboxState>>,
+    sender: Mutex<Option<watch::Sender<Arc<MailboxState>>>>,
+    recent_floor: AtomicU32,
+}
+
+impl Cell {
+    /// A cell that shows `state`.
+    pub(crate) fn new(state: Arc<MailboxState>) -> Self {
+        let (id, floor) = (state.id, state.recent_floor);
+        let (sender, shown) = watch::channel(state);
+        Self {
+            id,
+            shown,
+            sender: Mutex::new(Some(sender)),
+            recent_floor: AtomicU32::new(floor.get()),
+        }
+    }
+
+    /// The version shown now.
+    pub(crate) fn state(&self) -> Arc<MailboxState> {
+        Arc::clone(&self.shown.borrow())
+    }
+
+    /// Wakes at each version after the one shown now.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<MailboxState>> {
+        let mut receiver = self.shown.clone();
+        receiver.mark_unchanged();
+        receiver
+    }
+
+    /// Shows a version that is durable; returns its counters.
+    pub(crate) fn show(&self, state: MailboxState) -> Summary {
+        let sender = self.sender.lock();
+        let state = self.with_recent(state);
+        let summary = state.summary;
+        if let Some(sender) = &*sender {
+            sender.send_replace(Arc::new(state));
+        }
+        summary
+    }
+
+    /// Ends the waiting: the mailbox is deleted.
+    pub(crate) fn close(&self) {
+        self.sender.lock().take();
+    }
+
+    /// UIDs below this are recent to nobody any more, whether that is written yet or not.
+    pub(crate) fn recent_floor(&self) -> Uid {
+        Uid::new(self.recent_floor.load(Ordering::SeqCst)).unwrap_or(Uid::MIN)
+    }
+
+    /// Takes what is recent of `state`, and shows that to the others.
+    pub(crate) fn take_recent(&self, state: &MailboxState) -> Option<(Uid, Summary)> {
+        let next = state.summary.uid_next;
+        let first = self.recent_floor.fetch_max(next.get(), Ordering::SeqCst);
+        let first = Uid::new(first).filter(|first| *first < next)?;
+        let sender = self.sender.lock();
+        let shown = self.with_recent(MailboxState::clone(&self.shown.borrow()));
+        let summary = shown.summary;
+        if let Some(sender) = &*sender {
+            sender.send_replace(Arc::new(shown));
+        }
+        let has_any = state.last_uid().is_some_and(|last| last >= first);
+        has_any.then_some((first, summary))
+    }
+
+    fn with_recent(&self, state: MailboxState) -> MailboxState {
+        let floor = self.recent_floor();
+        if floor > state.recent_floor {
+            state.with_recent_floor(floor)
+        } else {
+            state
+        }
+    }
+}
+
+/// How much memory mailboxes take, and how much they may.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    bytes_max: u64,
+    bytes: AtomicU64,
+    uses: AtomicU64,
+}
+
+impl Cache {
+    /// An empty cache that may grow to `bytes_max`.
+    pub(crate) const fn new(bytes_max: u64) -> Self {
+        Self {
+            bytes_max,
+            bytes: AtomicU64::new(0),
+            uses: AtomicU64::new(0),
+        }
+    }
+
+    /// A number greater than all before: the later used, the greater.
+    pub(crate) fn next_use(&self) -> u64 {
+        self.uses.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts a mailbox that took `before` bytes and takes `after`.
+    pub(crate) fn resize(&self, before: u64, after: u64) {
+        self.bytes.fetch_add(after, Ordering::Relaxed);
+        self.bytes.fetch_sub(before, Ordering::Relaxed);
+    }
+
+    /// How many bytes are too many.
+    pub(crate) fn excess(&self) -> u64 {
+        self.bytes
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.bytes_max)
+    }
+}

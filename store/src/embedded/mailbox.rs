@@ -1,0 +1,283 @@
+//! A mailbox opened for an actor.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use mail::{
+    flag::{FlagChange, Flags},
+    id::{BodyId, MailboxId, ModSeq, Uid},
+    predicate::Predicate,
+    set::UidSet,
+};
+use tokio::sync::watch;
+
+use super::{
+    blocking,
+    cache::Cell,
+    core::Core,
+    engine::Engine,
+    planner::{Draft, Planner, Stamp},
+    rights::{Right, Subject, authorise},
+};
+use crate::{
+    contract::{Access, Actor, Expunge, FlagsOutcome, Mailbox, Static, Transferred, Usage},
+    error::{Error, Result},
+    rules::{
+        Context,
+        messages::{self, FlagsRequest, Moved, Step, Transfer, Wanted},
+        quota,
+    },
+    search::{Source, search},
+    state::MailboxState,
+};
+
+/// A mailbox of the embedded engine.
+pub(crate) struct EmbeddedMailbox {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) planner: Arc<Planner>,
+    pub(crate) actor: Actor,
+    pub(crate) cell: Arc<Cell>,
+    pub(crate) access: Access,
+}
+
+impl EmbeddedMailbox {
+    fn check(&self, right: Right) -> Result<()> {
+        self.check_other(self.cell.id, right)?;
+        let changes = matches!(right, Right::Flags | Right::Expunge | Right::Insert);
+        if changes && self.access == Access::ReadOnly {
+            return Err(Error::Denied);
+        }
+        Ok(())
+    }
+
+    fn check_other(&self, id: MailboxId, right: Right) -> Result<()> {
+        self.engine.check_open()?;
+        let subject = Subject::Mailbox(self.planner.account, id);
+        authorise(&self.actor, subject, right)
+    }
+
+    fn context(&self) -> Context {
+        self.engine.context(self.planner.account)
+    }
+
+    fn stamp(&self, context: &Context) -> Stamp {
+        Stamp {
+            time_secs: context.now_secs,
+            origin: Arc::clone(&self.actor.origin),
+        }
+    }
+
+    /// One step of COPY or MOVE, with the UIDVALIDITY of the target.
+    async fn transfer_step(
+        &self,
+        target: &Cell,
+        wanted: &Wanted<'_>,
+    ) -> Result<(Transferred, Option<Uid>)> {
+        let context = self.context();
+        self.planner
+            .commit(&self.stamp(&context), |planned| {
+                let source = planned.mailbox(self.cell.id)?;
+                let to = planned.mailbox(target.id)?;
+                let uid_validity = to.summary.uid_validity;
+                let Step {
+                    change,
+                    did,
+                    resume,
+                } = messages::transfer(&context, source, to, wanted)?;
+                let mut usage = planned.usage;
+                if wanted.transfer == Transfer::Copy {
+                    let more = usage_of(source, &did);
+                    quota::fits(planned.info.quota, usage, planned.reserved, more)?;
+                    usage = quota::add(usage, more);
+                }
+                let Moved { from, to } = did;
+                let transferred = Transferred {
+                    uid_validity,
+                    from,
+                    to,
+                };
+                let draft = Draft::messages(planned, change, usage);
+                Ok((draft, (transferred, resume)))
+            })
+            .await
+    }
+}
+
+impl Source for Core {
+    fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Arc<Static>>> {
+        self.fixed(bodies)
+    }
+
+    fn read(&self, body: BodyId, offset: u64, len: usize) -> Result<Bytes> {
+        self.read_body(body, offset, len)
+    }
+}
+
+/// Ends a search on its thread when nobody waits for it any more.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What the copies of messages take.
+fn usage_of(source: &MailboxState, moved: &Moved) -> Usage {
+    source
+        .rows_of(&moved.from)
+        .fold(Usage::default(), |sum, (_, row)| Usage {
+            bytes: sum.bytes.saturating_add(u64::from(row.size)),
+            messages: sum.messages.saturating_add(1),
+        })
+}
+
+#[async_trait]
+impl Mailbox for EmbeddedMailbox {
+    fn id(&self) -> MailboxId {
+        self.cell.id
+    }
+
+    fn state(&self) -> Arc<MailboxState> {
+        self.cell.state()
+    }
+
+    fn watch(&self) -> watch::Receiver<Arc<MailboxState>> {
+        self.cell.watch()
+    }
+
+    async fn store_flags(
+        &self,
+        uids: &UidSet,
+        change: FlagChange,
+        flags: &Flags,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<FlagsOutcome> {
+        self.check(Right::Flags)?;
+        let request = FlagsRequest {
+            uids,
+            change,
+            flags,
+            unchanged_since,
+        };
+        let mut outcome = FlagsOutcome::default();
+        let mut from = Some(Uid::MIN);
+        while let Some(uid) = from {
+            let context = self.context();
+            let (did, resume) = self
+                .planner
+                .commit(&self.stamp(&context), |planned| {
+                    let state = planned.mailbox(self.cell.id)?;
+                    let step = messages::store_flags(&context, state, &request, uid)?;
+                    let draft = Draft::messages(planned, step.change, planned.usage);
+                    Ok((draft, (step.did, step.resume)))
+                })
+                .await?;
+            outcome.done = outcome.done.union(&did.done);
+            outcome.modified = outcome.modified.union(&did.modified);
+            outcome.mod_seq = outcome.mod_seq.max(did.mod_seq);
+            from = resume;
+        }
+        let known = outcome.done.union(&outcome.modified);
+        outcome.missing = uids.difference(&known);
+        Ok(outcome)
+    }
+
+    async fn expunge(&self, which: Expunge) -> Result<UidSet> {
+        self.check(Right::Expunge)?;
+        let mut gone = UidSet::new();
+        let mut from = Some(Uid::MIN);
+        while let Some(uid) = from {
+            let context = self.context();
+            let (did, resume) = self
+                .planner
+                .commit(&self.stamp(&context), |planned| {
+                    let state = planned.mailbox(self.cell.id)?;
+                    let step = messages::expunge(&context, state, &which, uid)?;
+                    let moved = Moved {
+                        from: step.did,
+                        to: UidSet::new(),
+                    };
+                    let usage = quota::subtract(planned.usage, usage_of(state, &moved));
+                    let draft = Draft::messages(planned, step.change, usage);
+                    Ok((draft, (moved.from, step.resume)))
+                })
+                .await?;
+            gone = gone.union(&did);
+            from = resume;
+        }
+        Ok(gone)
+    }
+
+    async fn copy(&self, uids: &UidSet, to: MailboxId) -> Result<Transferred> {
+        self.check(Right::Read)?;
+        self.check_other(to, Right::Insert)?;
+        self.engine.check_space()?;
+        let target = self.planner.cell(to).await?;
+        self.engine.evict();
+        let wanted = Wanted {
+            uids,
+            from: Uid::MIN,
+            transfer: Transfer::Copy,
+        };
+        let (transferred, _) = self.transfer_step(&target, &wanted).await?;
+        Ok(transferred)
+    }
+
+    async fn move_to(&self, uids: &UidSet, to: MailboxId) -> Result<Transferred> {
+        self.check(Right::Expunge)?;
+        self.check_other(to, Right::Insert)?;
+        let target = self.planner.cell(to).await?;
+        self.engine.evict();
+        let mut wanted = Wanted {
+            uids,
+            from: Uid::MIN,
+            transfer: Transfer::Move,
+        };
+        let (mut all, mut resume) = self.transfer_step(&target, &wanted).await?;
+        while let Some(uid) = resume {
+            wanted.from = uid;
+            let (more, next) = self.transfer_step(&target, &wanted).await?;
+            all.from = all.from.union(&more.from);
+            all.to = all.to.union(&more.to);
+            resume = next;
+        }
+        Ok(all)
+    }
+
+    async fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Arc<Static>>> {
+        self.check(Right::Read)?;
+        let (core, bodies) = (Arc::clone(&self.engine.parts.core), bodies.to_vec());
+        blocking(move || core.fixed(&bodies)).await
+    }
+
+    async fn read(&self, body: BodyId, offset: u64, len: usize) -> Result<Bytes> {
+        self.check(Right::Read)?;
+        let core = Arc::clone(&self.engine.parts.core);
+        blocking(move || core.read_body(body, offset, len)).await
+    }
+
+    async fn search(
+        &self,
+        state: &Arc<MailboxState>,
+        predicate: &Predicate<UidSet>,
+    ) -> Result<UidSet> {
+        self.check(Right::Read)?;
+        let core = Arc::clone(&self.engine.parts.core);
+        let (state, predicate) = (Arc::clone(state), predicate.clone());
+        let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
+        let stopped = Arc::clone(&stop.0);
+        blocking(move || search(&state, &predicate, &*core, &stopped)).await
+    }
+
+    fn take_recent(&self, state: &MailboxState) -> Option<Uid> {
+        if self.access == Access::ReadOnly {
+            return None;
+        }
+        self.planner.take_recent(&self.cell, state)
+    }
+}

@@ -1,0 +1,144 @@
+//! An account as its sessions see it: what is durable, and nothing else.
+
+use std::{collections::HashMap, sync::Arc};
+
+use mail::id::{MailboxId, Uid, UidValidity};
+
+use super::NewAccountState;
+use crate::{
+    contract::{AccountInfo, MailboxInfo, Tree, Usage},
+    embedded::{cache::Cell, frame::Lsn, index::AccountImage},
+    error::{Error, Result, What},
+    state::{MailboxState, Summary},
+};
+
+/// The durable account.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) info: Arc<AccountInfo>,
+    pub(crate) tree: Arc<Tree>,
+    pub(crate) usage: Usage,
+    pub(crate) summaries: HashMap<MailboxId, Summary>,
+    pub(crate) removed: bool,
+    lsn: Option<Lsn>,
+    failed_epoch: Option<u64>,
+}
+
+/// What a plan shows once it is durable.
+#[derive(Debug, Default)]
+pub(super) struct Version {
+    pub(super) states: Vec<(Arc<Cell>, MailboxState)>,
+    pub(super) tree: Option<Arc<Tree>>,
+    /// Mailboxes that are new, or have a new UIDVALIDITY.
+    pub(super) validities: Vec<(MailboxId, UidValidity)>,
+    /// Mailboxes that are gone.
+    pub(super) closed: Vec<(MailboxId, Option<Arc<Cell>>)>,
+    /// Recent floors that are written with it.
+    pub(super) recent: Vec<(MailboxId, Uid)>,
+    pub(super) usage: Usage,
+    pub(super) account: NewAccountState,
+}
+
+impl Shown {
+    pub(super) fn new(info: Arc<AccountInfo>, image: AccountImage, lsn: Option<Lsn>) -> Self {
+        let mut tree = Tree::default();
+        let mut summaries = HashMap::new();
+        for (record, summary) in image.mailboxes {
+            let info = MailboxInfo {
+                id: record.id,
+                name: record.name,
+                special_use: record.special_use,
+                uid_validity: record.uid_validity,
+            };
+            summaries.insert(info.id, summary);
+            tree.mailboxes.insert(info.name.key(), Arc::new(info));
+        }
+        for name in image.subscriptions {
+            tree.subscriptions.insert(name.key(), name);
+        }
+        Self {
+            info,
+            tree: Arc::new(tree),
+            usage: image.usage,
+            summaries,
+            removed: false,
+            lsn,
+            failed_epoch: None,
+        }
+    }
+
+    /// The last transaction of the account.
+    pub(crate) const fn lsn(&self) -> Option<Lsn> {
+        self.lsn
+    }
+
+    /// The counters of a mailbox.
+    pub(crate) fn summary(&self, id: MailboxId) -> Result<Summary> {
+        self.summaries
+            .get(&id)
+            .copied()
+            .ok_or(Error::NotFound(What::Mailbox))
+    }
+
+    pub(super) fn set_summary(&mut self, id: MailboxId, summary: Summary) {
+        if let Some(known) = self.summaries.get_mut(&id) {
+            *known = summary;
+        }
+    }
+
+    /// Whether what was planned in an epoch became durable.
+    pub(super) fn check_epoch(&self, epoch: u64) -> Result<()> {
+        match self.failed_epoch {
+            Some(failed) if failed >= epoch => Err(Error::Unavailable(
+                "a change that this one rests on was not written".into(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn settle(
+        &mut self,
+        epoch: u64,
+        version: Version,
+        result: Result<Lsn>,
+    ) -> Result<()> {
+        match result {
+            Ok(lsn) => {
+                self.lsn = Some(lsn);
+                self.show(version);
+                Ok(())
+            }
+            Err(error) => {
+                self.failed_epoch = self.failed_epoch.max(Some(epoch));
+                Err(error)
+            }
+        }
+    }
+
+    fn show(&mut self, version: Version) {
+        if let Some(tree) = version.tree {
+            self.tree = tree;
+        }
+        for (id, uid_validity) in version.validities {
+            let summary = self.summaries.entry(id);
+            let summary = summary.or_insert_with(|| Summary::empty(uid_validity));
+            summary.uid_validity = uid_validity;
+        }
+        for (cell, state) in version.states {
+            let summary = cell.show(state);
+            self.set_summary(cell.id, summary);
+        }
+        for (id, cell) in version.closed {
+            self.summaries.remove(&id);
+            if let Some(cell) = cell {
+                cell.close();
+            }
+        }
+        self.usage = version.usage;
+        match version.account {
+            NewAccountState::Same => {}
+            NewAccountState::Changed(info) => self.info = info,
+            NewAccountState::Removed => self.removed = true,
+        }
+    }
+}

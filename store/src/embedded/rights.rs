@@ -1,0 +1,48 @@
+//! The one gate: whether an actor may do something. Every operation asks here.
+//!
+//! An account's owner may do everything; for everybody else there is nothing. Rights that are
+//! granted to others (RFC 4314) will be decided here and nowhere else.
+
+use mail::id::{AccountId, MailboxId};
+
+use crate::{
+    contract::Actor,
+    error::{Error, Result, What},
+};
+
+/// What is asked for: an account, or a mailbox of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Subject {
+    Account(AccountId),
+    Mailbox(AccountId, MailboxId),
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Right {
+    /// See that it is there, and its counters.
+    Lookup,
+    /// Read messages.
+    Read,
+    /// Change flags.
+    Flags,
+    /// Add messages.
+    Insert,
+    /// Remove messages.
+    Expunge,
+    /// Create, delete and rename mailboxes; subscribe.
+    Names,
+}
+
+/// Whether `actor` may do what needs `right`. What one may not see does not exist.
+pub(crate) fn authorise(actor: &Actor, subject: Subject, right: Right) -> Result<()> {
+    let (owner, what) = match subject {
+        Subject::Account(owner) => (owner, What::Account),
+        Subject::Mailbox(owner, _) => (owner, What::Mailbox),
+    };
+    if actor.account == owner {
+        return Ok(());
+    }
+    tracing::debug!(?subject, ?right, origin = %actor.origin, "not permitted");
+    Err(Error::NotFound(what))
+}

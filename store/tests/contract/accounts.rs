@@ -1,0 +1,209 @@
+//! Accounts: creating, changing, removing, who may open them, and how much they hold.
+
+use mail::mailbox::SpecialUse;
+use store::{
+    AccountChange, Error, NewAccount, Quota,
+    error::{Fit, What},
+};
+
+use crate::support::*;
+
+pub(crate) async fn a_new_account_has_its_folders(given: &mut Given) {
+    let account = given.account("you@localhost").await;
+    let tree = account.tree();
+    let names: Vec<_> = tree.mailboxes.keys().map(|key| key.as_str()).collect();
+    assert_eq!(
+        names,
+        ["Archive", "Drafts", "INBOX", "Junk", "Sent", "Trash"]
+    );
+    let subscribed: Vec<_> = tree.subscriptions.keys().map(|key| key.as_str()).collect();
+    assert_eq!(subscribed, names);
+    let sent = &tree.mailboxes[&name("Sent").key()];
+    assert_eq!(sent.special_use, [SpecialUse::Sent]);
+    assert_eq!(
+        i64::from(
+            tree.mailboxes
+                .values()
+                .map(|i| i.uid_validity.get())
+                .min()
+                .unwrap()
+        ),
+        NOW
+    );
+    given.reopen().await;
+    let account = given.open("you@localhost").await;
+    assert_eq!(account.tree().mailboxes, tree.mailboxes);
+    assert_eq!(account.tree().subscriptions, tree.subscriptions);
+}
+
+pub(crate) async fn names_are_unique_in_any_case(given: &mut Given) {
+    let new = NewAccount {
+        aliases: vec!["Second@localhost".into()],
+        ..new_account("First@Localhost")
+    };
+    let info = given.store.create_account(new).await.unwrap();
+    for taken in ["first@localhost", "FIRST@LOCALHOST", "second@LOCALHOST"] {
+        assert_eq!(given.store.find_account(taken).unwrap().id, info.id);
+        let refused = given.store.create_account(new_account(taken)).await;
+        assert_eq!(refused, Err(Error::AlreadyExists(What::Account)));
+    }
+    assert_eq!(given.store.find_account("third@localhost"), None);
+}
+
+pub(crate) async fn a_change_takes_and_frees_names(given: &mut Given) {
+    let a = given.account("a").await.info();
+    let b = given.account("b").await.info();
+    let aliases = |names: &[&str]| AccountChange {
+        aliases: Some(names.iter().map(|n| (*n).to_owned()).collect()),
+        ..AccountChange::default()
+    };
+    given
+        .store
+        .change_account(a.id, aliases(&["x", "y"]))
+        .await
+        .unwrap();
+    let taken = given.store.change_account(b.id, aliases(&["X"])).await;
+    assert_eq!(taken, Err(Error::AlreadyExists(What::Account)));
+    given
+        .store
+        .change_account(a.id, aliases(&["y"]))
+        .await
+        .unwrap();
+    given
+        .store
+        .change_account(b.id, aliases(&["X"]))
+        .await
+        .unwrap();
+    assert_eq!(given.store.find_account("x").unwrap().id, b.id);
+    let off = AccountChange {
+        enabled: Some(false),
+        quota: Some(Quota {
+            bytes: Some(7),
+            messages: None,
+        }),
+        ..AccountChange::default()
+    };
+    let changed = given.store.change_account(b.id, off).await.unwrap();
+    given.reopen().await;
+    assert_eq!(given.store.find_account("x"), Some(changed));
+    assert!(!given.store.find_account("b").unwrap().enabled);
+    assert_eq!(given.store.accounts().len(), 2);
+}
+
+pub(crate) async fn a_removed_account_is_gone_at_once(given: &mut Given) {
+    let account = given.account("gone").await;
+    let id = account.info().id;
+    let inbox = open(&*account, "INBOX").await;
+    append(&*account, inbox.id(), "Subject: x\r\n\r\nx").await;
+    let (mut watch, mut changes) = (inbox.watch(), account.changes());
+    given.store.remove_account(id).await.unwrap();
+    assert!(watch.changed().await.is_err());
+    while changes.changed().await.is_ok() {}
+    assert_eq!(given.store.find_account("gone"), None);
+    let gone = Error::NotFound(What::Account);
+    let opened = given.store.open_account(id, actor(id)).await;
+    assert_eq!(opened.err(), Some(gone.clone()));
+    assert!(account.create_mailbox(&name("x"), &[]).await.is_err());
+    assert_eq!(
+        given.store.remove_account(id).await.err(),
+        Some(gone.clone())
+    );
+    given.reopen().await;
+    assert!(given.store.accounts().is_empty());
+}
+
+pub(crate) async fn a_new_account_of_an_old_name_starts_over(given: &mut Given) {
+    let old = given.account("again").await;
+    let validities = |account: &dyn store::Account| {
+        let tree = account.tree();
+        let all: Vec<_> = tree.mailboxes.values().map(|i| i.uid_validity).collect();
+        all
+    };
+    let before = validities(&*old);
+    given.store.remove_account(old.info().id).await.unwrap();
+    given.reopen().await;
+    given.clock.set(NOW - 1_000);
+    let new = given.account("again").await;
+    assert!(new.info().id > old.info().id);
+    assert!(validities(&*new).iter().min() > before.iter().max());
+}
+
+pub(crate) async fn another_actor_finds_nothing(given: &mut Given) {
+    let owner = given.account("owner").await;
+    let other = given.account("other").await;
+    let as_other = actor(other.info().id);
+    let opened = given.store.open_account(owner.info().id, as_other).await;
+    assert_eq!(opened.err(), Some(Error::NotFound(What::Account)));
+    // A mailbox of somebody else is no mailbox.
+    let foreign = id_of(&*owner, "INBOX").unwrap();
+    let missing = Some(Error::NotFound(What::Mailbox));
+    let opened = other.open_mailbox(foreign, store::Access::ReadWrite).await;
+    assert_eq!(opened.err(), missing);
+    assert_eq!(other.summary(foreign).err(), missing);
+    let inbox = open(&*other, "INBOX").await;
+    let uid = append(&*other, inbox.id(), "a\r\n\r\n").await;
+    let copied = inbox.copy(&uids(&[uid.get()]), foreign).await;
+    assert_eq!(copied.err(), missing);
+    let moved = inbox.move_to(&uids(&[uid.get()]), foreign).await;
+    assert_eq!(moved.err(), missing);
+    assert_eq!(other.delete_mailbox(foreign).await.err(), missing);
+}
+
+pub(crate) async fn quota_is_reserved_when_announced(given: &mut Given) {
+    let quota = Quota {
+        bytes: Some(1_000),
+        messages: None,
+    };
+    let account = given.account_with("small", quota).await;
+    let inbox = id_of(&*account, "INBOX").unwrap();
+    let later = Some(Error::OverQuota(Fit::Later));
+    let never = account.upload(1_001).await;
+    assert_eq!(never.err(), Some(Error::OverQuota(Fit::Never)));
+    let first = account.upload(600).await.unwrap();
+    assert_eq!(account.upload(600).await.err(), later);
+    drop(first);
+    let text = vec![b'x'; 600];
+    let message = message(&*account, &text, "").await;
+    account.append(inbox, vec![message]).await.unwrap();
+    assert_eq!(account.usage().bytes, 600);
+    assert_eq!(account.upload(401).await.err(), later);
+    let mut grows = account.upload(300).await.unwrap();
+    assert_eq!(
+        grows.write(&[0; 500]).await,
+        Err(Error::OverQuota(Fit::Later))
+    );
+    drop(grows);
+    // What goes makes room.
+    let mailbox = open(&*account, "INBOX").await;
+    let deleted = flags("\\Deleted");
+    let add = mail::flag::FlagChange::Add;
+    change_flags(&*mailbox, all(), add, deleted.clone(), None)
+        .await
+        .unwrap();
+    mailbox.expunge(store::Expunge::Deleted).await.unwrap();
+    assert_eq!(account.usage(), store::Usage::default());
+    assert!(account.upload(1_000).await.is_ok());
+    given.reopen().await;
+    assert_eq!(given.open("small").await.usage(), store::Usage::default());
+}
+
+pub(crate) async fn quota_of_messages_and_copies(given: &mut Given) {
+    let quota = Quota {
+        bytes: None,
+        messages: Some(3),
+    };
+    let account = given.account_with("few", quota).await;
+    let inbox = open(&*account, "INBOX").await;
+    append_many(&*account, inbox.id(), 2).await;
+    let archive = id_of(&*account, "Archive").unwrap();
+    let refused = inbox.copy(&all(), archive).await;
+    assert_eq!(refused.err(), Some(Error::OverQuota(Fit::Later)));
+    assert_eq!(account.summary(archive).unwrap().messages, 0);
+    inbox.copy(&uids(&[1]), archive).await.unwrap();
+    assert_eq!(account.usage().messages, 3);
+    // Moving takes no room.
+    inbox.move_to(&all(), archive).await.unwrap();
+    assert_eq!(account.usage().messages, 3);
+    account.delete_mailbox(archive).await.unwrap();
+    assert_eq!(account.usage().messages, 0);
+}

@@ -1,0 +1,87 @@
+//! The contract of the store, run for every engine; the model test; the fault simulation.
+//!
+//! Each contract test is a function over a [`support::Given`], so that a second engine runs the
+//! same. After each, the store's own check must find nothing, and again after it was opened anew.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a failed test should say where"
+)]
+
+mod accounts;
+mod messages;
+mod names;
+mod search;
+mod sessions;
+mod support;
+
+/// Runs each contract test on each engine.
+macro_rules! contract {
+    ($($module:ident :: $test:ident,)*) => {
+        mod embedded {
+            $(
+                #[test]
+                fn $test() {
+                    let engine = Box::new(crate::support::Embedded::new());
+                    crate::support::run(engine, |given| Box::pin(crate::$module::$test(given)));
+                }
+            )*
+        }
+    };
+}
+
+contract! {
+    accounts::a_new_account_has_its_folders,
+    accounts::names_are_unique_in_any_case,
+    accounts::a_change_takes_and_frees_names,
+    accounts::a_removed_account_is_gone_at_once,
+    accounts::a_new_account_of_an_old_name_starts_over,
+    accounts::another_actor_finds_nothing,
+    accounts::quota_is_reserved_when_announced,
+    accounts::quota_of_messages_and_copies,
+    names::create_makes_missing_parents,
+    names::rule_05_a_name_used_again_has_a_greater_uid_validity,
+    names::rule_05_a_rename_over_a_deleted_name_has_a_greater_uid_validity,
+    names::rule_26_inbox_is_one_and_its_rename_moves_mail,
+    names::rule_27_children_stay_and_move,
+    names::rule_29_a_trailing_separator_is_dropped,
+    names::rename_refuses,
+    names::two_spellings_are_one_name,
+    names::subscriptions_are_of_names,
+    names::as_many_mailboxes_as_allowed,
+    names::a_deleted_mailbox_wakes_its_watchers,
+    messages::what_was_stored_comes_back,
+    messages::a_long_message_comes_back,
+    messages::rule_04_uids_ascend_and_are_not_used_again,
+    messages::rule_06_mod_sequences_ascend_whatever_the_clock,
+    messages::rule_07_a_store_without_effect_keeps_the_mod_sequence,
+    messages::rule_08_expunge_raises_the_mod_sequence,
+    messages::rule_14_unchanged_since_leaves_what_changed,
+    messages::rule_17_append_is_all_or_none,
+    messages::rule_18_nothing_is_created_on_the_way,
+    messages::rule_19_copy_keeps_what_a_message_is,
+    messages::rule_19_move_shows_a_message_somewhere_always,
+    messages::rule_20_expunge_of_a_set_takes_only_deleted,
+    messages::rule_42_static_data_stays,
+    messages::flags_change_as_asked,
+    messages::as_many_keywords_as_allowed,
+    messages::read_only_changes_nothing,
+    messages::recent_is_taken_once,
+    messages::long_commands_run_in_steps,
+    messages::copy_and_move_within_a_mailbox,
+    messages::a_message_that_is_too_large_is_refused,
+    search::rows_answer_flags_sizes_dates_and_uids,
+    search::texts_are_decoded_and_compared_in_any_case,
+    search::headers_are_found_whether_kept_or_not,
+    search::logic_holds_whatever_the_order,
+    sessions::rule_20_what_is_seen_is_durable,
+    sessions::sessions_converge,
+    sessions::many_writers_get_different_numbers,
+    sessions::a_caller_that_goes_away_loses_nothing,
+    sessions::account_changes_wake,
+    sessions::a_closed_store_refuses,
+    sessions::mailboxes_leave_memory_and_come_back,
+}
