@@ -76,6 +76,10 @@ pub enum Channel {
 }
 
 /// A session in one of its states.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per connection; a box would save nothing"
+)]
 pub enum Session {
     /// Before login.
     NotAuthenticated,
@@ -323,7 +327,7 @@ impl Selected {
         let taken =
             select::take_recent(&*self.mailbox, &state, self.access, self.auth.mode.revision);
         let revision = self.auth.mode.revision;
-        let responses = self.view.tell(&state, expunge, taken, revision);
+        let responses = self.view.tell(&state, expunge, &taken, revision);
         self.own_deleted.forget_changed(&state);
         sink.send_all(&responses).await
     }
@@ -334,7 +338,7 @@ impl Selected {
         let taken =
             select::take_recent(&*self.mailbox, &state, self.access, self.auth.mode.revision);
         let mut responses = Vec::new();
-        self.view.tell_new(&state, taken, &mut responses);
+        self.view.tell_new(&state, &taken, &mut responses);
         sink.send_all(&responses).await
     }
 

@@ -37,6 +37,10 @@ use super::{
 };
 
 /// What a FETCH needs beyond the rows.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is needed or not, whatever the others"
+)]
 struct Needs {
     /// ENVELOPE, structures or part ranges.
     fixed: bool,
@@ -46,6 +50,15 @@ struct Needs {
     uid: bool,
     /// FLAGS were asked for.
     flags: bool,
+}
+
+/// One FETCH at work.
+struct Job<'a> {
+    fetch: &'a Fetch,
+    needs: Needs,
+    problems: Problems,
+    /// Flags as values, shared by messages that have the same.
+    flags: HashMap<(SystemFlags, KeywordSetId), Arc<Flags>>,
 }
 
 /// What went wrong with single messages; the command ends in NO then.
@@ -65,9 +78,6 @@ struct Message<'a> {
     parts: Option<Parts>,
 }
 
-/// Flags as values, shared by messages that have the same.
-type FlagCache = HashMap<(SystemFlags, KeywordSetId), Arc<Flags>>;
-
 impl Selected {
     pub(super) async fn fetch(
         &mut self,
@@ -77,27 +87,28 @@ impl Selected {
     ) -> Outcome {
         self.tell_new(sink).await?;
         let uids = self.messages(&fetch.messages)?;
-        let needs = Needs::of(fetch, self.access);
-        let mut problems = Problems::default();
+        let mut job = Job {
+            fetch,
+            needs: Needs::of(fetch, self.access),
+            problems: Problems::default(),
+            flags: HashMap::new(),
+        };
         let batch = context.service.config.imap.max_messages_per_session;
         for batch in batches(&uids, batch as usize) {
-            self.fetch_batch(&batch, fetch, &needs, &mut problems, sink)
-                .await?;
+            self.fetch_batch(&batch, &mut job, sink).await?;
         }
         // A UID that is gone is no error: it may be told of at once (RFC 9051 §6.4.9).
-        problems.expunged &= fetch.messages.numbers() == Numbers::Seq;
-        Ok(problems.completion())
+        job.problems.expunged &= fetch.messages.numbers() == Numbers::Seq;
+        Ok(job.problems.completion())
     }
 
     async fn fetch_batch(
         &mut self,
         batch: &UidSet,
-        fetch: &Fetch,
-        needs: &Needs,
-        problems: &mut Problems,
+        job: &mut Job<'_>,
         sink: &mut Sink,
     ) -> Result<(), Failure> {
-        if needs.seen {
+        if job.needs.seen {
             let unseen = self.unseen(batch);
             if !unseen.is_empty() {
                 self.mark_seen(&unseen).await?;
@@ -108,14 +119,13 @@ impl Selected {
         self.view.tell_keywords(&state, &mut keywords);
         sink.send_all(&keywords).await?;
         let rows: Vec<(Uid, Row)> = state.rows_of(batch).map(|(uid, row)| (uid, *row)).collect();
-        problems.expunged |= rows.len() as u64 != batch.count();
-        let fixed = if needs.fixed {
+        job.problems.expunged |= rows.len() as u64 != batch.count();
+        let fixed = if job.needs.fixed {
             let bodies: Vec<BodyId> = rows.iter().map(|(_, row)| row.body).collect();
             self.mailbox.fixed(&bodies).await?
         } else {
             Vec::new()
         };
-        let mut flags = FlagCache::new();
         for (at, (uid, row)) in rows.iter().enumerate() {
             let fixed = fixed.get(at).map(Arc::as_ref);
             let mut message = Message {
@@ -124,14 +134,7 @@ impl Selected {
                 fixed,
                 parts: None,
             };
-            self.fetch_message(
-                &mut message,
-                (fetch, needs),
-                (&state, &mut flags),
-                problems,
-                sink,
-            )
-            .await?;
+            self.fetch_message(&mut message, &state, job, sink).await?;
         }
         Ok(())
     }
@@ -147,47 +150,45 @@ impl Selected {
     async fn fetch_message(
         &mut self,
         message: &mut Message<'_>,
-        (fetch, needs): (&Fetch, &Needs),
-        (state, flags): (&MailboxState, &mut FlagCache),
-        problems: &mut Problems,
+        state: &MailboxState,
+        job: &mut Job<'_>,
         sink: &mut Sink,
     ) -> Result<(), Failure> {
         let Some(seq) = self.view.seq(message.uid) else {
             return Ok(());
         };
         let mut writer = FetchWriter::begin(sink.buffer(), seq);
-        let mut simple = |data: FetchData, sink: &mut Sink| {
-            // Metadata is never pumped.
-            let _: Option<Pump> = writer.item(sink.buffer(), &data);
-        };
-        if needs.uid {
-            simple(FetchData::Uid(message.uid), sink);
+        if job.needs.uid {
+            metadata(&mut writer, &FetchData::Uid(message.uid), sink);
         }
-        if needs.flags || needs.seen {
-            simple(self.flags_of(message, state, flags), sink);
+        if job.needs.flags || job.needs.seen {
+            metadata(&mut writer, &self.flags_of(message, state, job), sink);
             self.view.note_sent(message.uid, message.row.mod_seq);
         }
-        for item in &fetch.items {
+        for item in &job.fetch.items {
             match item {
                 FetchItem::BodySection(section) => {
-                    let pumped = self.body_section(message, section, problems).await?;
-                    self.text(&mut writer, pumped, message, sink).await?;
+                    let text = self.body_section(message, section, &mut job.problems).await;
+                    self.text(&mut writer, text, message, sink).await?;
                 }
                 FetchItem::Binary(section) => {
-                    if let Some(data) = self.binary(message, section, problems).await? {
-                        self.text(&mut writer, data, message, sink).await?;
+                    if let Some(text) = self.binary(message, section, &mut job.problems).await? {
+                        self.text(&mut writer, text, message, sink).await?;
                     }
                 }
                 FetchItem::BinarySize(path) => match message.binary_size(path) {
                     Some(size) => {
-                        let _: Option<Pump> =
-                            writer.item(sink.buffer(), &FetchData::BinarySize(path.clone(), size));
+                        metadata(
+                            &mut writer,
+                            &FetchData::BinarySize(path.clone(), size),
+                            sink,
+                        );
                     }
-                    None => problems.unknown_encoding = true,
+                    None => job.problems.unknown_encoding = true,
                 },
                 other => {
                     if let Some(data) = message.metadata(other) {
-                        let _: Option<Pump> = writer.item(sink.buffer(), &data);
+                        metadata(&mut writer, &data, sink);
                     }
                 }
             }
@@ -200,10 +201,11 @@ impl Selected {
         &self,
         message: &Message<'_>,
         state: &MailboxState,
-        cache: &mut FlagCache,
+        job: &mut Job<'_>,
     ) -> FetchData {
         let key = (message.row.system, message.row.keywords);
-        let flags = cache
+        let flags = job
+            .flags
             .entry(key)
             .or_insert_with(|| Arc::new(state.flags(&message.row)));
         let recent = match self.auth.mode.revision {
@@ -250,23 +252,23 @@ impl Selected {
         message: &mut Message<'_>,
         item: &BodySection,
         problems: &mut Problems,
-    ) -> Result<Text, Failure> {
+    ) -> Text {
         let missing = || Text {
             data: FetchData::BodySection(item.clone(), None),
             from: 0,
         };
         let Some(located) = message.locate(&item.section) else {
-            return Ok(missing());
+            return missing();
         };
         match located {
             Located::Bytes(range) => {
                 let range = partial(&range, item.partial);
                 let bytes = range.end.saturating_sub(range.start);
                 let content = Some(Content::Stream(bytes));
-                Ok(Text {
+                Text {
                     data: FetchData::BodySection(item.clone(), content),
                     from: range.start,
-                })
+                }
             }
             Located::Fields {
                 header,
@@ -275,15 +277,15 @@ impl Selected {
             } => {
                 let Ok(header) = read_whole(&*self.mailbox, message.row.body, &header).await else {
                     problems.damaged = true;
-                    return Ok(missing());
+                    return missing();
                 };
                 let fields = Bytes::from(header_fields(&header, names, keep));
                 let range = partial(&(0..fields.len() as u64), item.partial);
                 let content = Some(Content::Bytes(slice(&fields, &range)));
-                Ok(Text {
+                Text {
                     data: FetchData::BodySection(item.clone(), content),
                     from: 0,
-                })
+                }
             }
         }
     }
@@ -350,6 +352,11 @@ impl Selected {
         }
         Ok(Bytes::from(kept))
     }
+}
+
+/// Writes an item that is never pumped.
+fn metadata(writer: &mut FetchWriter, data: &FetchData, sink: &mut Sink) {
+    let _: Option<Pump> = writer.item(sink.buffer(), data);
 }
 
 /// A text item, and where in the message its pumped bytes begin.

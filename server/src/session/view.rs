@@ -259,7 +259,7 @@ impl View {
     }
 
     /// Tells of messages that came since: EXISTS, RECENT. Allowed at any time (RFC 9051 §7.4.1).
-    pub fn tell_new(&mut self, state: &MailboxState, taken: UidSet, out: &mut Vec<Untagged>) {
+    pub fn tell_new(&mut self, state: &MailboxState, taken: &UidSet, out: &mut Vec<Untagged>) {
         let last = self.told.last();
         let before = self.told.len;
         for chunk in state.chunks.iter() {
@@ -280,7 +280,7 @@ impl View {
                 .or(self.told.uid_at(before));
             self.announced = first.map(|first| (first, state.summary.highest_mod_seq));
         }
-        self.recent = self.recent.union(&taken);
+        self.recent = self.recent.union(taken);
         self.tell_recent(before, out);
     }
 
@@ -399,7 +399,7 @@ impl View {
         &mut self,
         state: &MailboxState,
         expunge: Expunge,
-        taken: UidSet,
+        taken: &UidSet,
         revision: Revision,
     ) -> Vec<Untagged> {
         let mut out = Vec::new();
