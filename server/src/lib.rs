@@ -1,15 +1,20 @@
 //! The program: listeners, sessions, delivery, administration.
 
+pub mod admin;
 pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod connection;
+pub mod deliver;
 pub mod delivery;
+pub mod health;
 pub mod listen;
 pub mod lmtp;
 pub mod log;
 pub mod message;
 pub mod problem;
+pub mod serve;
 pub mod service;
 pub mod session;
 pub mod tls;
+pub mod up;

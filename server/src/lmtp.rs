@@ -31,6 +31,8 @@ use crate::{
     service::Service,
 };
 
+pub mod client;
+
 /// Bytes read from a client at once.
 const READ_BYTES: usize = 64 * 1024;
 /// Replies are sent when they have grown to this, even if the client is pipelining, bytes.

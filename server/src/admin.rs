@@ -1,0 +1,407 @@
+//! Administration: accounts and mailboxes are created, shown and changed, and the store checked.
+//!
+//! A request is a value; [`execute`] carries it out on a store. Who has the store open carries it
+//! out: a running server through its socket ([`socket`]), else the command itself ([`client`]).
+
+use std::sync::Arc;
+
+use mail::mailbox::MailboxName;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use store::{
+    Account, AccountChange, AccountInfo, Actor, Error, MailboxInfo, NewAccount, Quota, Store,
+    Subscription, error::What,
+};
+
+use crate::{auth, problem::Problem};
+
+pub mod client;
+pub mod owner;
+pub mod print;
+pub mod socket;
+
+/// What a deletion does to the log's record of who did what.
+const ORIGIN: &str = "admin";
+
+/// Something to do with accounts, mailboxes or the whole store.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Nothing: is a server there?
+    Ping,
+    /// Create an account.
+    AccountAdd {
+        /// Its name.
+        name: String,
+        /// The stored form of its password.
+        password_hash: String,
+        /// What else it has.
+        properties: Properties,
+    },
+    /// Every account.
+    AccountList,
+    /// One account.
+    AccountShow {
+        /// Its name or an alias.
+        name: String,
+    },
+    /// Change an account.
+    AccountSet {
+        /// Its name or an alias.
+        name: String,
+        /// What is to be different.
+        properties: Properties,
+    },
+    /// Change an account's password.
+    AccountPasswd {
+        /// Its name or an alias.
+        name: String,
+        /// The stored form of the new password.
+        password_hash: String,
+    },
+    /// Remove an account and its mail.
+    AccountRemove {
+        /// Its name; an alias is not enough.
+        name: String,
+        /// Whether the space is to be freed at once.
+        purge: bool,
+    },
+    /// An account's mailboxes.
+    MailboxList {
+        /// The account.
+        account: String,
+    },
+    /// Create a mailbox.
+    MailboxCreate {
+        /// The account.
+        account: String,
+        /// The mailbox.
+        mailbox: String,
+    },
+    /// Delete a mailbox.
+    MailboxDelete {
+        /// The account.
+        account: String,
+        /// The mailbox.
+        mailbox: String,
+    },
+    /// Rename a mailbox.
+    MailboxRename {
+        /// The account.
+        account: String,
+        /// Its name now.
+        from: String,
+        /// Its new name.
+        to: String,
+    },
+    /// Subscribe to a mailbox.
+    MailboxSubscribe {
+        /// The account.
+        account: String,
+        /// The mailbox.
+        mailbox: String,
+    },
+    /// Check the whole store.
+    Check,
+}
+
+/// What an account has besides its name and password; what is absent stays as it is.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Properties {
+    /// Aliases to add.
+    pub aliases: Vec<String>,
+    /// Aliases to take away.
+    pub remove_aliases: Vec<String>,
+    /// The name of the person.
+    pub display_name: Option<String>,
+    /// The most bytes of mail; 0 for any number.
+    pub quota_bytes: Option<u64>,
+    /// The most messages; 0 for any number.
+    pub quota_messages: Option<u64>,
+    /// Whether it may log in and receive mail.
+    pub enabled: Option<bool>,
+}
+
+/// Carries a request out.
+///
+/// # Errors
+/// Why it was not done.
+pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Problem> {
+    match request {
+        Request::Ping => Ok(Value::Null),
+        Request::AccountAdd {
+            name,
+            password_hash,
+            properties,
+        } => add(store, name, password_hash, properties).await,
+        Request::AccountList => {
+            let mut all = Vec::new();
+            for account in store.accounts() {
+                all.push(shown(store, &account).await?);
+            }
+            Ok(Value::Array(all))
+        }
+        Request::AccountShow { name } => shown(store, &*find(store, &name)?).await,
+        Request::AccountSet { name, properties } => set(store, &name, properties).await,
+        Request::AccountPasswd {
+            name,
+            password_hash,
+        } => {
+            let change = AccountChange {
+                password_hash: Some(password_hash),
+                ..AccountChange::default()
+            };
+            change_account(store, &name, change).await
+        }
+        Request::AccountRemove { name, purge } => remove(store, &name, purge).await,
+        Request::MailboxList { account } => mailboxes(store, &account).await,
+        Request::MailboxCreate { account, mailbox } => {
+            let opened = open(store, &account).await?;
+            let name = mailbox_name(&mailbox)?;
+            opened
+                .create_mailbox(&name, &[])
+                .await
+                .map_err(|e| failed(&e, &mailbox))?;
+            done(opened.subscribe(&name, Subscription::On).await, &mailbox)
+        }
+        Request::MailboxDelete { account, mailbox } => {
+            let opened = open(store, &account).await?;
+            let found = find_mailbox(&*opened, &mailbox)?;
+            done(opened.delete_mailbox(found.id).await, &mailbox)
+        }
+        Request::MailboxRename { account, from, to } => {
+            let opened = open(store, &account).await?;
+            let renamed = opened
+                .rename_mailbox(&mailbox_name(&from)?, &mailbox_name(&to)?)
+                .await;
+            done(renamed, &format!("{from} to {to}"))
+        }
+        Request::MailboxSubscribe { account, mailbox } => {
+            let opened = open(store, &account).await?;
+            let name = mailbox_name(&mailbox)?;
+            done(opened.subscribe(&name, Subscription::On).await, &mailbox)
+        }
+        Request::Check => check(store).await,
+    }
+}
+
+async fn add(
+    store: &dyn Store,
+    name: String,
+    password_hash: String,
+    properties: Properties,
+) -> Result<Value, Problem> {
+    check_names(properties.aliases.iter().chain([&name]))?;
+    let new = NewAccount {
+        name: name.clone(),
+        aliases: properties.aliases,
+        password_hash: Some(password_hash),
+        display_name: properties.display_name.unwrap_or_default(),
+        quota: quota(
+            Quota::default(),
+            properties.quota_bytes,
+            properties.quota_messages,
+        ),
+    };
+    let account = store
+        .create_account(new)
+        .await
+        .map_err(|e| failed(&e, &name))?;
+    if properties.enabled != Some(false) {
+        return shown(store, &account).await;
+    }
+    let change = AccountChange {
+        enabled: Some(false),
+        ..AccountChange::default()
+    };
+    change_account(store, &name, change).await
+}
+
+async fn set(store: &dyn Store, name: &str, properties: Properties) -> Result<Value, Problem> {
+    check_names(&properties.aliases)?;
+    let account = find(store, name)?;
+    let mut aliases = account.aliases.clone();
+    for gone in &properties.remove_aliases {
+        let before = aliases.len();
+        aliases.retain(|alias| alias.to_lowercase() != gone.to_lowercase());
+        if aliases.len() == before {
+            let next = format!("`relate-imap account show {name}` lists its aliases");
+            return Err(Problem::new("the account has no such alias", gone, next));
+        }
+    }
+    aliases.extend(properties.aliases);
+    let change = AccountChange {
+        aliases: (aliases != account.aliases).then_some(aliases),
+        display_name: properties.display_name,
+        enabled: properties.enabled,
+        quota: Some(quota(
+            account.quota,
+            properties.quota_bytes,
+            properties.quota_messages,
+        )),
+        ..AccountChange::default()
+    };
+    change_account(store, name, change).await
+}
+
+async fn change_account(
+    store: &dyn Store,
+    name: &str,
+    change: AccountChange,
+) -> Result<Value, Problem> {
+    let id = find(store, name)?.id;
+    let account = store
+        .change_account(id, change)
+        .await
+        .map_err(|e| failed(&e, name))?;
+    shown(store, &account).await
+}
+
+async fn remove(store: &dyn Store, name: &str, purge: bool) -> Result<Value, Problem> {
+    let account = find(store, name)?;
+    if account.name.to_lowercase() != name.to_lowercase() {
+        let what = format!("this is an alias of {}", account.name);
+        return Err(Problem::new(what, name, "give the account's own name"));
+    } else if purge {
+        return Err(Problem::new(
+            "freeing the space at once is not possible in this version",
+            name,
+            "leave --purge out: the space is freed after Store:UndeleteWindow",
+        ));
+    }
+    done(store.remove_account(account.id).await, name)
+}
+
+fn quota(now: Quota, bytes: Option<u64>, messages: Option<u64>) -> Quota {
+    let limit = |now, wanted: Option<u64>| match wanted {
+        None => now,
+        Some(0) => None,
+        Some(most) => Some(most),
+    };
+    Quota {
+        bytes: limit(now.bytes, bytes),
+        messages: limit(now.messages, messages),
+    }
+}
+
+async fn shown(store: &dyn Store, account: &AccountInfo) -> Result<Value, Problem> {
+    let actor = actor(account);
+    let opened = store
+        .open_account(account.id, actor)
+        .await
+        .map_err(|e| failed(&e, &account.name))?;
+    let usage = opened.usage();
+    Ok(json!({
+        "name": account.name,
+        "aliases": account.aliases,
+        "display_name": account.display_name,
+        "enabled": account.enabled,
+        "bytes": usage.bytes,
+        "messages": usage.messages,
+        "quota_bytes": account.quota.bytes,
+        "quota_messages": account.quota.messages,
+        "created": account.created_secs,
+    }))
+}
+
+async fn mailboxes(store: &dyn Store, account: &str) -> Result<Value, Problem> {
+    let opened = open(store, account).await?;
+    let tree = opened.tree();
+    let mut all = Vec::new();
+    for (key, mailbox) in &tree.mailboxes {
+        let summary = opened
+            .summary(mailbox.id)
+            .map_err(|e| failed(&e, mailbox.name.as_str()))?;
+        let special: Vec<_> = mailbox
+            .special_use
+            .iter()
+            .map(|special| special.attribute())
+            .collect();
+        all.push(json!({
+            "name": mailbox.name.as_str(),
+            "special_use": special,
+            "subscribed": tree.subscriptions.contains_key(key),
+            "messages": summary.messages,
+            "unseen": summary.unseen,
+            "deleted": summary.deleted,
+            "bytes": summary.bytes,
+            "uid_validity": summary.uid_validity.get(),
+            "uid_next": summary.uid_next.get(),
+            "highest_modseq": summary.highest_mod_seq.get(),
+        }));
+    }
+    Ok(Value::Array(all))
+}
+
+async fn check(store: &dyn Store) -> Result<Value, Problem> {
+    let found = store.check().await.map_err(|e| failed(&e, "the store"))?;
+    Ok(json!({ "healthy": found.is_empty(), "problems": found }))
+}
+
+fn find(store: &dyn Store, name: &str) -> Result<Arc<AccountInfo>, Problem> {
+    store
+        .find_account(name)
+        .ok_or_else(|| failed(&Error::NotFound(What::Account), name))
+}
+
+fn actor(account: &AccountInfo) -> Actor {
+    Actor {
+        account: account.id,
+        origin: ORIGIN.into(),
+    }
+}
+
+async fn open(store: &dyn Store, name: &str) -> Result<Arc<dyn Account>, Problem> {
+    let account = find(store, name)?;
+    store
+        .open_account(account.id, actor(&account))
+        .await
+        .map_err(|e| failed(&e, name))
+}
+
+fn mailbox_name(name: &str) -> Result<MailboxName, Problem> {
+    MailboxName::new(name)
+        .map_err(|error| Problem::new(error.to_string(), name, "separate levels with /"))
+}
+
+fn find_mailbox(account: &dyn Account, name: &str) -> Result<Arc<MailboxInfo>, Problem> {
+    let found = account
+        .tree()
+        .mailboxes
+        .get(&mailbox_name(name)?.key())
+        .cloned();
+    found.ok_or_else(|| failed(&Error::NotFound(What::Mailbox), name))
+}
+
+fn check_names<'a>(names: impl IntoIterator<Item = &'a String>) -> Result<(), Problem> {
+    for name in names {
+        if let Err(unfit) = auth::check_name(name) {
+            let what = format!("this cannot be the name or alias of an account: {unfit}");
+            return Err(Problem::new(
+                what,
+                name.escape_default().to_string(),
+                "use a mail address",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn done(result: store::Result<()>, to_what: &str) -> Result<Value, Problem> {
+    result
+        .map(|()| Value::Null)
+        .map_err(|error| failed(&error, to_what))
+}
+
+fn failed(error: &Error, to_what: &str) -> Problem {
+    let next = match error {
+        Error::NotFound(What::Account) => "`relate-imap account list` names those that exist",
+        Error::NotFound(_) => "`relate-imap mailbox list ACCOUNT` names those that exist",
+        Error::AlreadyExists(_) => "choose another name",
+        Error::Cannot(_) | Error::Denied => "nothing was changed",
+        Error::DiskFull => "free some space on the disk of Store:Path",
+        Error::OverQuota(_) | Error::Limit(_) => "raise the limit, or make room",
+        _ => "see the server's log",
+    };
+    Problem::new(error.to_string(), to_what, next)
+}

@@ -1,0 +1,252 @@
+//! The commands of administration as a person gives them: gathers what a request needs (a
+//! password from a prompt, standard input or a file; consent before a removal), then has the
+//! running server or the store itself carry it out.
+
+use std::{
+    io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _},
+    path::Path,
+};
+
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::UnixStream,
+};
+use zeroize::Zeroizing;
+
+use super::{Properties, Request, execute, socket};
+use crate::{
+    auth,
+    cli::{self, AccountProperties, Exit, PasswordSource},
+    config::Config,
+    problem::Problem,
+    serve::{Failure, open_store},
+};
+
+/// An answer of a server, bytes.
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
+/// A file or line with a password, bytes.
+const PASSWORD_SOURCE_BYTES_MAX: u64 = 64 * 1024;
+
+/// What `relate-imap account …` asks for.
+///
+/// # Errors
+/// There is no usable password, or no consent.
+pub fn account_request(command: cli::Account) -> Result<Request, Failure> {
+    Ok(match command {
+        cli::Account::Add {
+            name,
+            password,
+            properties,
+        } => Request::AccountAdd {
+            password_hash: hash(&password)?,
+            properties: to_properties(properties, Vec::new()),
+            name,
+        },
+        cli::Account::List => Request::AccountList,
+        cli::Account::Show { name } => Request::AccountShow { name },
+        cli::Account::Set {
+            name,
+            properties,
+            remove_alias,
+        } => Request::AccountSet {
+            name,
+            properties: to_properties(properties, remove_alias),
+        },
+        cli::Account::Passwd { name, password } => Request::AccountPasswd {
+            name,
+            password_hash: hash(&password)?,
+        },
+        cli::Account::Remove { name, purge, yes } => {
+            if !yes {
+                consent(&name)?;
+            }
+            Request::AccountRemove { name, purge }
+        }
+    })
+}
+
+/// What `relate-imap mailbox …` asks for.
+#[must_use]
+pub fn mailbox_request(command: cli::Mailbox) -> Request {
+    match command {
+        cli::Mailbox::List { account } => Request::MailboxList { account },
+        cli::Mailbox::Create { account, mailbox } => Request::MailboxCreate { account, mailbox },
+        cli::Mailbox::Delete { account, mailbox } => Request::MailboxDelete { account, mailbox },
+        cli::Mailbox::Rename { account, from, to } => Request::MailboxRename { account, from, to },
+        cli::Mailbox::Subscribe { account, mailbox } => {
+            Request::MailboxSubscribe { account, mailbox }
+        }
+    }
+}
+
+/// Has the running server carry a request out, or opens the store when none runs.
+///
+/// # Errors
+/// It was refused, or could not be done.
+pub async fn perform(config: &Config, request: Request) -> Result<Value, Failure> {
+    let path =
+        socket::path(config).map_err(|problem| Failure::new(Exit::Configuration, problem))?;
+    match UnixStream::connect(&path).await {
+        Ok(stream) => ask(stream, &request, &path).await,
+        Err(error) if is_nobody_there(&error) => {
+            let store = open_store(config).await?;
+            let done = execute(&*store, request).await;
+            store.close().await;
+            done.map_err(|problem| Failure::new(Exit::Failed, problem))
+        }
+        Err(error) => Err(unreachable(&path, &error)),
+    }
+}
+
+/// Whether a connection failed because no server runs.
+#[must_use]
+pub fn is_nobody_there(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+    )
+}
+
+fn unreachable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        Problem::new(
+            format!("the running server cannot be asked: {error}"),
+            path.display().to_string(),
+            "run this as root or as the user the server runs as",
+        ),
+    )
+}
+
+async fn ask(stream: UnixStream, request: &Request, path: &Path) -> Result<Value, Failure> {
+    let asked = async {
+        let mut line = Zeroizing::new(serde_json::to_string(request)?);
+        line.push('\n');
+        let mut stream = BufReader::new(stream);
+        stream.write_all(line.as_bytes()).await?;
+        stream.flush().await?;
+        let mut answer = String::new();
+        stream.take(ANSWER_BYTES_MAX).read_line(&mut answer).await?;
+        Ok(answer)
+    };
+    let answer: io::Result<String> = asked.await;
+    let answer = answer.map_err(|error| unreachable(path, &error))?;
+    match socket::from_json(&answer) {
+        Some(done) => done.map_err(|problem| Failure::new(Exit::Failed, problem)),
+        None => Err(unreachable(path, &io::ErrorKind::UnexpectedEof.into())),
+    }
+}
+
+fn to_properties(given: AccountProperties, remove_aliases: Vec<String>) -> Properties {
+    Properties {
+        remove_aliases,
+        enabled: given.enabled(),
+        aliases: given.alias,
+        display_name: given.display_name,
+        quota_bytes: given.quota_bytes,
+        quota_messages: given.quota_messages,
+    }
+}
+
+fn hash(source: &PasswordSource) -> Result<String, Failure> {
+    let password =
+        password(source).map_err(|error| refused("the password cannot be read", &error))?;
+    auth::hash_password(password.as_bytes())
+        .map_err(|unfit| refused("the password cannot be taken", &unfit))
+}
+
+fn refused(what: &str, why: &dyn std::fmt::Display) -> Failure {
+    let next = "give one at the prompt, with --password-stdin or with --password-file";
+    Failure::new(
+        Exit::Failed,
+        Problem::new(format!("{what}: {why}"), "the password", next),
+    )
+}
+
+fn password(source: &PasswordSource) -> io::Result<Zeroizing<String>> {
+    if source.password_stdin {
+        first_line(io::stdin().lock())
+    } else if let Some(path) = &source.password_file {
+        first_line(std::fs::File::open(path)?)
+    } else if io::stdin().is_terminal() {
+        let first = prompt("Password: ")?;
+        if first != prompt("Again: ")? {
+            return Err(io::Error::other("the two differ"));
+        }
+        Ok(first)
+    } else {
+        Err(io::Error::other("standard input is no terminal"))
+    }
+}
+
+fn first_line(source: impl io::Read) -> io::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    source
+        .take(PASSWORD_SOURCE_BYTES_MAX)
+        .read_to_string(&mut text)?;
+    let line = text.split('\n').next().unwrap_or_default();
+    Ok(Zeroizing::new(
+        line.strip_suffix('\r').unwrap_or(line).to_owned(),
+    ))
+}
+
+/// Asks on the terminal; what is typed is not shown.
+fn prompt(question: &str) -> io::Result<Zeroizing<String>> {
+    let stdin = io::stdin();
+    let shown = tcgetattr(&stdin)?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    hidden.local_modes.insert(LocalModes::ECHONL);
+    eprint(question)?;
+    tcsetattr(&stdin, OptionalActions::Flush, &hidden)?;
+    let mut line = Zeroizing::new(String::new());
+    let read = stdin.lock().read_line(&mut line);
+    tcsetattr(&stdin, OptionalActions::Now, &shown)?;
+    read?;
+    Ok(Zeroizing::new(
+        line.trim_end_matches(['\r', '\n']).to_owned(),
+    ))
+}
+
+fn eprint(text: &str) -> io::Result<()> {
+    let mut stderr = io::stderr().lock();
+    stderr.write_all(text.as_bytes())?;
+    stderr.flush()
+}
+
+/// Asks before an account is removed.
+fn consent(name: &str) -> Result<(), Failure> {
+    let without = |what: &str| {
+        let next = "add --yes to remove it without being asked";
+        Err(Failure::new(Exit::Failed, Problem::new(what, name, next)))
+    };
+    if !io::stdin().is_terminal() {
+        return without("removing an account needs consent");
+    }
+    let asked = eprint(&format!("Remove {name} and all its mail? Type its name: "));
+    let mut line = String::new();
+    match asked.and_then(|()| io::stdin().lock().read_line(&mut line)) {
+        Ok(_) if line.trim_end() == name => Ok(()),
+        _ => without("the account was not removed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_the_first_line() {
+        for (source, expected) in [
+            ("secret", "secret"),
+            ("secret\n", "secret"),
+            (" pass word\"\\1\r\nmore\n", " pass word\"\\1"),
+            ("\n", ""),
+            ("", ""),
+        ] {
+            assert_eq!(*first_line(source.as_bytes()).unwrap(), expected);
+        }
+    }
+}

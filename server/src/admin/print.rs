@@ -1,0 +1,115 @@
+//! Results for people: a list of objects is a table, an object one line a field. With `--json`
+//! they are printed as they are.
+
+use std::io::{self, Write as _};
+
+use serde_json::Value;
+
+/// How a result is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Prints a result on standard output.
+///
+/// # Errors
+/// Nobody reads it.
+pub fn print(value: &Value, form: Form) -> io::Result<()> {
+    let text = match form {
+        Form::Json => format!("{value:#}\n"),
+        Form::Text => text(value),
+    };
+    io::stdout().lock().write_all(text.as_bytes())
+}
+
+/// A result as text.
+#[must_use]
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Array(rows) => table(rows),
+        Value::Object(fields) => {
+            let width = fields.keys().map(String::len).max().unwrap_or(0);
+            fields
+                .iter()
+                .map(|(key, value)| format!("{key:width$}  {}\n", cell(value)))
+                .collect()
+        }
+        other => format!("{}\n", cell(other)),
+    }
+}
+
+fn table(rows: &[Value]) -> String {
+    let Some(Value::Object(first)) = rows.first() else {
+        return rows.iter().map(|row| format!("{}\n", cell(row))).collect();
+    };
+    let mut lines: Vec<Vec<String>> = vec![first.keys().cloned().collect()];
+    for row in rows {
+        let cells = first
+            .keys()
+            .map(|key| cell(row.get(key).unwrap_or(&Value::Null)));
+        lines.push(cells.collect());
+    }
+    let width = |column: usize| {
+        let lengths = lines
+            .iter()
+            .filter_map(|line| line.get(column))
+            .map(|cell| cell.chars().count());
+        lengths.max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..first.len()).map(width).collect();
+    let line = |cells: &Vec<String>| {
+        let padded: Vec<String> = cells
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        format!("{}\n", padded.join("  ").trim_end())
+    };
+    lines.iter().map(line).collect()
+}
+
+/// A value in a cell; nothing in it can end the line.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) if text.is_empty() => "-".to_owned(),
+        Value::String(text) => text
+            .chars()
+            .map(|c| if c.is_control() { '?' } else { c })
+            .collect(),
+        Value::Array(items) if items.is_empty() => "-".to_owned(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tables_and_fields_are_aligned() {
+        for (value, expected) in [
+            (json!(null), ""),
+            (json!([]), ""),
+            (json!("a\nb"), "a?b\n"),
+            (
+                json!({ "a": 1, "long": ["x", "y"] }),
+                "a     1\nlong  x, y\n",
+            ),
+            (
+                json!([{ "name": "ä", "n": 10 }, { "name": "abcdef", "n": null }]),
+                "name    n\nä       10\nabcdef  -\n",
+            ),
+        ] {
+            assert_eq!(text(&value), expected);
+        }
+    }
+}

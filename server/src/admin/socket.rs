@@ -1,0 +1,155 @@
+//! The socket of a running server through which commands reach it: one JSON value a line, a
+//! request and its answer. It is in the store's directory, and only the server's own user and
+//! root may use it.
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{UnixListener, UnixStream},
+    task::JoinSet,
+};
+
+use super::{Request, execute};
+use crate::{config::Config, listen, problem::Problem, service::Service};
+
+/// Where the socket is in the store's directory.
+const PATH: &str = "run/admin.sock";
+/// A Unix socket's path with its closing NUL must fit into 108 bytes.
+const PATH_BYTES_MAX: usize = 107;
+/// Its owner alone.
+const MODE: u32 = 0o600;
+/// A request, bytes.
+const REQUEST_BYTES_MAX: u64 = 1 << 20;
+/// How long a command may take to send its request.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long after an accept failed the next is tried.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where the socket of the server with this configuration is.
+///
+/// # Errors
+/// Its path is too long for a socket.
+pub fn path(config: &Config) -> Result<PathBuf, Problem> {
+    let path = config.store.path.join(PATH);
+    if path.as_os_str().len() > PATH_BYTES_MAX {
+        return Err(Problem::new(
+            format!("the administration's socket has a path longer than {PATH_BYTES_MAX} bytes"),
+            path.display().to_string(),
+            "choose a shorter Store:Path",
+        ));
+    }
+    Ok(path)
+}
+
+/// Binds the socket.
+///
+/// # Errors
+/// Why it cannot be bound.
+pub fn bind(config: &Config) -> Result<UnixListener, Problem> {
+    listen::bind_socket(&path(config)?, MODE)
+}
+
+/// Serves commands until the server stops.
+pub async fn serve(socket: UnixListener, service: Arc<Service>) {
+    let mut commands = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = service.shutdown.notified() => break,
+            Some(_) = commands.join_next() => {}
+            accepted = socket.accept() => match accepted {
+                Ok((stream, _)) => {
+                    commands.spawn(serve_command(stream, Arc::clone(&service)));
+                }
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            },
+        }
+    }
+    while commands.join_next().await.is_some() {}
+    if let Ok(path) = path(&service.config) {
+        // The next server replaces it in any case.
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+async fn serve_command(stream: UnixStream, service: Arc<Service>) {
+    if let Err(error) = answer(stream, &service).await {
+        tracing::debug!(%error, "administration");
+    }
+}
+
+async fn answer(stream: UnixStream, service: &Service) -> io::Result<()> {
+    let user = stream.peer_cred()?.uid();
+    let own = rustix::process::geteuid().as_raw();
+    if user != own && user != 0 {
+        tracing::warn!(user, "administration refused to another user");
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let mut reader = BufReader::new(stream.take(REQUEST_BYTES_MAX));
+    let mut line = String::new();
+    match tokio::time::timeout(REQUEST_TIME_MAX, reader.read_line(&mut line)).await {
+        Ok(read) => read?,
+        Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+    };
+    let done = match serde_json::from_str::<Request>(&line) {
+        Ok(request) => execute(&*service.store, request).await,
+        Err(error) => Err(Problem::new(
+            format!("the server does not understand this command: {error}"),
+            "the running server",
+            "use the program of the server's own version",
+        )),
+    };
+    let mut answer = to_json(done).to_string();
+    answer.push('\n');
+    let mut stream = reader.into_inner().into_inner();
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+fn to_json(done: Result<Value, Problem>) -> Value {
+    match done {
+        Ok(value) => json!({ "ok": value }),
+        Err(Problem {
+            what,
+            to_what,
+            next,
+        }) => {
+            json!({ "problem": { "what": what, "to_what": to_what, "next": next } })
+        }
+    }
+}
+
+/// Reads what [`to_json`] wrote.
+pub(super) fn from_json(line: &str) -> Option<Result<Value, Problem>> {
+    let mut answer: Value = serde_json::from_str(line).ok()?;
+    if let Some(value) = answer.get_mut("ok") {
+        return Some(Ok(value.take()));
+    }
+    let problem = answer.get("problem")?;
+    let text = |key: &str| problem.get(key).and_then(Value::as_str).unwrap_or_default();
+    Some(Err(Problem::new(
+        text("what"),
+        text("to_what"),
+        text("next"),
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_come_back_as_they_were() {
+        for done in [
+            Ok(Value::Null),
+            Ok(json!([1])),
+            Err(Problem::new("a", "b\n", "c")),
+        ] {
+            let line = to_json(done.clone()).to_string();
+            assert!(!line.contains('\n'));
+            assert_eq!(from_json(&line), Some(done));
+        }
+        assert_eq!(from_json("{}"), None);
+    }
+}

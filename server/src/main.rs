@@ -1,0 +1,179 @@
+//! The program: reads the command line and the configuration, and does what it is asked. What can
+//! go wrong ends here, as text on standard error and an exit code.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use server::{
+    admin::{
+        Request,
+        client::{account_request, mailbox_request, perform},
+        owner::become_owner,
+        print::{Form, print},
+    },
+    cli::{self, Cli, Command, ConfigCommand, Exit},
+    config::{self, Loaded, docs},
+    deliver, health, log,
+    problem::{Problem, Problems},
+    serve::{self, Failure, system_time},
+    up,
+};
+
+fn main() -> ExitCode {
+    match Cli::read(std::env::args_os()) {
+        Ok(cli) => run(cli).unwrap_or_else(report).into(),
+        Err(exit) => exit.into(),
+    }
+}
+
+fn report(failure: Failure) -> Exit {
+    tell(&failure.problems);
+    failure.exit
+}
+
+fn tell(problems: &Problems) {
+    // Nobody is left to tell if standard error is closed.
+    let _ = writeln!(io::stderr(), "relate-imap: {problems}");
+}
+
+fn run(cli: Cli) -> Result<Exit, Failure> {
+    let options = cli.options();
+    let form = if cli.global.json {
+        Form::Json
+    } else {
+        Form::Text
+    };
+    let loaded = || config::load(&options).map_err(Failure::configuration);
+    match cli.command {
+        Command::Serve => {
+            let loaded = loaded()?;
+            log::begin(&loaded.config.logging);
+            many_threads(serve::run(&loaded))
+        }
+        Command::Up(_) => many_threads(up::run(loaded()?)),
+        Command::Deliver(arguments) => Ok(deliver::main(&options, &arguments.user, tell)),
+        Command::Account(command) => {
+            let loaded = loaded()?;
+            administer(&loaded, account_request(command)?, form)
+        }
+        Command::Mailbox(command) => administer(&loaded()?, mailbox_request(command), form),
+        Command::Check => check(&loaded()?, form),
+        Command::Config(command) => configuration(command, &loaded, form),
+        Command::Healthcheck => healthcheck(&loaded()?, form),
+        Command::Completions { shell } => generated(&cli::completions(shell, &mut io::stdout())),
+        Command::Man { out: None } => generated(&cli::manual(&mut io::stdout())),
+        Command::Man {
+            out: Some(directory),
+        } => generated(&cli::manual_pages(&directory)),
+    }
+}
+
+fn many_threads(work: impl Future<Output = Result<(), Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime
+        .map_err(|error| no_runtime(&error))?
+        .block_on(work)
+        .map(|()| Exit::Fine)
+}
+
+fn one_thread<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.map_err(|error| no_runtime(&error))?.block_on(work)
+}
+
+fn no_runtime(error: &io::Error) -> Failure {
+    let what = format!("the program cannot start: {error}");
+    Failure::new(
+        Exit::Failed,
+        Problem::new(what, "this machine", "free memory or processes"),
+    )
+}
+
+fn administer(loaded: &Loaded, request: Request, form: Form) -> Result<Exit, Failure> {
+    become_owner(&loaded.config.store.path)?;
+    let value = one_thread(perform(&loaded.config, request))?;
+    printed(&print(&value, form))
+}
+
+fn check(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {
+    become_owner(&loaded.config.store.path)?;
+    let value = one_thread(perform(&loaded.config, Request::Check))?;
+    printed(&print(&value, form))?;
+    let healthy = value.get("healthy").and_then(serde_json::Value::as_bool) == Some(true);
+    Ok(if healthy {
+        Exit::Fine
+    } else {
+        Exit::StoreDamaged
+    })
+}
+
+fn configuration(
+    command: ConfigCommand,
+    loaded: &dyn Fn() -> Result<Loaded, Failure>,
+    form: Form,
+) -> Result<Exit, Failure> {
+    let text = match command {
+        ConfigCommand::Show if form == Form::Json => docs::show_json(&loaded()?.effective),
+        ConfigCommand::Show => docs::show(&loaded()?.effective),
+        ConfigCommand::Docs { sample: true } => docs::sample(),
+        ConfigCommand::Docs { sample: false } => docs::markdown(),
+        ConfigCommand::Check => {
+            let loaded = loaded()?;
+            let machine = loaded
+                .check_machine(system_time())
+                .map_err(Failure::configuration)?;
+            let warnings = loaded.warnings.iter().chain(&machine);
+            tell_warnings(warnings.map(|warning| warning.0.clone()).collect());
+            "the configuration is fine\n".to_owned()
+        }
+    };
+    printed(&io::stdout().write_all(text.as_bytes()))
+}
+
+fn tell_warnings(warnings: Vec<Problem>) {
+    if !warnings.is_empty() {
+        let _ = writeln!(io::stderr(), "warning: {}", Problems(warnings));
+    }
+}
+
+fn healthcheck(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {
+    let Some(url) = &loaded.config.health_check.url else {
+        let problem = Problem::new("there is no health check", "HealthCheck:Url", "set it");
+        return Err(Failure::new(Exit::Configuration, problem));
+    };
+    let place = format!("{}:{}", url.host, url.port);
+    let (healthy, value) = one_thread(async {
+        health::ask(url).await.map_err(|error| {
+            let what = format!("the server does not answer: {error}");
+            let next = "start it with `relate-imap serve`, or see its log";
+            Failure::new(Exit::Failed, Problem::new(what, place, next))
+        })
+    })?;
+    printed(&print(&value, form))?;
+    Ok(if healthy { Exit::Fine } else { Exit::Failed })
+}
+
+fn generated(written: &io::Result<()>) -> Result<Exit, Failure> {
+    printed(written)
+}
+
+/// Who closes the pipe has read enough.
+fn printed(written: &io::Result<()>) -> Result<Exit, Failure> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let what = format!("the output cannot be written: {error}");
+            let next = "see that there is room where it goes";
+            Err(Failure::new(
+                Exit::Failed,
+                Problem::new(what, "standard output", next),
+            ))
+        }
+        _ => Ok(Exit::Fine),
+    }
+}

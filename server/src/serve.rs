@@ -1,0 +1,300 @@
+//! The server as a whole: opens the store, binds, serves until it is told to stop, and closes in
+//! order. `relate-imap serve` is this; `up` prepares something to serve first.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use store::{
+    Error, Store,
+    clock::{Clock, SystemClock},
+    embedded::EmbeddedStore,
+};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    task::{JoinHandle, JoinSet},
+};
+
+use crate::{
+    admin,
+    cli::Exit,
+    config::{Config, Loaded},
+    health,
+    listen::{Bound, Protocols},
+    problem::{Problem, Problems},
+    service::Service,
+    tls::{self, CertificateSource, Tls},
+};
+
+/// Why the program ends before it has done what it was asked.
+#[derive(Debug)]
+pub struct Failure {
+    /// What the shell is told.
+    pub exit: Exit,
+    /// What the person is told.
+    pub problems: Problems,
+}
+
+impl Failure {
+    /// A failure of one problem.
+    #[must_use]
+    pub fn new(exit: Exit, problem: Problem) -> Self {
+        Self {
+            exit,
+            problems: problem.into(),
+        }
+    }
+
+    /// Problems of the configuration.
+    #[must_use]
+    pub const fn configuration(problems: Problems) -> Self {
+        Self {
+            exit: Exit::Configuration,
+            problems,
+        }
+    }
+}
+
+/// `relate-imap serve`: serves until a signal.
+///
+/// # Errors
+/// The server could not start.
+pub async fn run(loaded: &Loaded) -> Result<(), Failure> {
+    let store = open_store(&loaded.config).await?;
+    let tls = certificate(loaded)?;
+    let bound = Bound::bind(&loaded.config, tls.as_ref());
+    let bound = match bound {
+        Ok(bound) => bound,
+        Err(problems) => {
+            store.close().await;
+            return Err(Failure {
+                exit: Exit::Port,
+                problems,
+            });
+        }
+    };
+    let running = Running::start(loaded, store, tls, bound).await?;
+    running.announce();
+    running.until_signal().await;
+    Ok(())
+}
+
+/// Opens the store that the configuration names.
+///
+/// # Errors
+/// It is in use, damaged or not writable.
+pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let (path, options) = (config.store.path.clone(), config.store_options());
+    let opened = tokio::task::spawn_blocking(move || {
+        EmbeddedStore::open(&path, options, Arc::new(SystemClock))
+    });
+    match opened.await {
+        Ok(Ok(store)) => Ok(store),
+        Ok(Err(error)) => Err(store_failure(config, &error)),
+        Err(fault) => Err(store_failure(
+            config,
+            &Error::Unavailable(fault.to_string()),
+        )),
+    }
+}
+
+fn store_failure(config: &Config, error: &Error) -> Failure {
+    let (exit, next) = match error {
+        Error::InUse(_) => (
+            Exit::StoreInUse,
+            "stop the server that uses it, or choose another Store:Path",
+        ),
+        Error::Damaged(_) => (
+            Exit::StoreDamaged,
+            "keep a copy of the directory as it is, then restore it from a backup",
+        ),
+        _ => (
+            Exit::Failed,
+            "let the user that runs relate-imap write there, and see that the disk works",
+        ),
+    };
+    let what = match error {
+        Error::InUse(Some(process)) => format!("{error} ({process})"),
+        _ => error.to_string(),
+    };
+    let place = format!("Store:Path, {}", config.store.path.display());
+    Failure::new(exit, Problem::new(what, place, next))
+}
+
+/// Loads the certificate, if there is one.
+fn certificate(loaded: &Loaded) -> Result<Option<Tls>, Failure> {
+    for warning in loaded
+        .check_machine(system_time())
+        .map_err(Failure::configuration)?
+    {
+        tracing::warn!(place = %warning.0.to_what, next = %warning.0.next, "{}", warning.0.what);
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!(place = %warning.0.to_what, next = %warning.0.next, "{}", warning.0.what);
+    }
+    let source = CertificateSource::of(&loaded.config);
+    source.map(|source| load_tls(&source)).transpose()
+}
+
+/// Makes the TLS side of the listeners of a certificate.
+///
+/// # Errors
+/// It cannot be used.
+pub fn load_tls(source: &CertificateSource) -> Result<Tls, Failure> {
+    let tls = tls::load(source).and_then(|certificate| Tls::new(&certificate));
+    tls.map_err(|problem| Failure::configuration(problem.into()))
+}
+
+/// The machine's time, for certificates.
+#[must_use]
+pub fn system_time() -> SystemTime {
+    let secs = u64::try_from(SystemClock.now_secs()).unwrap_or(0);
+    UNIX_EPOCH + Duration::from_secs(secs)
+}
+
+/// A server that serves.
+pub struct Running {
+    /// What its connections share.
+    pub service: Arc<Service>,
+    /// Where IMAP is spoken, plain with STARTTLS.
+    pub imap: Vec<SocketAddr>,
+    /// Where IMAP over TLS is spoken.
+    pub imaps: Vec<SocketAddr>,
+    /// Where LMTP is spoken.
+    pub lmtp: Vec<SocketAddr>,
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    /// Starts to serve on bound sockets.
+    ///
+    /// # Errors
+    /// The administration's socket or the health check's port cannot be bound.
+    pub async fn start(
+        loaded: &Loaded,
+        store: Arc<dyn Store>,
+        tls: Option<Tls>,
+        bound: Bound,
+    ) -> Result<Self, Failure> {
+        raise_descriptors();
+        let config = Arc::new(loaded.config.clone());
+        let clock = Arc::new(SystemClock);
+        let service = Arc::new(Service::new(config, store, tls, clock));
+        let mut running = Self {
+            imap: bound.addresses(Protocols::Imap),
+            imaps: bound.addresses(Protocols::Imaps),
+            lmtp: bound.addresses(Protocols::Lmtp),
+            tasks: JoinSet::new(),
+            service: Arc::clone(&service),
+        };
+        let probe = running.imap.first().or(running.imaps.first()).copied();
+        let extras = admin::socket::bind(&service.config)
+            .and_then(|socket| Ok((socket, health::bind(&service.config)?)));
+        let (administration, health) = match extras {
+            Ok(extras) => extras,
+            Err(problem) => {
+                service.store.close().await;
+                return Err(Failure::new(Exit::Port, problem));
+            }
+        };
+        running
+            .tasks
+            .spawn(admin::socket::serve(administration, Arc::clone(&service)));
+        running
+            .tasks
+            .spawn(health::serve(health, Arc::clone(&service), probe));
+        running.tasks.spawn(bound.serve(service));
+        Ok(running)
+    }
+
+    /// Says in the log where the server listens.
+    pub fn announce(&self) {
+        tracing::info!(
+            imap = ?self.imap, imaps = ?self.imaps, lmtp = ?self.lmtp,
+            lmtp_socket = ?self.service.config.lmtp.socket_path, "serving"
+        );
+    }
+
+    /// Serves until SIGINT or SIGTERM, then ends; SIGHUP loads the certificate again.
+    pub async fn until_signal(self) {
+        let reload = reload_on_hangup(Arc::clone(&self.service));
+        wait_for_stop().await;
+        tracing::info!(sessions = self.service.sessions.count(), "stopping");
+        if let Some(reload) = reload {
+            reload.abort();
+        }
+        let service = Arc::clone(&self.service);
+        tokio::select! {
+            () = self.stop() => {}
+            // Asked twice: whoever asks does not want to wait for clients.
+            () = wait_for_stop() => service.store.close().await,
+        }
+        tracing::info!("stopped");
+    }
+
+    /// Tells the sessions to end, waits for them and closes the store.
+    pub async fn stop(mut self) {
+        self.service.shutdown.begin();
+        while self.tasks.join_next().await.is_some() {}
+        self.service.store.close().await;
+    }
+}
+
+async fn wait_for_stop() {
+    let (mut interrupt, mut terminate) = (
+        handler(SignalKind::interrupt()),
+        handler(SignalKind::terminate()),
+    );
+    tokio::select! {
+        () = received(&mut interrupt) => {}
+        () = received(&mut terminate) => {}
+    }
+}
+
+fn handler(kind: SignalKind) -> Option<Signal> {
+    signal(kind)
+        .inspect_err(|error| tracing::error!(%error, "signals cannot be handled"))
+        .ok()
+}
+
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Loads the certificate again at SIGHUP; a bad one leaves the old in use.
+fn reload_on_hangup(service: Arc<Service>) -> Option<JoinHandle<()>> {
+    let tls = service.tls.clone()?;
+    let source = CertificateSource::of(&service.config)?;
+    let mut hangup = handler(SignalKind::hangup());
+    Some(tokio::spawn(async move {
+        loop {
+            received(&mut hangup).await;
+            match tls::load(&source) {
+                Ok(certificate) => {
+                    tls.replace(&certificate);
+                    tracing::info!(until = ?certificate.not_after(), "certificate loaded again");
+                }
+                Err(problem) => tracing::error!(%problem, "the certificate in use stays"),
+            }
+        }
+    }))
+}
+
+/// Takes as many file descriptors as the system allows: each connection needs one.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // With fewer the server serves fewer.
+    let _ = setrlimit(Resource::Nofile, raised);
+}
