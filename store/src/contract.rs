@@ -309,6 +309,9 @@ pub trait Mailbox: Send + Sync {
     /// What never changes of these messages, in their order; an expunged one is still there within
     /// the undelete window.
     async fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Arc<Static>>>;
+    /// UIDs that were expunged after a mod-sequence, and perhaps some more that do not exist;
+    /// `None` if that is further back than is remembered (RFC 7162 §3.2.5.2).
+    async fn expunged_since(&self, mod_seq: ModSeq) -> Result<Option<UidSet>>;
     /// Up to `len` bytes of a body from `offset`: fewer only at its end.
     async fn read(&self, body: BodyId, offset: u64, len: usize) -> Result<Bytes>;
     /// The messages of `state` that satisfy the predicate. [`Predicate::Recent`] is false here.

@@ -15,8 +15,6 @@ use mail::{
     set::UidSet,
 };
 
-pub(crate) use edit::chunks_of;
-
 /// Messages per chunk when a chunk is full.
 pub const CHUNK_MESSAGES: usize = 1_024;
 

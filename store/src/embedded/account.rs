@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::{
     blocking,
     body::Packed,
+    core::Core,
     engine::Engine,
     mailbox::EmbeddedMailbox,
     planner::{Draft, Planned, Planner, Stamp},
@@ -56,6 +57,22 @@ struct Incoming {
     flags: Flags,
     internal_date: Option<DateTime>,
     body: BodyId,
+}
+
+/// Bodies that were written before the transaction that will name them; given up if it does not
+/// come.
+struct Written {
+    core: Arc<Core>,
+    epoch: u64,
+    bodies: Vec<BodyId>,
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        for id in self.bodies.drain(..) {
+            self.core.drop_body(id);
+        }
+    }
 }
 
 /// A message's bytes as they go to the log.
@@ -157,15 +174,21 @@ impl EmbeddedAccount {
 
     /// Writes the bodies that are too long for a transaction. They count with the transaction that
     /// refers to them, if it is of the same epoch.
-    async fn write_bodies(&self, epoch: u64, incoming: &[Incoming]) -> Result<()> {
+    async fn write_bodies(&self, epoch: u64, incoming: &[Incoming]) -> Result<Written> {
+        let mut written = Written {
+            core: Arc::clone(&self.engine.parts.core),
+            epoch,
+            bodies: Vec::new(),
+        };
         for message in incoming {
             if let Body::Spooled(content) = &message.data {
                 let core = Arc::clone(&self.engine.parts.core);
                 let (id, content) = (message.body, content.clone());
+                written.bodies.push(id);
                 blocking(move || core.body_frames(epoch, id, &mut content.pieces())).await?;
             }
         }
-        Ok(())
+        Ok(written)
     }
 
     /// Plans an APPEND; `None` if the bodies were written in an epoch that is over.
@@ -173,12 +196,10 @@ impl EmbeddedAccount {
         &self,
         context: &Context,
         planned: &mut Planned,
-        to: (MailboxId, u64),
-        incoming: &mut [Incoming],
+        to: MailboxId,
+        (written, incoming): (&mut Written, &mut [Incoming]),
     ) -> Result<(Draft, Option<Appended>)> {
-        let (to, epoch) = to;
-        let has_long = incoming.iter().any(Incoming::is_spooled);
-        if has_long && planned.epoch() != epoch {
+        if !written.bodies.is_empty() && planned.epoch() != written.epoch {
             return Ok((Draft::nothing(planned), None));
         }
         for message in incoming.iter_mut() {
@@ -200,6 +221,8 @@ impl EmbeddedAccount {
             .map(|message| Record::Body(message.record()));
         change.records.splice(0..0, bodies);
         let usage = quota::add(planned.usage, more);
+        // From here on the transaction answers for them.
+        written.bodies.clear();
         let appended = Appended {
             uid_validity: state.summary.uid_validity,
             uids,
@@ -212,10 +235,6 @@ impl EmbeddedAccount {
 }
 
 impl Incoming {
-    const fn is_spooled(&self) -> bool {
-        matches!(self.data, Body::Spooled(_))
-    }
-
     fn usage(&self) -> Usage {
         Usage {
             bytes: self.upload.len(),
@@ -372,10 +391,10 @@ impl Account for EmbeddedAccount {
         let mut incoming = self.receive(messages).await?;
         for _ in 0..EPOCH_TRIES {
             let epoch = self.engine.parts.core.epoch();
-            self.write_bodies(epoch, &incoming).await?;
+            let mut written = self.write_bodies(epoch, &incoming).await?;
             let context = self.context();
             let plan = |planned: &mut Planned| {
-                self.plan_append(&context, planned, (cell.id, epoch), &mut incoming)
+                self.plan_append(&context, planned, cell.id, (&mut written, &mut incoming))
             };
             let appended = self.planner.commit(&self.stamp(&context), plan).await?;
             if let Some(appended) = appended {

@@ -85,10 +85,10 @@ impl Directory {
     }
 
     /// Shows an account that is durable, as it is now.
-    pub(crate) fn show(&self, info: Arc<AccountInfo>) {
+    pub(crate) fn show(&self, info: &Arc<AccountInfo>) {
         let mut inner = self.inner.write();
-        if let Some(old) = inner.infos.insert(info.id, Arc::clone(&info)) {
-            inner.release(&old, Some(&info));
+        if let Some(old) = inner.infos.insert(info.id, Arc::clone(info)) {
+            inner.release(&old, Some(info));
         }
     }
 

@@ -116,6 +116,7 @@ impl EmbeddedStore {
             closed: AtomicBool::new(false),
             damage,
         };
+        engine.clear_spools();
         Ok(Arc::new(Self {
             engine: Arc::new(engine),
         }))
@@ -180,6 +181,16 @@ impl Engine {
             return Err(Error::Unavailable("the store is closed".into()));
         }
         Ok(())
+    }
+
+    /// Removes names of spools that a power cut brought back. They do no harm but take room.
+    fn clear_spools(&self) {
+        let dir = self.dir.join("spool");
+        for name in self.disk.list(&dir).unwrap_or_default() {
+            if let Err(error) = self.disk.remove(&dir.join(&name)) {
+                tracing::warn!(%error, %name, "a spool stays");
+            }
+        }
     }
 
     /// A file for a long message: its name is gone before it holds anything.
@@ -291,7 +302,7 @@ impl Engine {
                 let parts = self.parts.clone();
                 let planner = Planner::new(Arc::clone(&info), parts, image, Some(lsn));
                 self.planners.lock().insert(info.id, Arc::new(planner));
-                self.parts.directory.show(Arc::clone(&info));
+                self.parts.directory.show(&info);
                 Ok(info)
             }
             Err(error) => {

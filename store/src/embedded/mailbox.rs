@@ -20,7 +20,7 @@ use super::{
     cache::Cell,
     core::Core,
     engine::Engine,
-    planner::{Draft, Planner, Stamp},
+    planner::{Draft, Planner, Shown, Stamp},
     rights::{Right, Subject, authorise},
 };
 use crate::{
@@ -253,6 +253,19 @@ impl Mailbox for EmbeddedMailbox {
         self.check(Right::Read)?;
         let (core, bodies) = (Arc::clone(&self.engine.parts.core), bodies.to_vec());
         blocking(move || core.fixed(&bodies)).await
+    }
+
+    async fn expunged_since(&self, mod_seq: ModSeq) -> Result<Option<UidSet>> {
+        self.check(Right::Read)?;
+        let (core, id) = (Arc::clone(&self.engine.parts.core), self.cell.id);
+        let lsn = self.planner.shown(Shown::lsn);
+        blocking(move || {
+            if let Some(lsn) = lsn {
+                core.wait_applied(lsn)?;
+            }
+            core.history(id, mod_seq)
+        })
+        .await
     }
 
     async fn read(&self, body: BodyId, offset: u64, len: usize) -> Result<Bytes> {

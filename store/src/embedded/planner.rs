@@ -249,7 +249,7 @@ impl Planner {
         }
         match account {
             NewAccountState::Same => {}
-            NewAccountState::Changed(info) => self.parts.directory.show(Arc::clone(info)),
+            NewAccountState::Changed(info) => self.parts.directory.show(info),
             NewAccountState::Removed => {
                 self.parts.directory.remove(self.account);
                 changes.take();
@@ -273,7 +273,7 @@ impl Planner {
                 core.load_mailbox(id)
             });
             let state = state.await?;
-            if let Some(cell) = self.planned().insert(plans, state, &self.parts.cache)? {
+            if let Some(cell) = self.planned().insert(plans, &state, &self.parts.cache)? {
                 return Ok(cell);
             }
         }

@@ -36,13 +36,13 @@ pub(crate) enum Right {
 
 /// Whether `actor` may do what needs `right`. What one may not see does not exist.
 pub(crate) fn authorise(actor: &Actor, subject: Subject, right: Right) -> Result<()> {
-    let (owner, what) = match subject {
-        Subject::Account(owner) => (owner, What::Account),
-        Subject::Mailbox(owner, _) => (owner, What::Mailbox),
+    let (owner, mailbox, what) = match subject {
+        Subject::Account(owner) => (owner, None, What::Account),
+        Subject::Mailbox(owner, mailbox) => (owner, Some(mailbox), What::Mailbox),
     };
     if actor.account == owner {
         return Ok(());
     }
-    tracing::debug!(?subject, ?right, origin = %actor.origin, "not permitted");
+    tracing::debug!(%owner, ?mailbox, ?right, origin = %actor.origin, "not permitted");
     Err(Error::NotFound(what))
 }

@@ -127,10 +127,8 @@ impl MailboxState {
     }
 
     fn recent(&self) -> u32 {
-        let recent = self
-            .rows_between(self.recent_floor, Uid::MAX)
-            .fold(0u32, |n, _| n.saturating_add(1));
-        recent
+        self.rows_between(self.recent_floor, Uid::MAX)
+            .fold(0u32, |n, _| n.saturating_add(1))
     }
 
     /// About how much memory this version takes, bytes.
@@ -143,13 +141,6 @@ impl MailboxState {
             .saturating_add(self.chunks.len().saturating_mul(size_of::<Chunk>() + 64))
             .saturating_add(1_024)
     }
-}
-
-/// Chunks of rows that ascend, full but for the last.
-pub(crate) fn chunks_of(rows: &[(Uid, Row)]) -> Arc<[Chunk]> {
-    rows.chunks(CHUNK_MESSAGES)
-        .map(|part| Chunk::from_rows(part.iter().copied()))
-        .collect()
 }
 
 /// Adds a chunk, or lengthens the last one if both are short; nothing for no rows.

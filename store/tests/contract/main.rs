@@ -77,7 +77,7 @@ contract! {
     search::texts_are_decoded_and_compared_in_any_case,
     search::headers_are_found_whether_kept_or_not,
     search::logic_holds_whatever_the_order,
-    sessions::rule_20_what_is_seen_is_durable,
+    sessions::what_is_seen_is_durable,
     sessions::sessions_converge,
     sessions::many_writers_get_different_numbers,
     sessions::a_caller_that_goes_away_loses_nothing,

@@ -155,13 +155,21 @@ pub(crate) async fn rule_08_expunge_raises_the_mod_sequence(given: &mut Given) {
     inbox.move_to(&uids(&[2]), trash).await.unwrap();
     let moved = inbox.state().summary.highest_mod_seq;
     assert!(moved > expunged);
+    // Which went is remembered with its number.
+    for (since, want) in [(before, &[1, 2][..]), (expunged, &[2]), (moved, &[])] {
+        let gone = inbox.expunged_since(since).await.unwrap();
+        assert_eq!(gone, Some(uids(want)));
+    }
     // Nothing to expunge raises nothing.
     assert!(inbox.expunge(Expunge::Deleted).await.unwrap().is_empty());
     assert_eq!(inbox.state().summary.highest_mod_seq, moved);
     given.reopen().await;
     let account = given.open("a").await;
-    let inbox = id_of(&*account, "INBOX").unwrap();
-    assert_eq!(account.summary(inbox).unwrap().highest_mod_seq, moved);
+    let inbox = open(&*account, "INBOX").await;
+    let summary = account.summary(inbox.id()).unwrap();
+    assert_eq!(summary.highest_mod_seq, moved);
+    let gone = inbox.expunged_since(before).await.unwrap();
+    assert_eq!(gone, Some(uids(&[1, 2])));
 }
 
 pub(crate) async fn rule_14_unchanged_since_leaves_what_changed(given: &mut Given) {

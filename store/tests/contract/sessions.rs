@@ -7,7 +7,7 @@ use store::{Error, Expunge, Subscription};
 
 use crate::support::*;
 
-pub(crate) async fn rule_20_what_is_seen_is_durable(given: &mut Given) {
+pub(crate) async fn what_is_seen_is_durable(given: &mut Given) {
     let account = given.account("a").await;
     let inbox = open(&*account, "INBOX").await;
     let mut watch = inbox.watch();

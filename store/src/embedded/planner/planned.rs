@@ -152,7 +152,7 @@ impl Planned {
     pub(super) fn insert(
         &mut self,
         plans: u64,
-        state: MailboxState,
+        state: &MailboxState,
         cache: &Cache,
     ) -> Result<Option<Arc<Cell>>> {
         let entry = self.mailboxes.get_mut(&state.id).filter(|e| e.exists);
@@ -213,7 +213,7 @@ impl Planned {
             match self.mailboxes.entry(info.id) {
                 hash_map::Entry::Vacant(vacant) => {
                     let entry = vacant.insert(Entry::new(Usage::default()));
-                    entry.load(MailboxState::empty(info.id, info.uid_validity), cache);
+                    entry.load(&MailboxState::empty(info.id, info.uid_validity), cache);
                 }
                 hash_map::Entry::Occupied(mut known) => {
                     version
@@ -296,7 +296,7 @@ impl Entry {
         self.loaded.as_ref().map(|loaded| Arc::clone(&loaded.cell))
     }
 
-    fn load(&mut self, state: MailboxState, cache: &Cache) -> Arc<Cell> {
+    fn load(&mut self, state: &MailboxState, cache: &Cache) -> Arc<Cell> {
         let recorded_recent = state.recent_floor;
         let state = Arc::new(state.with_recent_floor(self.floors.recent));
         let cell = Arc::new(Cell::new(Arc::clone(&state)));
