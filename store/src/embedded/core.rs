@@ -515,4 +515,6 @@ fn missing_body(id: BodyId) -> Error {
 }
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;

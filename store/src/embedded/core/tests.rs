@@ -28,7 +28,12 @@ pub(super) fn options() -> Options {
 }
 
 pub(super) fn open(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Opened> {
-    Core::open(disk, dir, &options(), Arc::new(ManualClock::new(1_700_000_000)))
+    Core::open(
+        disk,
+        dir,
+        &options(),
+        Arc::new(ManualClock::new(1_700_000_000)),
+    )
 }
 
 pub(super) fn permit(core: &Core) -> Permit {
@@ -36,7 +41,7 @@ pub(super) fn permit(core: &Core) -> Permit {
     Permit { _held: held }
 }
 
-pub(super) fn queue(core: &Core, records: Vec<Record>) -> Receiver<Result<Lsn>> {
+pub(super) fn queue(core: &Core, epoch: u64, records: Vec<Record>) -> Receiver<Result<Lsn>> {
     let (told, tell) = sync_channel(1);
     let transaction = Transaction {
         time_secs: 1_700_000_000,
@@ -44,12 +49,12 @@ pub(super) fn queue(core: &Core, records: Vec<Record>) -> Receiver<Result<Lsn>> 
         records,
     };
     let done = Box::new(move |outcome| told.send(outcome).unwrap());
-    core.submit(permit(core), core.epoch(), transaction, done);
+    core.submit(permit(core), epoch, transaction, done);
     tell
 }
 
 pub(super) fn commit(core: &Core, records: Vec<Record>) -> Result<Lsn> {
-    queue(core, records).recv().unwrap()
+    queue(core, core.epoch(), records).recv().unwrap()
 }
 
 pub(super) const ACCOUNT: AccountId = AccountId::MIN;
@@ -146,7 +151,7 @@ fn expunged(first: u32, last: u32, mod_seq: u64) -> Record {
 /// A store with 200 messages, every third flagged, the first fifty gone.
 fn fill(core: &Core) {
     commit(core, vec![account(), mailbox(MAILBOX, "INBOX")]).unwrap();
-    let waiting: Vec<_> = (1..=200).map(|uid| queue(core, delivery(uid))).collect();
+    let waiting: Vec<_> = (1..=200).map(|uid| queue(core, 1, delivery(uid))).collect();
     for told in waiting {
         told.recv().unwrap().unwrap();
     }
@@ -187,13 +192,19 @@ fn what_was_written_is_there_after_closing_and_without_an_index() {
     let dir = tempfile::tempdir().unwrap();
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let opened = open(&disk, dir.path()).unwrap();
-    assert!(matches!(open(&disk, dir.path()), Err(Error::InUse(Some(_)))));
+    assert!(matches!(
+        open(&disk, dir.path()),
+        Err(Error::InUse(Some(_)))
+    ));
     fill(&opened.core);
     look(&opened.core);
     opened.core.close();
     let opened = open(&disk, dir.path()).unwrap();
     assert_eq!(opened.damage, Vec::<String>::new());
-    assert_eq!((opened.counters.body, opened.counters.uid_validity), (200, 7));
+    assert_eq!(
+        (opened.counters.body, opened.counters.uid_validity),
+        (200, 7)
+    );
     look(&opened.core);
     opened.core.close();
     for garbage in [None, Some(vec![7u8; 100_000])] {
@@ -216,10 +227,15 @@ fn large_bodies_stand_before_their_transaction() {
     let dir = Path::new("/store");
     let opened = open(&disk, dir).unwrap();
     let core = &opened.core;
-    let large: Vec<u8> = (0..3_000_000u32).flat_map(|n| (n.wrapping_mul(n)).to_le_bytes()).collect();
-    let pieces = large.chunks(100_000).map(|piece| Ok(Bytes::copy_from_slice(piece)));
+    let large: Vec<u8> = (0..3_000_000u32)
+        .flat_map(|n| (n.wrapping_mul(n)).to_le_bytes())
+        .collect();
+    let pieces = large
+        .chunks(100_000)
+        .map(|piece| Ok(Bytes::copy_from_slice(piece)));
     let id = BodyId::new(9).unwrap();
-    core.body_frames(core.epoch(), id, &mut pieces.into_iter()).unwrap();
+    core.body_frames(core.epoch(), id, &mut pieces.into_iter())
+        .unwrap();
     let records = vec![
         account(),
         mailbox(MAILBOX, "INBOX"),
@@ -229,7 +245,10 @@ fn large_bodies_stand_before_their_transaction() {
     commit(core, records).unwrap();
     let look = |core: &Core| {
         assert_eq!(core.read_body(id, 0, usize::MAX).unwrap(), large);
-        assert_eq!(core.read_body(id, 1_999_990, 70_000).unwrap(), large[1_999_990..2_069_990]);
+        assert_eq!(
+            core.read_body(id, 1_999_990, 70_000).unwrap(),
+            large[1_999_990..2_069_990]
+        );
         assert!(core.read_body(id, 1 << 40, 10).unwrap().is_empty());
     };
     look(core);
@@ -251,7 +270,9 @@ fn a_transaction_larger_than_a_frame_is_whole() {
     let core = &opened.core;
     commit(core, vec![account(), mailbox(MAILBOX, "INBOX")]).unwrap();
     let text = text(1);
-    let many = (1..=200_000).map(|uid| message(uid, 2, 1, text.len())).collect();
+    let many = (1..=200_000)
+        .map(|uid| message(uid, 2, 1, text.len()))
+        .collect();
     let records = vec![
         body(1, BodyData::Inline(vec![text.clone()]), &text),
         Record::Messages(ACCOUNT, MAILBOX, many),
