@@ -23,12 +23,12 @@ use server::{
 
 fn main() -> ExitCode {
     match Cli::read(std::env::args_os()) {
-        Ok(cli) => run(cli).unwrap_or_else(report).into(),
+        Ok(cli) => run(cli).unwrap_or_else(|failure| report(&failure)).into(),
         Err(exit) => exit.into(),
     }
 }
 
-fn report(failure: Failure) -> Exit {
+fn report(failure: &Failure) -> Exit {
     tell(&failure.problems);
     failure.exit
 }
@@ -60,7 +60,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Mailbox(command) => administer(&loaded()?, mailbox_request(command), form),
         Command::Check => check(&loaded()?, form),
-        Command::Config(command) => configuration(command, &loaded, form),
+        Command::Config(command) => configuration(&command, &loaded, form),
         Command::Healthcheck => healthcheck(&loaded()?, form),
         Command::Completions { shell } => generated(&cli::completions(shell, &mut io::stdout())),
         Command::Man { out: None } => generated(&cli::manual(&mut io::stdout())),
@@ -114,7 +114,7 @@ fn check(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {
 }
 
 fn configuration(
-    command: ConfigCommand,
+    command: &ConfigCommand,
     loaded: &dyn Fn() -> Result<Loaded, Failure>,
     form: Form,
 ) -> Result<Exit, Failure> {

@@ -219,7 +219,7 @@ impl Running {
 
     /// Serves until SIGINT or SIGTERM, then ends; SIGHUP loads the certificate again.
     pub async fn until_signal(self) {
-        let reload = reload_on_hangup(Arc::clone(&self.service));
+        let reload = reload_on_hangup(&self.service);
         wait_for_stop().await;
         tracing::info!(sessions = self.service.sessions.count(), "stopping");
         if let Some(reload) = reload {
@@ -269,7 +269,7 @@ async fn received(signal: &mut Option<Signal>) {
 }
 
 /// Loads the certificate again at SIGHUP; a bad one leaves the old in use.
-fn reload_on_hangup(service: Arc<Service>) -> Option<JoinHandle<()>> {
+fn reload_on_hangup(service: &Service) -> Option<JoinHandle<()>> {
     let tls = service.tls.clone()?;
     let source = CertificateSource::of(&service.config)?;
     let mut hangup = handler(SignalKind::hangup());

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use mail::date::DateTime;
 use store::{NewAccount, Quota, Store};
 use tokio::net::{TcpStream, UnixStream};
 use zeroize::Zeroizing;
@@ -17,6 +18,7 @@ use crate::{
     auth,
     cli::Exit,
     config::{Config, Loaded, LogLevel},
+    delivery::rfc5322_date,
     health::reachable,
     listen::{self, Bound},
     lmtp::client::{Outcome, send},
@@ -185,7 +187,7 @@ async fn first_message(
         return Ok(());
     };
     let work = async {
-        let outcome = deliver(running, config, &welcome()).await?;
+        let outcome = deliver(running, config, &welcome(running)).await?;
         if outcome.code != 250 {
             return Err(io::Error::other(outcome.text));
         }
@@ -221,15 +223,21 @@ async fn deliver(running: &Running, config: &Config, message: &str) -> io::Resul
     }
 }
 
-fn welcome() -> String {
+fn welcome(running: &Running) -> String {
+    let now = running.service.now_secs();
+    let date = DateTime {
+        secs: now,
+        offset_minutes: 0,
+    };
     format!(
-        "From: relate-imap <postmaster@localhost>\r\nTo: {ACCOUNT}\r\n\
-         Subject: {}\r\nMIME-Version: 1.0\r\n\
+        "From: relate-imap <postmaster@localhost>\r\nTo: {ACCOUNT}\r\nDate: {}\r\n\
+         Message-ID: <welcome.{now}@localhost>\r\nSubject: {}\r\nMIME-Version: 1.0\r\n\
          Content-Type: text/plain; charset=utf-8\r\n\r\n\
          This message came in over LMTP, was written to disk, and is read over IMAP:\r\n\
          your mail server works.\r\n\r\n\
          Add it to a mail program as IMAP account {ACCOUNT} on localhost, or paste one\r\n\
          of the lines that `up` printed.\r\n",
+        rfc5322_date(date),
         read_back::SUBJECT
     )
 }
