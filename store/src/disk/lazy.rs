@@ -148,7 +148,8 @@ impl LazyFile {
         for (number, page) in &pages {
             let start = number * PAGE;
             let there = usize::try_from(cache.len.saturating_sub(start).min(PAGE)).unwrap_or(0);
-            self.inner.write_at(start, &[IoSlice::new(&page[..there])])?;
+            self.inner
+                .write_at(start, &[IoSlice::new(&page[..there])])?;
         }
         self.inner.set_len(cache.len)
     }
@@ -229,10 +230,14 @@ mod tests {
         file.write_at(0, &[IoSlice::new(b"synced")]).unwrap();
         file.sync().unwrap();
         let (a, b) = ([b'x'; 5_000], [b'y'; 5_000]);
-        file.write_at(3, &[IoSlice::new(&a), IoSlice::new(&b)]).unwrap();
+        file.write_at(3, &[IoSlice::new(&a), IoSlice::new(&b)])
+            .unwrap();
         let mut read = vec![0; 10_003];
         file.read_at(0, &mut read).unwrap();
-        assert_eq!((&read[..3], &read[3..5_003], &read[5_003..]), (&b"syn"[..], &a[..], &b[..]));
+        assert_eq!(
+            (&read[..3], &read[3..5_003], &read[5_003..]),
+            (&b"syn"[..], &a[..], &b[..])
+        );
         assert_eq!(std::fs::read(&path).unwrap(), b"synced");
         file.set_len(4).unwrap();
         file.set_len(8).unwrap();

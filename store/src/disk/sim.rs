@@ -122,7 +122,11 @@ impl SimDisk {
     pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let state = self.0.lock();
         let file = |inode: &usize| state.files[*inode].clone();
-        state.names.iter().map(|(p, i)| (p.clone(), file(i))).collect()
+        state
+            .names
+            .iter()
+            .map(|(p, i)| (p.clone(), file(i)))
+            .collect()
     }
 
     /// Replaces, creates or removes a file behind the engine's back; durable at once.
@@ -144,7 +148,9 @@ impl SimDisk {
             state.base.insert(path.clone(), Arc::new(content.clone()));
             state.names.insert(path.clone(), state.files.len());
             state.files.push(content);
-            state.dirs.extend(path.ancestors().skip(1).map(Path::to_owned));
+            state
+                .dirs
+                .extend(path.ancestors().skip(1).map(Path::to_owned));
         }
         Self(Arc::new(Mutex::new(state)))
     }
@@ -265,7 +271,11 @@ impl Disk for SimDisk {
         let full = state
             .plan
             .is_some_and(|p| p.for_ever && p.fault == Fault::Enospc && state.calls >= p.at);
-        Ok(if full { 0 } else { state.free_bytes.unwrap_or(1 << 40) })
+        Ok(if full {
+            0
+        } else {
+            state.free_bytes.unwrap_or(1 << 40)
+        })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Result<Lock, Option<u32>>> {
@@ -500,7 +510,10 @@ impl PowerCut {
         names.truncate(keep);
         self.apply_names(names);
         let content = |inode| self.durable.get(&inode).cloned().unwrap_or_default();
-        self.names.iter().map(|(p, i)| (p.clone(), content(*i))).collect()
+        self.names
+            .iter()
+            .map(|(p, i)| (p.clone(), content(*i)))
+            .collect()
     }
 }
 
@@ -536,16 +549,26 @@ mod tests {
         file.write_at(3, &[IoSlice::new(b"two")]).unwrap();
         let now = disk.calls();
         assert_eq!(disk.after_power_cut(now, 0).files()[&dir.join("a")], b"one");
-        assert_eq!(disk.after_power_cut(now, 1).files()[&dir.join("a")], b"onetwo");
+        assert_eq!(
+            disk.after_power_cut(now, 1).files()[&dir.join("a")],
+            b"onetwo"
+        );
         file.sync().unwrap();
-        assert_eq!(disk.after_power_cut(now + 1, 0).files()[&dir.join("a")], b"onetwo");
+        assert_eq!(
+            disk.after_power_cut(now + 1, 0).files()[&dir.join("a")],
+            b"onetwo"
+        );
     }
 
     #[test]
     fn faults_come_when_planned() {
         let disk = SimDisk::new();
         let file = disk.open(Path::new("/a"), OpenMode::New).unwrap();
-        let plan = |fault, for_ever| Plan { at: 0, fault, for_ever };
+        let plan = |fault, for_ever| Plan {
+            at: 0,
+            fault,
+            for_ever,
+        };
         disk.set_plan(Some(plan(Fault::FailedSync, false)));
         file.write_at(0, &[IoSlice::new(b"x")]).unwrap();
         assert!(file.sync().is_err());

@@ -173,6 +173,15 @@ impl Backlog {
     }
 }
 
+/// What is known of the index that is to be mended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IndexState {
+    /// A call failed; what is on the disk may be sound.
+    Unknown,
+    /// What is on the disk is not what was written.
+    Damaged,
+}
+
 /// The applier thread's own state.
 pub(crate) struct Applier {
     shared: Arc<Shared>,
@@ -212,12 +221,13 @@ impl Applier {
     fn apply(&mut self, events: &[Event]) -> bool {
         let mut outcome = self.shared.with_index(|index| index.apply(events));
         while let Err(error) = outcome {
+            tracing::warn!(%error, "the index could not be written; it is opened or made again");
             self.shared.backlog.set_fault(Some(error));
             if self.shared.backlog.is_closed() {
                 return false;
             }
             outcome = self
-                .mend()
+                .mend(self.index_state())
                 .and_then(|()| self.shared.with_index(|index| index.apply(events)));
             if outcome.is_err() {
                 self.shared.backlog.wait_tick();
@@ -234,21 +244,33 @@ impl Applier {
         true
     }
 
-    /// Opens the index again, or makes it again.
-    fn mend(&self) -> Result<()> {
+    /// Opens the index again, or, if it is damaged, throws it away and makes it again.
+    fn mend(&self, state: IndexState) -> Result<()> {
         let mut slot = self.shared.index.write();
         *slot = None;
         let (shared, valid) = (&self.shared, self.shared.backlog.valid());
         let dir = &shared.index_dir;
+        if state == IndexState::Damaged {
+            recover::forget_index(&shared.segments.disk, dir)?;
+        }
         let index = recover::index(&shared.segments, dir, shared.salt, &shared.options, valid)?;
         *slot = Some(index);
         Ok(())
     }
 
-    /// A checkpoint that failed may have left no index.
+    fn index_state(&self) -> IndexState {
+        match self.shared.take_suspicion() {
+            true => IndexState::Damaged,
+            false => IndexState::Unknown,
+        }
+    }
+
+    /// A checkpoint that failed may have left no index, and a read may have found it damaged.
     fn mend_if_broken(&self) {
-        if self.shared.index.read().is_none() {
-            let fault = self.mend().err();
+        let state = self.index_state();
+        if state == IndexState::Damaged || self.shared.index.read().is_none() {
+            tracing::warn!("the index is opened or made again");
+            let fault = self.mend(state).err();
             self.shared.backlog.set_fault(fault);
         }
     }
@@ -265,7 +287,7 @@ impl Applier {
             && let Err(error) = self.shared.with_index(Index::checkpoint)
         {
             tracing::warn!(%error, "the index could not be made durable");
-            if let Err(error) = self.mend() {
+            if let Err(error) = self.mend(IndexState::Unknown) {
                 self.shared.backlog.set_fault(Some(error));
             }
         }

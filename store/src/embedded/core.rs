@@ -10,7 +10,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     thread::JoinHandle,
 };
@@ -31,7 +31,7 @@ use super::{
     commit::{BodyPiece, Committer, Done, Item, Queue, Submitted},
     encode::encode,
     frame::{Kind, Salt, Unnumbered},
-    index::{Event, Index},
+    index::{Event, Index, guarded},
     record::{Record, Transaction},
     recover::{self, Recovered},
     segment::Segments,
@@ -104,6 +104,8 @@ pub(crate) struct Shared {
     pub(crate) index: RwLock<Option<Index>>,
     epoch: AtomicU64,
     space: AtomicU8,
+    /// A read found the index damaged.
+    suspect: AtomicBool,
     log_fault: Mutex<Option<Error>>,
     bodies: Bodies,
 }
@@ -200,10 +202,19 @@ impl Shared {
 
     /// Reads the index, if there is one at the moment.
     pub(crate) fn with_index<T>(&self, read: impl FnOnce(&Index) -> Result<T>) -> Result<T> {
-        match &*self.index.read() {
-            Some(index) => read(index),
+        let outcome = match &*self.index.read() {
+            Some(index) => guarded(|| read(index)),
             None => Err(Error::Unavailable("the index is being made again".into())),
+        };
+        if matches!(outcome, Err(Error::Damaged(_))) {
+            self.suspect.store(true, Ordering::Relaxed);
         }
+        outcome
+    }
+
+    /// Whether a read found the index damaged since this was asked last.
+    pub(crate) fn take_suspicion(&self) -> bool {
+        self.suspect.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -240,6 +251,7 @@ impl Core {
             index: RwLock::new(Some(index)),
             epoch: AtomicU64::new(1),
             space: AtomicU8::new(0),
+            suspect: AtomicBool::new(false),
             log_fault: Mutex::default(),
             bodies: Bodies::default(),
         });

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use redb::{Builder, Database, ReadableDatabase, TableDefinition};
 
 use super::{
-    codec::{Read, Reader, Writer},
+    codec::{Malformed, Read, Reader, Writer},
     frame::Lsn,
     segment::{Position, unavailable},
 };
@@ -131,14 +131,13 @@ impl Index {
         options: &Options,
     ) -> Result<Self> {
         let failed_io = |error: std::io::Error| unavailable("creating the index", &error);
-        let path = dir.join(FILE);
-        match disk.remove(&path) {
+        match Self::remove(disk, dir) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(failed_io(error));
             }
             _ => {}
         }
-        let file = disk.open(&path, OpenMode::New).map_err(failed_io)?;
+        let file = disk.open(&dir.join(FILE), OpenMode::New).map_err(failed_io)?;
         let db = database(backend::Backend(file), options)?;
         let meta = Meta {
             salt,
@@ -148,6 +147,11 @@ impl Index {
         index.checkpoint()?;
         disk.sync_dir(dir).map_err(failed_io)?;
         Ok(index)
+    }
+
+    /// Removes the file.
+    pub(crate) fn remove(disk: &Arc<dyn Disk>, dir: &Path) -> std::io::Result<()> {
+        disk.remove(&dir.join(FILE))
     }
 
     fn new(db: Database, meta: Meta, options: &Options) -> Self {
@@ -168,17 +172,36 @@ impl Index {
     }
 }
 
-/// redb reads what it finds with assertions of its own, so a damaged file may make it panic; that
-/// is an index that does not open.
 fn database(backend: backend::Backend, options: &Options) -> Result<Database> {
-    let open = std::panic::AssertUnwindSafe(|| {
+    guarded(|| {
         let mut builder = Builder::new();
         builder.set_cache_size(options.index_cache_bytes);
-        builder.create_with_backend(backend)
-    });
-    match std::panic::catch_unwind(open) {
-        Ok(opened) => opened.map_err(failed),
-        Err(_) => Err(Error::Damaged("the index cannot be opened".into())),
+        builder.create_with_backend(backend).map_err(failed)
+    })
+}
+
+/// redb reads what it finds with assertions of its own, so a damaged file may make it panic; that
+/// is an index to be made again, not the end of anything else.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    outcome.unwrap_or_else(|_| Err(Error::Damaged("the index cannot be read".into())))
+}
+
+/// A value as it is stored: with its checksum, since redb does not look at those of pages it
+/// reads.
+fn sealed(value: &[u8]) -> Vec<u8> {
+    let mut sealed = Vec::with_capacity(value.len() + 4);
+    sealed.extend_from_slice(value);
+    sealed.extend_from_slice(&crc32c::crc32c(value).to_le_bytes());
+    sealed
+}
+
+/// A stored value without its checksum, which must be right.
+fn unsealed(stored: &[u8]) -> Result<&[u8]> {
+    let (value, crc) = stored.split_last_chunk::<4>().ok_or(Malformed)?;
+    match crc32c::crc32c(value).to_le_bytes() == *crc {
+        true => Ok(value),
+        false => Err(Error::Damaged("a value of the index is damaged".into())),
     }
 }
 
@@ -189,9 +212,10 @@ fn read_meta(db: &Database) -> Result<Option<Meta>> {
         Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
-    let value = table.get("meta").map_err(failed)?;
-    let value = value.map(|value| Meta::decode(&mut Reader::new(value.value())));
-    Ok(value.transpose()?.flatten())
+    match table.get("meta").map_err(failed)? {
+        Some(value) => Ok(Meta::decode(&mut Reader::new(unsealed(value.value())?))?),
+        None => Ok(None),
+    }
 }
 
 impl Meta {

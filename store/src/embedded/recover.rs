@@ -295,6 +295,16 @@ pub(crate) fn index(
     replayed(segments, dir, salt, options, &chain, &mut damage).map(|(index, _)| index)
 }
 
+/// Throws the index away: it is made again when it is opened next.
+pub(crate) fn forget_index(disk: &Arc<dyn Disk>, dir: &Path) -> Result<()> {
+    match Index::remove(disk, dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(unavailable("removing the index", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn chain_to(segments: &Segments, valid: Position) -> Result<Chain> {
     let mut chain = Chain::default();
     let mut next = Some(valid);

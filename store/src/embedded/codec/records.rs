@@ -150,10 +150,7 @@ fn decode(tag: u8, r: &mut Reader<'_>) -> Read<Record> {
         1 => Record::Account(read_account(r)?),
         2 => Record::AccountRemoved(account_id(r)?),
         3 => Record::Mailbox(read_mailbox(r)?),
-        4 => Record::Renamed(
-            account_id(r)?,
-            r.list(|r| Ok((mailbox_id(r)?, name(r)?)))?,
-        ),
+        4 => Record::Renamed(account_id(r)?, r.list(|r| Ok((mailbox_id(r)?, name(r)?)))?),
         5 => Record::MailboxDeleted(account_id(r)?, mailbox_id(r)?),
         6 => Record::Subscribed(account_id(r)?, name(r)?),
         7 => Record::Unsubscribed(account_id(r)?, name(r)?),
@@ -317,7 +314,12 @@ fn read_body(r: &mut Reader<'_>) -> Read<BodyRecord> {
 
 pub(crate) fn fixed(w: &mut Writer, fixed: &Static) {
     w.u16(fixed.version);
-    for bytes in [&fixed.envelope, &fixed.body, &fixed.body_structure, &fixed.parts] {
+    for bytes in [
+        &fixed.envelope,
+        &fixed.body,
+        &fixed.body_structure,
+        &fixed.parts,
+    ] {
         w.bytes(bytes);
     }
     w.var(fixed.header_bytes);

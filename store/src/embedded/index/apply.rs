@@ -20,10 +20,10 @@ use super::{
     ACCOUNTS, BODIES, Bytes, DEAD, FIXED, GRAVES, HISTORY, Highest, Index, KEYWORDS, MAILBOXES,
     META, Meta, OWNED, ROWS, ROWS_SHIFT, SUBSCRIPTIONS,
     entry::{MailboxEntry, pack_rows, unpack_rows},
-    failed,
+    failed, guarded, sealed, unsealed,
 };
 use crate::{
-    Error, Result,
+    Result,
     embedded::{
         body::Place,
         codec::{Malformed, Reader, Writer, records},
@@ -75,12 +75,12 @@ const SWEEP_VALUES: usize = 64;
 impl Index {
     /// Applies events, in order, atomically; not durable by itself.
     pub(crate) fn apply(&self, events: &[Event]) -> Result<()> {
-        self.write(events, Durability::None)
+        guarded(|| self.write(events, Durability::None))
     }
 
     /// Makes everything applied durable.
     pub(crate) fn checkpoint(&self) -> Result<()> {
-        self.write(&[], Durability::Immediate)
+        guarded(|| self.write(&[], Durability::Immediate))
     }
 
     fn write(&self, events: &[Event], durability: Durability) -> Result<()> {
@@ -233,7 +233,9 @@ impl<'t, 'k> Batch<'t, 'k> {
             Record::Subscribed(account, name) => {
                 let key = name.key();
                 let key = (account.get(), key.as_str());
-                self.subscriptions.insert(key, name.as_str()).map_err(failed)?;
+                self.subscriptions
+                    .insert(key, name.as_str())
+                    .map_err(failed)?;
                 Ok(())
             }
             Record::Unsubscribed(account, name) => {
@@ -270,7 +272,9 @@ impl<'t, 'k> Batch<'t, 'k> {
             names.push(key.value().1.to_owned());
         }
         for name in names {
-            self.subscriptions.remove((id.get(), name.as_str())).map_err(failed)?;
+            self.subscriptions
+                .remove((id.get(), name.as_str()))
+                .map_err(failed)?;
         }
         Ok(())
     }
@@ -316,7 +320,11 @@ impl<'t, 'k> Batch<'t, 'k> {
     fn body(&mut self, body: &BodyRecord, places: &[(BodyId, Arc<Place>)]) -> Result<()> {
         raise(&mut self.meta.highest.body, body.id.get());
         let place = places.iter().find(|(id, _)| *id == body.id);
-        let (_, place) = place.ok_or_else(|| Error::Damaged("a body without a place".into()))?;
+        let Some((_, place)) = place else {
+            // Replay refuses such a transaction; making the index again would not help.
+            tracing::error!(body = %body.id, "a body without a place");
+            return Ok(());
+        };
         if self.bodies.get(body.id.get()).map_err(failed)?.is_some() {
             return Ok(());
         }
@@ -377,7 +385,10 @@ impl<'t, 'k> Batch<'t, 'k> {
         summary.uid_next = summary.uid_next.max(message.uid.next().unwrap_or(Uid::MAX));
         summary.highest_mod_seq = summary.highest_mod_seq.max(row.mod_seq);
         let chunk = self.chunk(entry.record.id, message.uid.get() >> ROWS_SHIFT)?;
-        match chunk.rows.binary_search_by_key(&message.uid, |(uid, _)| *uid) {
+        match chunk
+            .rows
+            .binary_search_by_key(&message.uid, |(uid, _)| *uid)
+        {
             Ok(at) if chunk.rows[at].1.mod_seq >= row.mod_seq => {}
             Ok(at) => {
                 let old = std::mem::replace(&mut chunk.rows[at].1, row);
@@ -435,16 +446,14 @@ impl<'t, 'k> Batch<'t, 'k> {
     }
 
     /// Adds to the history of expunges; past its bound the oldest is forgotten.
-    fn remember(
-        &mut self,
-        entry: &mut MailboxEntry,
-        mod_seq: ModSeq,
-        uids: &UidSet,
-    ) -> Result<()> {
+    fn remember(&mut self, entry: &mut MailboxEntry, mod_seq: ModSeq, uids: &UidSet) -> Result<()> {
         let id = entry.record.id.get();
         for range in uids.ranges() {
             let key = (id, mod_seq.get(), range.start().get());
-            let old = self.history.insert(key, range.end().get()).map_err(failed)?;
+            let old = self
+                .history
+                .insert(key, range.end().get())
+                .map_err(failed)?;
             entry.history_ranges += u32::from(old.is_none());
         }
         while entry.history_ranges > self.history_ranges_max {
@@ -514,7 +523,9 @@ impl<'t, 'k> Batch<'t, 'k> {
             return Ok(entry.clone());
         }
         let value = fetch(&self.mailboxes, id.get())?;
-        Ok(value.map(|value| MailboxEntry::decode(&value)).transpose()?)
+        Ok(value
+            .map(|value| MailboxEntry::decode(&value))
+            .transpose()?)
     }
 
     /// Changes a mailbox if it exists: records about one that is gone say nothing.
@@ -537,7 +548,9 @@ impl<'t, 'k> Batch<'t, 'k> {
             Entry::Vacant(empty) => {
                 let mut chunk = Chunk::default();
                 if let Some(value) = self.rows.get((id.get(), number)).map_err(failed)? {
-                    unpack_rows(value.value(), |uid, row| chunk.rows.push((uid, row)))?;
+                    unpack_rows(unsealed(value.value())?, |uid, row| {
+                        chunk.rows.push((uid, row));
+                    })?;
                 }
                 Ok(empty.insert(chunk))
             }
@@ -568,7 +581,11 @@ impl<'t, 'k> Batch<'t, 'k> {
     /// The chunks that exist between two numbers, in the table or in this batch.
     fn numbers(&self, id: MailboxId, first: u32, last: u32) -> Result<Vec<u32>> {
         let keys = (id.get(), first)..=(id.get(), last);
-        let mut numbers: Vec<u32> = self.chunks.range(keys.clone()).map(|(key, _)| key.1).collect();
+        let mut numbers: Vec<u32> = self
+            .chunks
+            .range(keys.clone())
+            .map(|(key, _)| key.1)
+            .collect();
         if first == last {
             return Ok(vec![first]);
         }
@@ -607,7 +624,12 @@ impl<'t, 'k> Batch<'t, 'k> {
 
     /// Clears a little of what removed mailboxes left.
     fn sweep(&mut self) -> Result<()> {
-        let Some(id) = self.graves.first().map_err(failed)?.map(|(key, _)| key.value()) else {
+        let Some(id) = self
+            .graves
+            .first()
+            .map_err(failed)?
+            .map(|(key, _)| key.value())
+        else {
             return Ok(());
         };
         let mailbox = MailboxId::new(id).ok_or(Malformed)?;
@@ -661,9 +683,12 @@ pub(super) fn read_keywords(
     id: MailboxId,
 ) -> Result<Keywords> {
     let mut keywords = Keywords::new();
-    for item in sets.range((id.get(), 0)..=(id.get(), u32::MAX)).map_err(failed)? {
+    for item in sets
+        .range((id.get(), 0)..=(id.get(), u32::MAX))
+        .map_err(failed)?
+    {
         let (key, value) = item.map_err(failed)?;
-        let mut r = Reader::new(value.value());
+        let mut r = Reader::new(unsealed(value.value())?);
         let set = r.list(|r| Keyword::new(r.str()?).ok_or(Malformed))?;
         if keywords.intern(&set).0 != key.value().1 {
             return Err(Malformed.into());
@@ -681,7 +706,7 @@ fn put<'k, K: redb::Key + 'static>(
     key: impl std::borrow::Borrow<K::SelfType<'k>>,
     value: &[u8],
 ) -> Result<()> {
-    table.insert(key, value).map_err(failed)?;
+    table.insert(key, sealed(value).as_slice()).map_err(failed)?;
     Ok(())
 }
 
@@ -689,8 +714,10 @@ fn fetch<'k, K: redb::Key + 'static>(
     table: &Values<'_, K>,
     key: impl std::borrow::Borrow<K::SelfType<'k>>,
 ) -> Result<Option<Vec<u8>>> {
-    let value = table.get(key).map_err(failed)?;
-    Ok(value.map(|value| value.value().to_vec()))
+    let stored = table.get(key).map_err(failed)?;
+    stored
+        .map(|stored| unsealed(stored.value()).map(<[u8]>::to_vec))
+        .transpose()
 }
 
 /// Lifts the highest numbers by what a record names.

@@ -79,10 +79,21 @@ impl MailboxEntry {
         let mut w = Writer::default();
         records::mailbox(&mut w, &self.record);
         let s = &self.summary;
-        for n in [s.messages, s.unseen, s.deleted, s.recent, self.history_ranges] {
+        for n in [
+            s.messages,
+            s.unseen,
+            s.deleted,
+            s.recent,
+            self.history_ranges,
+        ] {
             w.var(n.into());
         }
-        for n in [s.bytes, s.deleted_bytes, s.highest_mod_seq.get(), self.history_floor.get()] {
+        for n in [
+            s.bytes,
+            s.deleted_bytes,
+            s.highest_mod_seq.get(),
+            self.history_floor.get(),
+        ] {
             w.var(n);
         }
         w.u32(s.uid_next.get());

@@ -13,7 +13,7 @@ use super::{
     ACCOUNTS, BODIES, FIXED, HISTORY, Index, KEYWORDS, MAILBOXES, OWNED, ROWS, SUBSCRIPTIONS,
     apply::read_keywords,
     entry::{MailboxEntry, unpack_rows},
-    failed,
+    failed, unsealed,
 };
 use crate::{
     Error, Result,
@@ -51,7 +51,7 @@ impl Index {
         let mut accounts = Vec::new();
         for item in table.iter().map_err(failed)? {
             let (_, value) = item.map_err(failed)?;
-            accounts.push(records::read_account(&mut Reader::new(value.value()))?);
+            accounts.push(records::read_account(&mut Reader::new(unsealed(value.value())?))?);
         }
         Ok(accounts)
     }
@@ -62,10 +62,13 @@ impl Index {
         let accounts = read.open_table(ACCOUNTS).map_err(failed)?;
         let value = accounts.get(id.get()).map_err(failed)?;
         let value = value.ok_or(Error::NotFound(What::Account))?;
-        let info = records::read_account(&mut Reader::new(value.value()))?;
+        let info = records::read_account(&mut Reader::new(unsealed(value.value())?))?;
         let owned = read.open_table(OWNED).map_err(failed)?;
         let (mut mailboxes, mut usage) = (Vec::new(), Usage::default());
-        for item in owned.range((id.get(), 0)..=(id.get(), u64::MAX)).map_err(failed)? {
+        for item in owned
+            .range((id.get(), 0)..=(id.get(), u64::MAX))
+            .map_err(failed)?
+        {
             let number = item.map_err(failed)?.0.value().1;
             let entry = entry(&read, MailboxId::new(number).ok_or(Malformed)?)?;
             usage.bytes += entry.summary.bytes;
@@ -88,9 +91,12 @@ impl Index {
         let keywords = Arc::new(read_keywords(&sets, id)?);
         let rows = read.open_table(ROWS).map_err(failed)?;
         let mut chunks = Chunks::default();
-        for item in rows.range((id.get(), 0)..=(id.get(), u32::MAX)).map_err(failed)? {
+        for item in rows
+            .range((id.get(), 0)..=(id.get(), u32::MAX))
+            .map_err(failed)?
+        {
             let (_, value) = item.map_err(failed)?;
-            unpack_rows(value.value(), |uid, row| chunks.push(uid, row))?;
+            unpack_rows(unsealed(value.value())?, |uid, row| chunks.push(uid, row))?;
         }
         Ok(MailboxState {
             id,
@@ -107,10 +113,11 @@ impl Index {
         let table = self.read()?.open_table(FIXED).map_err(failed)?;
         let one = |body: &BodyId| -> Result<Option<Arc<Static>>> {
             let value = table.get(body.get()).map_err(failed)?;
-            let read = |value: redb::AccessGuard<'_, &[u8]>| {
-                records::read_fixed(&mut Reader::new(value.value())).map(Arc::new)
+            let read = |value: redb::AccessGuard<'_, &[u8]>| -> Result<Arc<Static>> {
+                let mut r = Reader::new(unsealed(value.value())?);
+                Ok(Arc::new(records::read_fixed(&mut r)?))
             };
-            Ok(value.map(read).transpose()?)
+            value.map(read).transpose()
         };
         bodies.iter().map(one).collect()
     }
@@ -119,12 +126,12 @@ impl Index {
     pub(crate) fn place(&self, body: BodyId) -> Result<Option<Place>> {
         let table = self.read()?.open_table(BODIES).map_err(failed)?;
         let value = table.get(body.get()).map_err(failed)?;
-        let read = |value: redb::AccessGuard<'_, &[u8]>| {
-            let mut r = Reader::new(value.value());
+        let read = |value: redb::AccessGuard<'_, &[u8]>| -> Result<Place> {
+            let mut r = Reader::new(unsealed(value.value())?);
             r.u32()?;
-            Place::decode(&mut r)
+            Ok(Place::decode(&mut r)?)
         };
-        Ok(value.map(read).transpose()?)
+        value.map(read).transpose()
     }
 
     /// UIDs expunged after a mod-sequence; `None` if that is older than what is remembered.
@@ -136,7 +143,10 @@ impl Index {
         let table = read.open_table(HISTORY).map_err(failed)?;
         let from = (id.get(), since.get().saturating_add(1), 0);
         let mut ranges = Vec::new();
-        for item in table.range(from..=(id.get(), u64::MAX, u32::MAX)).map_err(failed)? {
+        for item in table
+            .range(from..=(id.get(), u64::MAX, u32::MAX))
+            .map_err(failed)?
+        {
             let (key, last) = item.map_err(failed)?;
             let uid = |n| Uid::new(n).ok_or(Malformed);
             ranges.push((uid(key.value().2)?, uid(last.value())?));
@@ -148,13 +158,23 @@ impl Index {
     pub(crate) fn references(&self) -> Result<BTreeMap<u64, (u32, u32)>> {
         let read = self.read()?;
         let mut counts: BTreeMap<u64, (u32, u32)> = BTreeMap::new();
-        for item in read.open_table(BODIES).map_err(failed)?.iter().map_err(failed)? {
+        for item in read
+            .open_table(BODIES)
+            .map_err(failed)?
+            .iter()
+            .map_err(failed)?
+        {
             let (key, value) = item.map_err(failed)?;
-            counts.entry(key.value()).or_default().0 = Reader::new(value.value()).u32()?;
+            counts.entry(key.value()).or_default().0 = Reader::new(unsealed(value.value())?).u32()?;
         }
-        for item in read.open_table(ROWS).map_err(failed)?.iter().map_err(failed)? {
+        for item in read
+            .open_table(ROWS)
+            .map_err(failed)?
+            .iter()
+            .map_err(failed)?
+        {
             let (_, value) = item.map_err(failed)?;
-            unpack_rows(value.value(), |_, row| {
+            unpack_rows(unsealed(value.value())?, |_, row| {
                 counts.entry(row.body.get()).or_default().1 += 1;
             })?;
         }
@@ -166,7 +186,7 @@ fn entry(read: &ReadTransaction, id: MailboxId) -> Result<MailboxEntry> {
     let table = read.open_table(MAILBOXES).map_err(failed)?;
     let value = table.get(id.get()).map_err(failed)?;
     let value = value.ok_or(Error::NotFound(What::Mailbox))?;
-    Ok(MailboxEntry::decode(value.value())?)
+    Ok(MailboxEntry::decode(unsealed(value.value())?)?)
 }
 
 fn subscriptions(read: &ReadTransaction, id: AccountId) -> Result<Vec<MailboxName>> {
