@@ -2,8 +2,8 @@
 //! RFC 5322 §3.4 writes them, obsolete forms included.
 //!
 //! Strings are raw: unfolded, but encoded words are not decoded and eight-bit text stays as it
-//! is. Malformed addresses never fail; what cannot be understood becomes the mailbox of an
-//! address without a host name.
+//! is. Malformed addresses never fail: what is missing is empty, and words without an address are
+//! a display name.
 
 use crate::{limits, mime::fields};
 
@@ -285,6 +285,8 @@ impl Reader {
                 self.at = At::Angle;
             }
             (At::Angle, b'>') => self.at = At::AfterAngle,
+            // One bracket too many.
+            (At::Angle, b'<') | (At::Domain, b'>') => {}
             (At::Angle, b':') if self.inner.starts_with(b"@") && self.inner_colon.is_none() => {
                 self.inner_colon = Some(self.inner.len());
                 self.inner_at = None;
@@ -321,10 +323,13 @@ impl Reader {
         let inner = std::mem::take(&mut self.inner);
         let found = match self.at {
             At::Start if text.is_empty() => None,
+            // Words are a name without an address; one word is a local part.
+            At::Start if text.contains(&b' ') => Some(bare(Some(text), Vec::new(), Vec::new())),
             At::Start => Some(bare(comment, text, Vec::new())),
             At::Domain => Some(bare(comment, text, inner)),
             At::Angle | At::AfterAngle => {
-                let name = Some(text).filter(|text| !text.is_empty()).or(comment);
+                let name = Some(text.trim_ascii().to_vec()).filter(|name| !name.is_empty());
+                let name = name.or(comment);
                 Some(self.angle(name, &inner))
             }
         };
@@ -430,16 +435,18 @@ mod tests {
         check("", &[]);
         check(",,; ,", &[]);
         check("root", &["-|-|root|"]);
-        check("A B", &["-|-|A B|"]);
+        check("A B", &["A B|-||"]);
         check("<>", &["-|-||"]);
         check("A <>", &["A|-||"]);
         check("a@b <c@d>", &["a@b|-|c|d"]);
         check("A <a@b", &["A|-|a|b"]);
         check("A <a@b, c@d", &["A|-|a|b", "-|-|c|d"]);
         check("a@b@c", &["-|-|a|b@c"]);
-        check("\"open <a@b>", &["-|-|open <a@b>|"]);
+        check("\"open <a@b>", &["open <a@b>|-||"]);
         check("A <a@b> x", &["A|-|a|b"]);
         check("(only a comment", &[]);
+        check("\" A \" <a@b>", &["A|-|a|b"]);
+        check("A <<a@b>>, c@d>", &["A|-|a|b", "-|-|c|d"]);
         check(">", &["-|-|>|"]);
     }
 

@@ -94,16 +94,24 @@ fn is_blank_start(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\n") || bytes.starts_with(b"\r\n")
 }
 
-/// Removes the line ends of a folded value (RFC 5322 §2.2.3), and white space around it.
+/// Unfolds a value (RFC 5322 §2.2.3) and removes white space around it.
+///
+/// A fold and the white space around it become one space: who folds with a tab means a space,
+/// and people search for one. A CR that ends no line becomes a space too, for some programs take
+/// it for a line end.
 #[must_use]
 pub fn unfold(value: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(value.len());
     for line in value.split(|byte| *byte == b'\n') {
-        out.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+        let line = line.strip_suffix(b"\r").unwrap_or(line).trim_ascii();
+        if !out.is_empty() && !line.is_empty() {
+            out.push(b' ');
+        }
+        out.extend(
+            line.iter()
+                .map(|byte| if *byte == b'\r' { b' ' } else { *byte }),
+        );
     }
-    let start = out.len().saturating_sub(out.trim_ascii_start().len());
-    out.truncate(out.trim_ascii_end().len());
-    out.drain(..start.min(out.len()));
     out
 }
 
@@ -186,7 +194,8 @@ mod tests {
         check("", &[]);
         check("\r\nbody: no", &[]);
         check("A: 1\r\nB : 2\r\n\r\nC: 3", &[("A", "1"), ("B", "2")]);
-        check("A: 1\n 2\n\t3\nB:\n\n", &[("A", "1 2\t3"), ("B", "")]);
+        check("A: 1\r2\r\r\n", &[("A", "1 2")]);
+        check("A: 1\n 2\n\t3\nB:\n\n", &[("A", "1 2 3"), ("B", "")]);
         check("no colon\r\nA: x", &[("", "no colon"), ("A", "x")]);
         check("A:b:c\r\n \r\nD: e\r\n", &[("A", "b:c"), ("D", "e")]);
         check(

@@ -71,10 +71,13 @@ pub(super) fn parse_param(param: &[u8]) -> Option<Param> {
     let equals = memchr(b'=', param)?;
     let (name, value) = param.split_at_checked(equals)?;
     let name = strip_comments(name);
-    let value = value.get(1..).unwrap_or_default().trim_ascii();
+    let mut value = value.get(1..).unwrap_or_default().trim_ascii().to_vec();
+    if value.starts_with(b"(") {
+        value = strip_comments(&value);
+    }
     let value = match value.strip_prefix(b"\"") {
         Some(quoted) => unquote(quoted),
-        None => strip_last_comment(value).to_vec(),
+        None => strip_last_comment(&value).to_vec(),
     };
     (!name.is_empty()).then_some(Param { name, value })
 }
@@ -362,6 +365,7 @@ mod tests {
             "text/plain",
             &[("z", "")],
         );
+        check("a/b; x=(c)y; z=(d) \"e\"", "a/b", &[("x", "y"), ("z", "e")]);
         check("", "", &[]);
     }
 

@@ -250,8 +250,7 @@ impl Part {
                 b"description" => keep_first(&mut self.description, &field),
                 b"md5" => keep_first(&mut self.md5, &field),
                 b"disposition" if self.disposition.is_none() => {
-                    let parsed = params::parse(&field.unfolded());
-                    self.disposition = (!parsed.head.is_empty()).then_some(parsed);
+                    self.disposition = disposition(&field);
                 }
                 b"language" if self.language.is_empty() => self.language = tags(&field),
                 b"location" if self.location.is_none() => {
@@ -316,6 +315,16 @@ fn content_name(field: &Field<'_>) -> Option<Vec<u8>> {
 
 fn keep_first(slot: &mut Option<Vec<u8>>, field: &Field<'_>) {
     slot.get_or_insert_with(|| field.unfolded());
+}
+
+/// Content-Disposition; with parameters but without a type it is an attachment, as is every type
+/// nobody knows (RFC 2183 §2.8).
+fn disposition(field: &Field<'_>) -> Option<Parameterised> {
+    let mut parsed = params::parse(&field.unfolded());
+    if parsed.head.is_empty() && !parsed.params.is_empty() {
+        parsed.head = b"attachment".to_vec();
+    }
+    (!parsed.head.is_empty()).then_some(parsed)
 }
 
 /// The tags of Content-Language (RFC 3282 §2).
