@@ -304,7 +304,7 @@ fn is_invisible(letter: char) -> bool {
 ///
 /// Each character is mapped to its simple titlecase form, then decomposed (NFKD). The standard
 /// library knows the full uppercase mapping, which is the simple titlecase mapping but for what
-/// [`title_case`] names.
+/// `title_case` names.
 #[must_use]
 pub fn casemap(text: &str) -> String {
     if text.is_ascii() {

@@ -163,7 +163,7 @@ impl Media {
         })
     }
 
-    /// Whether a body of this type is a message (RFC 2046 §5.2.1, RFC 6532 §3.7).
+    /// Whether a body of this type is a message (RFC 2046 §5.2.1, RFC 6532).
     pub(super) fn is_message(&self) -> bool {
         self.is("message", "rfc822") || self.is("message", "global")
     }
@@ -318,7 +318,7 @@ fn keep_first(slot: &mut Option<Vec<u8>>, field: &Field<'_>) {
 }
 
 /// Content-Disposition; with parameters but without a type it is an attachment, as is every type
-/// nobody knows (RFC 2183 §2.8).
+/// nobody knows (RFC 2183).
 fn disposition(field: &Field<'_>) -> Option<Parameterised> {
     let mut parsed = params::parse(&field.unfolded());
     if parsed.head.is_empty() && !parsed.params.is_empty() {
@@ -327,7 +327,7 @@ fn disposition(field: &Field<'_>) -> Option<Parameterised> {
     (!parsed.head.is_empty()).then_some(parsed)
 }
 
-/// The tags of Content-Language (RFC 3282 §2).
+/// The tags of Content-Language (RFC 3282).
 fn tags(field: &Field<'_>) -> Vec<Vec<u8>> {
     params::strip_comments(&field.unfolded())
         .split(|byte| *byte == b',')
