@@ -484,9 +484,13 @@ def utf8_accept(server):
     lines = ok(m.list('""', '"Entw*"'))
     assert any("Entwürfe-東京".encode() in l for l in lines), lines
     data = "From: ä@exämple.org\r\nSubject: grüße\r\n\r\nx\r\n".encode()
-    ok(m.append(name, None, None, data))
+    # imaplib's append() would put the words `UTF8 (` of RFC 6855 §4 inside the literal.
+    tag = m._new_tag()
+    m.send(tag + b" APPEND " + name.encode() + b" UTF8 (~{%d+}\r\n" % len(data) + data + b")\r\n")
+    ok(m._command_complete("APPEND", tag))
+    ok(append_raw(m, name, data))
     ok(m.select(name))
-    assert ok(m.fetch("1", "BODY.PEEK[]"))[0][1] == data
+    assert all(ok(m.fetch(number, "BODY.PEEK[]"))[0][1] == data for number in ("1", "2"))
     assert "grüße".encode() in b"".join(x for p in ok(m.fetch("1", "ENVELOPE")) for x in (p if isinstance(p, tuple) else (p,)))
     m2 = connect(server)
     assert any(b"Entw&APw-rfe-" in l for l in ok(m2.list('""', '"Entw*"')))
@@ -513,6 +517,7 @@ def enable_rev2(server):
     untagged = must(m, "ENABLE", "IMAP4rev2", "X-UNKNOWN")
     assert b"IMAP4REV2" in untagged["ENABLED"][0].upper() and b"X-UNKNOWN" not in untagged["ENABLED"][0].upper(), untagged
     untagged = must(m, "SELECT", "rev2")
+    m.state = "SELECTED"
     assert "LIST" in untagged and "RECENT" not in untagged, untagged
     untagged = must(m, "SEARCH", "ALL")
     assert "ESEARCH" in untagged and "SEARCH" not in untagged and b"ALL 1:2" in untagged["ESEARCH"][0], untagged
