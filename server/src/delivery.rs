@@ -24,7 +24,7 @@ use crate::message::Intake;
 
 mod spool;
 
-pub use self::spool::Spool;
+pub use self::spool::{Spool, Spooled};
 
 /// What separates a name from a folder in a local part (RFC 5233 §1).
 const DETAIL_SEPARATOR: char = '+';
@@ -183,7 +183,7 @@ pub struct Trace {
 /// Why it was not delivered; nothing of it was stored.
 pub async fn deliver(
     store: &dyn Store,
-    spool: &mut Spool,
+    spool: &Spooled,
     trace: &Trace,
     recipient: &Recipient,
 ) -> Result<(), Refusal> {
@@ -207,7 +207,7 @@ pub async fn deliver(
 
 async fn deliver_into(
     account: &dyn Account,
-    spool: &mut Spool,
+    spool: &Spooled,
     trace: &Trace,
     recipient: &Recipient,
 ) -> store::Result<()> {

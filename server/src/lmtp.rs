@@ -3,6 +3,7 @@
 //! a recipient is and what is stored are `delivery`'s.
 
 use std::{
+    collections::{HashMap, HashSet},
     io,
     sync::{
         Arc,
@@ -12,7 +13,10 @@ use std::{
 };
 
 use mail::{date::DateTime, id::AccountId};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    task::JoinSet,
+};
 use wire::{
     limits::LMTP_LINE_BYTES_MAX,
     lmtp::{
@@ -26,7 +30,7 @@ use wire::{
 };
 
 use crate::{
-    delivery::{self, Recipient, Refusal, Spool, Trace},
+    delivery::{self, Recipient, Refusal, Spool, Spooled, Trace},
     listen::{Peer, Stream},
     service::Service,
 };
@@ -35,6 +39,8 @@ pub mod client;
 
 /// Bytes read from a client at once.
 const READ_BYTES: usize = 64 * 1024;
+/// Recipients of one message that are delivered to at a time.
+const DELIVERIES_MAX: usize = 16;
 /// Replies are sent when they have grown to this, even if the client is pipelining, bytes.
 const REPLIES_BYTES_MAX: usize = 4 * 1024;
 
@@ -359,15 +365,18 @@ impl Session {
     }
 
     /// Delivers a complete message and answers for each recipient, in their order.
-    async fn finish(&mut self, mut incoming: Incoming) -> io::Result<Next> {
-        if incoming.fault.is_none()
-            && let Err(error) = incoming.spool.complete().await
-        {
-            incoming.fault = Some(spool_fault(&error));
-        }
-        let replies = match incoming.fault {
-            Some(fault) => vec![fault; self.recipients.len()],
-            None => self.deliver(incoming.spool).await,
+    async fn finish(&mut self, incoming: Incoming) -> io::Result<Next> {
+        let complete = match incoming.fault {
+            Some(fault) => Err(fault),
+            None => incoming
+                .spool
+                .complete()
+                .await
+                .map_err(|error| spool_fault(&error)),
+        };
+        let replies = match complete {
+            Ok(message) => self.deliver(message).await,
+            Err(fault) => vec![fault; self.recipients.len()],
         };
         for reply in &replies {
             reply.encode(&mut self.out);
@@ -377,29 +386,30 @@ impl Session {
         Ok(Next::Read)
     }
 
-    async fn deliver(&self, mut spool: Spool) -> Vec<Reply> {
-        let trace = self.trace();
-        let mut outcomes: Vec<(AccountId, Reply)> = Vec::new();
+    /// Delivers to all recipients, some at a time; the same account named twice gets one copy.
+    async fn deliver(&self, message: Spooled) -> Vec<Reply> {
+        let shared = Arc::new((message, self.trace(), Arc::clone(&self.service)));
+        let mut outcomes: HashMap<AccountId, Reply> = HashMap::new();
+        let mut running = JoinSet::new();
+        let mut begun = HashSet::new();
         for recipient in &self.recipients {
-            let id = recipient.account.id;
-            // The same account named twice gets one copy.
-            if outcomes.iter().any(|(delivered, _)| *delivered == id) {
+            if !begun.insert(recipient.account.id) {
                 continue;
             }
-            let _turn = self.service.deliveries.take(id).await;
-            let delivered =
-                delivery::deliver(&*self.service.store, &mut spool, &trace, recipient).await;
-            tracing::info!(
-                peer = %self.peer, account = %recipient.account.name, id = %trace.id,
-                bytes = spool.len(), refusal = ?delivered.err(), "delivery"
-            );
-            outcomes.push((id, answer(delivered)));
+            if running.len() >= DELIVERIES_MAX {
+                outcomes.extend(running.join_next().await.and_then(Result::ok));
+            }
+            running.spawn(deliver_one(Arc::clone(&shared), recipient.clone()));
         }
-        let outcome = |recipient: &Recipient| {
-            let found = outcomes.iter().find(|(id, _)| *id == recipient.account.id);
-            found.map_or(Reply::TemporaryFault, |(_, reply)| reply.clone())
-        };
-        self.recipients.iter().map(outcome).collect()
+        while let Some(ended) = running.join_next().await {
+            outcomes.extend(ended.ok());
+        }
+        // What ended by a panic has no outcome.
+        let outcome = |recipient: &Recipient| outcomes.get(&recipient.account.id).cloned();
+        let replies = self.recipients.iter().map(outcome);
+        replies
+            .map(|reply| reply.unwrap_or(Reply::TemporaryFault))
+            .collect()
     }
 
     fn trace(&self) -> Trace {
@@ -424,6 +434,26 @@ impl Session {
             origin: Arc::clone(&self.origin),
         }
     }
+}
+
+async fn deliver_one(
+    shared: Arc<(Spooled, Trace, Arc<Service>)>,
+    recipient: Recipient,
+) -> (AccountId, Reply) {
+    let (message, trace, service) = &*shared;
+    let account = &recipient.account;
+    let _turn = service.deliveries.take(account.id).await;
+    let delivered = delivery::deliver(&*service.store, message, trace, &recipient).await;
+    let (origin, id) = (&trace.origin, &trace.id);
+    match delivered {
+        Ok(()) => {
+            tracing::info!(%origin, %id, account = %account.name, bytes = message.len(), "delivered");
+        }
+        Err(refusal) => {
+            tracing::warn!(%origin, %id, account = %account.name, ?refusal, "not delivered");
+        }
+    }
+    (account.id, answer(delivered))
 }
 
 fn spool_fault(error: &io::Error) -> Reply {

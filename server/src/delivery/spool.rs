@@ -3,16 +3,16 @@
 //! (RFC 5321 §4.4) and Delivered-To is remembered.
 
 use std::{
-    io::{self, SeekFrom},
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use mail::mime::fields;
 use store::Error;
-use tokio::{
-    fs::File,
-    io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _},
-};
+use tokio::{io::AsyncWriteExt as _, task::spawn_blocking};
 
 use crate::message::Intake;
 
@@ -23,12 +23,12 @@ const HEADER_BYTES_MAX: usize = 1 << 20;
 /// Bytes read back at once.
 const STEP_BYTES: usize = 64 * 1024;
 
-/// A message that has come.
+/// A message that is coming.
 pub struct Spool {
     directory: PathBuf,
     stage: Stage,
     memory: Vec<u8>,
-    file: Option<File>,
+    file: Option<tokio::fs::File>,
     file_bytes: u64,
     delivered_to: Vec<Vec<u8>>,
 }
@@ -90,21 +90,19 @@ impl Spool {
     ///
     /// # Errors
     /// The file could not be written.
-    pub async fn complete(&mut self) -> io::Result<()> {
+    pub async fn complete(mut self) -> io::Result<Spooled> {
         if self.stage == Stage::Header {
             self.end_header(self.memory.len());
         }
-        if self.file.is_some() {
-            self.flush().await?;
-        }
-        Ok(())
-    }
-
-    /// Whether the header says that it was delivered to this account.
-    #[must_use]
-    pub fn was_delivered_to(&self, account: &str) -> bool {
-        self.delivered_to.iter().any(|name| {
-            str::from_utf8(name).is_ok_and(|name| name.to_lowercase() == account.to_lowercase())
+        let file = match self.file.take() {
+            Some(file) => Some(Arc::new(file.into_std().await)),
+            None => None,
+        };
+        Ok(Spooled {
+            file,
+            file_bytes: self.file_bytes,
+            memory: self.memory,
+            delivered_to: self.delivered_to,
         })
     }
 
@@ -124,7 +122,8 @@ impl Spool {
     /// Moves what is in memory to the file.
     async fn flush(&mut self) -> io::Result<()> {
         if self.file.is_none() {
-            self.file = Some(File::from_std(tempfile::tempfile_in(&self.directory)?));
+            let file = tempfile::tempfile_in(&self.directory)?;
+            self.file = Some(tokio::fs::File::from_std(file));
         }
         if let Some(file) = &mut self.file {
             file.write_all(&self.memory).await?;
@@ -134,23 +133,68 @@ impl Spool {
         }
         Ok(())
     }
+}
+
+/// A message that has come, whole.
+pub struct Spooled {
+    /// What is before `memory`.
+    file: Option<Arc<File>>,
+    file_bytes: u64,
+    memory: Vec<u8>,
+    delivered_to: Vec<Vec<u8>>,
+}
+
+impl Spooled {
+    /// How many bytes are to be delivered.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.file_bytes.saturating_add(self.memory.len() as u64)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the header says that it was delivered to this account.
+    #[must_use]
+    pub fn was_delivered_to(&self, account: &str) -> bool {
+        self.delivered_to.iter().any(|name| {
+            str::from_utf8(name).is_ok_and(|name| name.to_lowercase() == account.to_lowercase())
+        })
+    }
 
     /// Gives the message to an intake; may be done again.
-    pub(super) async fn copy_to(&mut self, intake: &mut Intake) -> store::Result<()> {
-        if let Some(file) = &mut self.file {
-            let failed = |error: io::Error| Error::Unavailable(format!("spool: {error}"));
-            file.seek(SeekFrom::Start(0)).await.map_err(failed)?;
-            let mut step = vec![0; STEP_BYTES];
-            loop {
-                let count = file.read(&mut step).await.map_err(failed)?;
-                match step.get(..count) {
-                    Some(read) if count > 0 => intake.write(read).await?,
-                    _ => break,
-                }
+    pub(super) async fn copy_to(&self, intake: &mut Intake) -> store::Result<()> {
+        if let Some(file) = &self.file {
+            let mut at = 0;
+            while at < self.file_bytes {
+                let step = read_at(Arc::clone(file), at).await?;
+                intake.write(&step).await?;
+                at = at.saturating_add(step.len() as u64);
             }
         }
         intake.write(&self.memory).await
     }
+}
+
+/// The next bytes of the file; never none.
+async fn read_at(file: Arc<File>, at: u64) -> store::Result<Vec<u8>> {
+    let read = spawn_blocking(move || {
+        let mut step = vec![0; STEP_BYTES];
+        let count = file.read_at(&mut step, at)?;
+        step.truncate(count);
+        if step.is_empty() {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        } else {
+            Ok(step)
+        }
+    });
+    let read: io::Result<Vec<u8>> = read
+        .await
+        .unwrap_or_else(|fault| Err(io::Error::other(fault)));
+    read.map_err(|error| Error::Unavailable(format!("spool: {error}")))
 }
 
 /// The header without the fields of this name; all else stays byte for byte.
@@ -189,13 +233,12 @@ mod tests {
     const MESSAGE: &[u8] = b"Return-Path: <old@x>\r\nDelivered-To: You@localhost\r\n\
         return-path:\r\n <older@x>\r\nSubject: a\r\n\r\nReturn-Path: stays\r\n";
 
-    async fn spooled(message: &[u8], step: usize) -> Spool {
+    async fn spooled(message: &[u8], step: usize) -> Spooled {
         let mut spool = Spool::new(&std::env::temp_dir());
         for piece in message.chunks(step) {
             spool.write(piece).await.unwrap();
         }
-        spool.complete().await.unwrap();
-        spool
+        spool.complete().await.unwrap()
     }
 
     #[tokio::test]
@@ -231,7 +274,11 @@ mod tests {
         let mut message = b"A: b\r\n\r\n".to_vec();
         message.resize(3 * MEMORY_BYTES_MAX, b'x');
         let spool = spooled(&message, 100_000).await;
-        assert!(spool.file.is_some() && spool.memory.is_empty());
+        assert!(spool.file.is_some());
+        let end = read_at(spool.file.clone().unwrap(), spool.file_bytes - 1)
+            .await
+            .unwrap();
+        assert_eq!(end, b"x");
         assert_eq!(spool.len(), message.len() as u64);
     }
 }
