@@ -157,12 +157,8 @@ pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Probl
         Request::MailboxList { account } => mailboxes(store, &account).await,
         Request::MailboxCreate { account, mailbox } => {
             let opened = open(store, &account).await?;
-            let name = mailbox_name(&mailbox)?;
-            opened
-                .create_mailbox(&name, &[])
-                .await
-                .map_err(|e| failed(&e, &mailbox))?;
-            done(opened.subscribe(&name, Subscription::On).await, &mailbox)
+            let created = opened.create_mailbox(&mailbox_name(&mailbox)?, &[]).await;
+            done(created.map(|_| ()), &mailbox)
         }
         Request::MailboxDelete { account, mailbox } => {
             let opened = open(store, &account).await?;

@@ -12,7 +12,10 @@ use tempfile::SpooledTempFile;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::{
-    admin::{client::is_nobody_there, owner::become_owner},
+    admin::{
+        client::{is_nobody_there, no_store},
+        owner::become_owner,
+    },
     cli::Exit,
     config::{self, Config, Options},
     health::reachable,
@@ -92,6 +95,12 @@ async fn deliver(config: &Config, user: &str, message: Message) -> Result<Outcom
             Err(error) if is_nobody_there(&error) => {}
             Err(error) => return Err(lost(error)),
         }
+    }
+    if !config.store.path.exists() {
+        return Err(Failure {
+            exit: Exit::TempFail,
+            ..no_store(&config.store.path)
+        });
     }
     let store = match open_store(config).await {
         Ok(store) => store,

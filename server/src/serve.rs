@@ -190,6 +190,10 @@ impl Running {
             service: Arc::clone(&service),
         };
         let probe = running.imap.first().or(running.imaps.first()).copied();
+        if let Err(problem) = admin::socket::path(&service.config) {
+            service.store.close().await;
+            return Err(Failure::new(Exit::Configuration, problem));
+        }
         let extras = admin::socket::bind(&service.config)
             .and_then(|socket| Ok((socket, health::bind(&service.config)?)));
         let (administration, health) = match extras {

@@ -91,6 +91,10 @@ pub async fn perform(config: &Config, request: Request) -> Result<Value, Failure
     match UnixStream::connect(&path).await {
         Ok(stream) => ask(stream, &request, &path).await,
         Err(error) if is_nobody_there(&error) => {
+            // Only a first account makes a store: elsewhere a wrong path would look like no mail.
+            if !config.store.path.exists() && !matches!(request, Request::AccountAdd { .. }) {
+                return Err(no_store(&config.store.path));
+            }
             let store = open_store(config).await?;
             let done = execute(&*store, request).await;
             store.close().await;
@@ -98,6 +102,17 @@ pub async fn perform(config: &Config, request: Request) -> Result<Value, Failure
         }
         Err(error) => Err(unreachable(&path, &error)),
     }
+}
+
+/// There is nothing at the store's path.
+#[must_use]
+pub fn no_store(path: &Path) -> Failure {
+    let place = format!("Store:Path, {}", path.display());
+    let next = "name the configuration with --config, or run this where its appsettings.json is";
+    Failure::new(
+        Exit::Failed,
+        Problem::new("there is no mail store", place, next),
+    )
 }
 
 /// Whether a connection failed because no server runs.

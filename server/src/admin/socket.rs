@@ -66,7 +66,13 @@ pub async fn serve(socket: UnixListener, service: Arc<Service>) {
             },
         }
     }
-    while commands.join_next().await.is_some() {}
+    let ended = async { while commands.join_next().await.is_some() {} };
+    if tokio::time::timeout(service.config.imap.shutdown_timeout, ended)
+        .await
+        .is_err()
+    {
+        commands.shutdown().await;
+    }
     if let Ok(path) = path(&service.config) {
         // The next server replaces it in any case.
         let _ = std::fs::remove_file(path);

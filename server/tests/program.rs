@@ -1,0 +1,294 @@
+//! The built program as a shell sees it: what commands print, with and without a running server,
+//! and the exit codes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed test should say where"
+)]
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+/// A directory with a store, and ports that are its own.
+struct Place {
+    directory: TempDir,
+    imap: u16,
+    settings: Vec<String>,
+}
+
+struct Done {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+/// A server that is killed when dropped.
+struct Serving(Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let imap = free_port();
+        let settings = [
+            format!("Store:Path={}", directory.path().join("store").display()),
+            "Imap:Addresses=127.0.0.1".to_owned(),
+            format!("Imap:Port={imap}"),
+            "Imap:SecurePort=0".to_owned(),
+            "Lmtp:Port=0".to_owned(),
+            "HealthCheck:Url=".to_owned(),
+        ];
+        Self {
+            directory,
+            imap,
+            settings: settings.to_vec(),
+        }
+    }
+
+    fn store(&self) -> PathBuf {
+        self.directory.path().join("store")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_relate-imap"));
+        command
+            .env_clear()
+            .current_dir(self.directory.path())
+            .args(arguments);
+        for setting in &self.settings {
+            command.args(["--set", setting]);
+        }
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, arguments: &[&str], input: &str) -> Done {
+        let mut child = self.command(arguments).spawn().unwrap();
+        // A command that ends before it has read all of it is fine.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let done = child.wait_with_output().unwrap();
+        Done {
+            code: done.status.code().unwrap(),
+            out: String::from_utf8(done.stdout).unwrap(),
+            err: String::from_utf8(done.stderr).unwrap(),
+        }
+    }
+
+    /// What a command that must succeed prints.
+    fn prints(&self, arguments: &[&str], input: &str) -> String {
+        let done = self.run(arguments, input);
+        assert_eq!(done.code, 0, "{arguments:?}: {}{}", done.out, done.err);
+        done.out
+    }
+
+    fn fails(&self, arguments: &[&str], input: &str, code: i32, message: &str) {
+        let done = self.run(arguments, input);
+        assert_eq!(done.code, code, "{arguments:?}: {}{}", done.out, done.err);
+        assert!(done.err.contains(message), "{arguments:?}: {}", done.err);
+    }
+
+    fn serve(&self) -> Serving {
+        let mut child = self.command(&["serve"]).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut lines = log.lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains("serving")), "no server");
+        // The log is read to its end, so that the server never waits for us.
+        std::thread::spawn(move || lines.count());
+        Serving(child)
+    }
+
+    /// The tagged answer to LOGIN.
+    fn login(&self, user: &str, password: &str) -> String {
+        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.imap)).unwrap());
+        let command = format!("a LOGIN \"{user}\" \"{password}\"\r\nb LOGOUT\r\n");
+        stream.get_mut().write_all(command.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+            .lines()
+            .find(|line| line.starts_with("a "))
+            .unwrap_or_default()
+            .to_owned()
+    }
+}
+
+/// All commands of administration, the same with and without a server.
+fn administer(place: &Place) {
+    let add = [
+        "account",
+        "add",
+        "tim@localhost",
+        "--alias",
+        "t@x",
+        "--password-stdin",
+    ];
+    assert!(place.prints(&add, "first\n").contains("t@x"));
+    place.fails(&add, "other\n", 1, "exists already");
+    place.fails(
+        &["account", "add", "a b", "--password-stdin"],
+        "x",
+        1,
+        "white space",
+    );
+    place.fails(
+        &["account", "add", "a@b", "--password-stdin"],
+        "\n",
+        1,
+        "empty",
+    );
+    place.fails(&["account", "show", "nobody"], "", 1, "no such account");
+    let set = ["account", "set", "T@X", "--quota-bytes", "5000", "--json"];
+    assert!(place.prints(&set, "").contains("\"quota_bytes\": 5000"));
+    place.fails(
+        &["account", "set", "tim@localhost", "--remove-alias", "u@x"],
+        "",
+        1,
+        "no such alias",
+    );
+    place.prints(
+        &["account", "passwd", "tim@localhost", "--password-stdin"],
+        "second\n",
+    );
+    place.prints(&["mailbox", "create", "tim@localhost", "Work/2026"], "");
+    place.prints(&["mailbox", "rename", "tim@localhost", "Work", "Play"], "");
+    place.prints(&["mailbox", "subscribe", "tim@localhost", "Play/2026"], "");
+    place.prints(&["mailbox", "delete", "tim@localhost", "Trash"], "");
+    place.fails(
+        &["mailbox", "delete", "tim@localhost", "INBOX"],
+        "",
+        1,
+        "cannot",
+    );
+    place.prints(
+        &["deliver", "tim+Play/2026@localhost"],
+        "Subject: x\n\nline\n",
+    );
+    place.fails(&["deliver", "nobody@localhost"], "x", 67, "5.1.1");
+    place.fails(
+        &["deliver", "tim@localhost"],
+        &"x".repeat(6_000),
+        65,
+        "5.2.2",
+    );
+    let list = place.prints(&["mailbox", "list", "tim@localhost", "--json"], "");
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    let play = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["name"] == "Play/2026")
+        .unwrap();
+    assert_eq!(
+        (&play["messages"], &play["uid_next"], &play["subscribed"]),
+        (&1.into(), &2.into(), &true.into())
+    );
+    assert!(
+        play["uid_validity"].as_u64().unwrap() > 1 && play["highest_modseq"].as_u64().unwrap() > 1
+    );
+    assert!(place.prints(&["check"], "").contains("true"));
+}
+
+#[test]
+fn administration_without_a_server() {
+    let place = Place::new();
+    place.fails(&["account", "list"], "", 1, "no mail store");
+    place.fails(&["deliver", "tim@localhost"], "x", 75, "no mail store");
+    administer(&place);
+    place.fails(&["account", "remove", "tim@localhost"], "", 1, "consent");
+    place.prints(&["account", "remove", "tim@localhost", "--yes"], "");
+    place.fails(
+        &["account", "show", "tim@localhost"],
+        "",
+        1,
+        "no such account",
+    );
+}
+
+#[test]
+fn administration_with_a_server() {
+    let place = Place::new();
+    let serving = place.serve();
+    administer(&place);
+    assert!(place.login("tim@localhost", "second").starts_with("a OK"));
+    assert!(
+        place
+            .login("TIM@localhost", "first")
+            .starts_with("a NO [AUTHENTICATIONFAILED]")
+    );
+    let socket = place.store().join("run/admin.sock");
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&socket).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    place.prints(&["account", "set", "tim@localhost", "--disable"], "");
+    assert!(place.login("tim@localhost", "second").starts_with("a NO"));
+    drop(serving);
+    // Killed, not stopped: what was answered is there.
+    assert!(
+        place
+            .prints(&["account", "list"], "")
+            .contains("tim@localhost")
+    );
+}
+
+#[test]
+fn exit_codes() {
+    let mut place = Place::new();
+    let serving = place.serve();
+    place.fails(&["serve"], "", 4, "in use");
+    place.fails(&["up"], "", 4, "in use");
+    let other = Place::new();
+    place
+        .settings
+        .retain(|setting| !setting.starts_with("Store"));
+    place
+        .settings
+        .push(format!("Store:Path={}", other.store().display()));
+    place.fails(&["serve"], "", 3, "Imap:Port");
+    drop(serving);
+    place.settings.push("Imap:Prot=1".to_owned());
+    place.fails(&["serve"], "", 2, "Imap:Port");
+    place.fails(&["deliver", "tim@localhost"], "x", 78, "Imap:Port");
+    place.fails(&["nonsense"], "", 2, "nonsense");
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_says_bye_and_ends_well() {
+    let place = Place::new();
+    let mut serving = place.serve();
+    let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", place.imap)).unwrap());
+    let mut line = String::new();
+    stream.read_line(&mut line).unwrap();
+    let process = rustix::process::Pid::from_raw(i32::try_from(serving.0.id()).unwrap()).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+    line.clear();
+    stream.read_line(&mut line).unwrap();
+    assert!(line.starts_with("* BYE "), "{line}");
+    assert!(serving.0.wait().unwrap().success());
+    assert!(!place.store().join("run/admin.sock").exists());
+    assert!(!place.store().join("run/lmtp.sock").exists());
+}
