@@ -356,17 +356,14 @@ impl Committer {
                 bodies.push((body.id, pending.place(body)));
             }
         }
-        let lengths = encoded
-            .frames
-            .iter()
-            .map(|frame| frame.payload.len() as u64);
-        let end = written.last().zip(lengths.clone().last());
-        let end = end.map(|(last, len)| Position {
+        let len = |frame: &Unnumbered| frame.payload.len() as u64;
+        let end = written.last().zip(encoded.frames.last());
+        let end = end.map(|(last, frame)| Position {
             segment: last.payload.segment,
-            offset: last.payload.offset + len,
+            offset: last.payload.offset + len(frame),
         });
+        let log_bytes = encoded.frames.iter().map(len).sum();
         let stored: u64 = encoded.bodies.iter().map(|body| body.stored_bytes()).sum();
-        let log_bytes = lengths.sum();
         Applied {
             lsn: written.last().map_or(0, |last| last.lsn),
             end: end.unwrap_or_default(),

@@ -88,6 +88,8 @@ pub(crate) struct Core {
     permits: Arc<Semaphore>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
+    #[cfg(test)]
+    is_index_new: bool,
 }
 
 /// What the threads and the callers share.
@@ -112,7 +114,10 @@ pub(crate) struct Shared {
 
 /// Bodies that are durable and not yet in the index.
 #[derive(Default)]
-pub(crate) struct Recent(RwLock<HashMap<BodyId, (Arc<Place>, Arc<Static>)>>);
+pub(crate) struct Recent(RwLock<RecentBodies>);
+
+type RecentBodies = HashMap<BodyId, RecentBody>;
+type RecentBody = (Arc<Place>, Arc<Static>);
 
 impl Recent {
     /// Adds what transactions stored.
@@ -132,11 +137,7 @@ impl Recent {
     fn each(
         &self,
         events: &[Event],
-        mut change: impl FnMut(
-            &mut HashMap<BodyId, (Arc<Place>, Arc<Static>)>,
-            BodyId,
-            (Arc<Place>, Arc<Static>),
-        ),
+        mut change: impl FnMut(&mut RecentBodies, BodyId, RecentBody),
     ) {
         let mut recent = self.0.write();
         for event in events {
@@ -234,8 +235,10 @@ impl Core {
             salt,
             log,
             index,
+            is_index_new,
             damage,
         } = recovered;
+        tracing::debug!(is_index_new, "the store is recovered");
         let accounts = index.accounts()?;
         let counters = index.meta().highest;
         let applied = index.meta().applied;
@@ -265,6 +268,8 @@ impl Core {
             permits: Arc::new(Semaphore::new(PERMITS)),
             threads: Mutex::new(threads),
             lock: Mutex::new(Some(lock)),
+            #[cfg(test)]
+            is_index_new,
         });
         Ok(Opened {
             core,
@@ -324,18 +329,17 @@ impl Core {
         chunks: &mut dyn Iterator<Item = io::Result<Bytes>>,
     ) -> Result<()> {
         let (mut pieces, mut bytes, mut at) = (Vec::new(), 0usize, 0u64);
-        let mut is_first = true;
         for piece in chunks {
             let piece = piece.map_err(|e| super::segment::unavailable("reading a spool", &e))?;
             bytes += piece.len();
             pieces.push(piece);
             if bytes >= BODY_FRAME_BYTES {
-                at = self.body_frame(epoch, id, at, &mut pieces, &mut is_first)?;
+                at = self.body_frame(epoch, id, at, &std::mem::take(&mut pieces))?;
                 bytes = 0;
             }
         }
         if bytes > 0 {
-            self.body_frame(epoch, id, at, &mut pieces, &mut is_first)?;
+            self.body_frame(epoch, id, at, &pieces)?;
         }
         Ok(())
     }
@@ -346,20 +350,13 @@ impl Core {
         let _ = self.shared.queue.push(Item::Dropped(id));
     }
 
-    fn body_frame(
-        &self,
-        epoch: u64,
-        id: BodyId,
-        at: u64,
-        pieces: &mut Vec<Bytes>,
-        is_first: &mut bool,
-    ) -> Result<u64> {
-        let pieces = std::mem::take(pieces);
-        let header_bytes = match (std::mem::take(is_first), pieces.first()) {
-            (true, Some(first)) => first.len() as u64,
+    /// Queues a frame of the body's bytes from `at`; returns where the next begins.
+    fn body_frame(&self, epoch: u64, id: BodyId, at: u64, pieces: &[Bytes]) -> Result<u64> {
+        let header_bytes = match (at, pieces.first()) {
+            (0, Some(first)) => first.len() as u64,
             _ => 0,
         };
-        let packed = self.pack(&pieces, header_bytes);
+        let packed = self.pack(pieces, header_bytes);
         let mut w = Writer::default();
         w.u64(id.get());
         w.u64(at);

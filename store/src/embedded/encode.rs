@@ -1,10 +1,10 @@
-//! A transaction as frames: packed, encoded and checksummed on the thread that submits it, so that
-//! the commit thread only numbers and writes.
+//! A transaction as frames: encoded and checksummed on the thread that submits it, so that the
+//! commit thread only numbers and writes.
 
 use mail::id::BodyId;
 
 use super::{
-    body::{Chunk, ChunkPlace, Packed, Place, places},
+    body::{Chunk, ChunkPlace, Place, places},
     codec::{
         Writer,
         records::{self, Placed},
@@ -146,7 +146,7 @@ impl Encoder<'_> {
     /// Adds a record; one that does not fit into what is left of a frame begins another, and a
     /// list that does not fit into any is halved.
     fn add(&mut self, record: &Record) -> Result<()> {
-        let mut waiting = vec![packed(record, self.options)];
+        let mut waiting = vec![std::borrow::Cow::Borrowed(record)];
         while let Some(record) = waiting.pop() {
             let record = record.as_ref();
             let (mut alone, mut placed) = (Writer::default(), Placed::new());
@@ -191,23 +191,6 @@ impl Encoder<'_> {
             });
         }
     }
-}
-
-/// The record as it is written: pieces of a body packed.
-fn packed<'a>(record: &'a Record, options: &Options) -> std::borrow::Cow<'a, Record> {
-    let Record::Body(body) = record else {
-        return std::borrow::Cow::Borrowed(record);
-    };
-    let BodyData::Inline(pieces) = &body.data else {
-        return std::borrow::Cow::Borrowed(record);
-    };
-    let header_bytes = body.fixed.header_bytes;
-    let packed = Packed::new(pieces, header_bytes, options.compression_level);
-    std::borrow::Cow::Owned(Record::Body(BodyRecord {
-        data: BodyData::Packed(packed),
-        fixed: body.fixed.clone(),
-        ..*body
-    }))
 }
 
 /// A list in two, if the record is one.

@@ -264,7 +264,6 @@ impl Engine {
         let context = self.context(info.id);
         let change = first_tree(&context, &mut self.issuer(context.now_secs))?;
         let image = AccountImage {
-            info: info.clone(),
             mailboxes: change
                 .created
                 .iter()

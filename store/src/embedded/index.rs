@@ -137,7 +137,9 @@ impl Index {
             }
             _ => {}
         }
-        let file = disk.open(&dir.join(FILE), OpenMode::New).map_err(failed_io)?;
+        let file = disk
+            .open(&dir.join(FILE), OpenMode::New)
+            .map_err(failed_io)?;
         let db = database(backend::Backend(file), options)?;
         let meta = Meta {
             salt,

@@ -93,11 +93,6 @@ impl Log {
         bytes.is_some_and(|bytes| bytes < self.segment_bytes)
     }
 
-    /// The last durable frame.
-    pub(crate) fn durable(&self) -> Lsn {
-        self.durable
-    }
-
     /// To where everything is durable.
     pub(crate) fn valid(&self) -> Position {
         self.valid

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use mail::{date::DateTime, flag::SystemFlags};
 use mail::{
     flag::Keyword,
@@ -93,10 +92,7 @@ pub(crate) struct BodyRecord {
 /// Where a body's bytes are, in a record.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum BodyData {
-    /// In the record: the bytes as delivered, in pieces of any size; packed when submitted.
-    Inline(Vec<Bytes>),
-    /// In the record: packed already ([`crate::embedded::body::Packed::new`]), so that submitting
-    /// does not compress.
+    /// In the record, packed before it is planned.
     Packed(Packed),
     /// In body frames that stand before the transaction in the log.
     Before,

@@ -41,6 +41,8 @@ pub(crate) struct Recovered {
     pub(crate) salt: [u8; 16],
     pub(crate) log: Log,
     pub(crate) index: Index,
+    /// Whether the index had to be made again from the whole log.
+    pub(crate) is_index_new: bool,
     /// What could not be read, in words.
     pub(crate) damage: Vec<String>,
 }
@@ -69,7 +71,13 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, options: &Options) -> Resul
         file.sync().map_err(failed("syncing the log"))?;
     }
     let index_dir = index_dir(dir);
-    let (index, end) = replayed(&segments, &index_dir, salt, options, &chain, &mut damage)?;
+    let site = Site {
+        segments: &segments,
+        dir: &index_dir,
+        salt,
+        options,
+    };
+    let (index, end, is_index_new) = replayed(&site, &chain, &mut damage)?;
     let tail = finish_tail(&segments, &chain, end, damage.is_empty())?;
     index.checkpoint()?;
     for line in &damage {
@@ -82,6 +90,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, options: &Options) -> Resul
         segments,
         salt,
         index,
+        is_index_new,
         damage,
     })
 }
@@ -252,33 +261,54 @@ fn finish_tail(segments: &Segments, chain: &Chain, end: End, is_sound: bool) -> 
     })
 }
 
-/// Opens the index, or makes it again, and applies what it lacks.
-fn replayed(
-    segments: &Arc<Segments>,
-    dir: &Path,
+/// Where an index is, and of which store.
+struct Site<'a> {
+    segments: &'a Arc<Segments>,
+    dir: &'a Path,
     salt: [u8; 16],
-    options: &Options,
+    options: &'a Options,
+}
+
+/// Opens the index, or makes it again, and applies what it lacks; says where the log ends, and
+/// whether it was made again.
+fn replayed(
+    site: &Site<'_>,
     chain: &Chain,
     damage: &mut Vec<String>,
-) -> Result<(Index, End)> {
+) -> Result<(Index, End, bool)> {
+    let Site {
+        segments,
+        dir,
+        salt,
+        options,
+    } = *site;
     let disk = &segments.disk;
     match Index::open(disk, dir, salt, options) {
-        Ok(index) if is_of(chain, &index.meta()) => {
-            // Damage is told once, also if reading has to begin again.
-            let known = damage.len();
-            match replay(segments, &index, chain, damage) {
-                Ok(end) => return Ok((index, end)),
-                Err(error @ (Error::Unavailable(_) | Error::DiskFull)) => return Err(error),
-                Err(error) => tracing::warn!(%error, "the index is made again"),
+        Ok(index) => match fit(chain, &index.meta()) {
+            Fit::Continues => {
+                // Damage is told once, also if reading has to begin again.
+                let known = damage.len();
+                match replay(segments, &index, chain, damage) {
+                    Ok(end) => return Ok((index, end, false)),
+                    Err(error @ (Error::Unavailable(_) | Error::DiskFull)) => return Err(error),
+                    Err(error) => tracing::warn!(%error, "the index is made again"),
+                }
+                damage.truncate(known);
             }
-            damage.truncate(known);
-        }
-        Ok(_) => tracing::warn!("the index does not fit the log; it is made again"),
+            Fit::KnowsMore(at) => {
+                let lsn = index.meta().applied;
+                damage.push(format!(
+                    "the log has lost its end: the index knows frame {lsn}, which is not there"
+                ));
+                return Ok((index, End { lsn, at }, false));
+            }
+            Fit::Not => tracing::warn!("the index does not fit the log; it is made again"),
+        },
         Err(error) => tracing::warn!(%error, "the index does not open; it is made again"),
     }
     let index = Index::create(disk, dir, salt, options)?;
     let end = replay(segments, &index, chain, damage)?;
-    Ok((index, end))
+    Ok((index, end, true))
 }
 
 /// The index of a running store, opened again, of a log that is durable to `valid`.
@@ -292,7 +322,13 @@ pub(crate) fn index(
     let mut chain = chain_to(segments, valid)?;
     chain.links.retain(|link| link.segment <= valid.segment);
     let mut damage = Vec::new();
-    replayed(segments, dir, salt, options, &chain, &mut damage).map(|(index, _)| index)
+    let site = Site {
+        segments,
+        dir,
+        salt,
+        options,
+    };
+    replayed(&site, &chain, &mut damage).map(|(index, ..)| index)
 }
 
 /// Throws the index away: it is made again when it is opened next.
@@ -327,14 +363,29 @@ fn chain_to(segments: &Segments, valid: Position) -> Result<Chain> {
     Ok(chain)
 }
 
-/// Whether replay can begin where the index says.
-fn is_of(chain: &Chain, meta: &Meta) -> bool {
+/// How an index and a log fit.
+enum Fit {
+    /// Replay begins where the index says.
+    Continues,
+    /// The index was applied from bytes that the log, which ends here, does not have any more. It
+    /// is kept: it knows numbers that must not be given again.
+    KnowsMore(Position),
+    /// The index is to be made again.
+    Not,
+}
+
+fn fit(chain: &Chain, meta: &Meta) -> Fit {
     let at = meta.replay;
-    at == Position::default()
-        || chain
-            .links
-            .iter()
-            .any(|link| link.segment == at.segment && at.offset <= link.end)
+    let here = chain.links.iter().find(|link| link.segment == at.segment);
+    match (here, chain.links.last()) {
+        _ if at == Position::default() => Fit::Continues,
+        (Some(link), _) if at.offset <= link.end => Fit::Continues,
+        (_, Some(newest)) if newest.segment <= at.segment => Fit::KnowsMore(Position {
+            segment: newest.segment,
+            offset: newest.end,
+        }),
+        _ => Fit::Not,
+    }
 }
 
 /// Applies what the index lacks; says where the valid log ends.

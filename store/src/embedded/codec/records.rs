@@ -293,8 +293,7 @@ fn body(w: &mut Writer, body: &BodyRecord, placed: &mut Placed) {
             packed.encode(w);
             placed.push((body.id, w.0.len() - packed.data.len()));
         }
-        // The log packs before it encodes; pieces are never written as they are.
-        BodyData::Inline(_) | BodyData::Before => w.u8(0),
+        BodyData::Before => w.u8(0),
     }
 }
 
@@ -473,3 +472,6 @@ fn counters(w: &mut Writer, counters: &Counters) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,6 +88,10 @@ pub(super) fn text(n: u64) -> Bytes {
     line.repeat(usize::try_from(n % 7 + 1).unwrap()).into()
 }
 
+pub(super) fn packed(bytes: &Bytes) -> BodyData {
+    BodyData::Packed(Packed::new(std::slice::from_ref(bytes), 20, 1))
+}
+
 pub(super) fn body(n: u64, data: BodyData, bytes: &[u8]) -> Record {
     Record::Body(BodyRecord {
         id: BodyId::new(n).unwrap(),
@@ -127,7 +131,7 @@ fn deliver(core: &Core, uid: u32) -> Result<Lsn> {
 fn delivery(uid: u32) -> Vec<Record> {
     let text = text(uid.into());
     let message = message(uid, u64::from(uid) + 1, uid.into(), text.len());
-    let data = BodyData::Inline(vec![text.clone()]);
+    let data = packed(&text);
     vec![
         body(uid.into(), data, &text),
         Record::Messages(ACCOUNT, MAILBOX, vec![message]),
@@ -274,7 +278,7 @@ fn a_transaction_larger_than_a_frame_is_whole() {
         .map(|uid| message(uid, 2, 1, text.len()))
         .collect();
     let records = vec![
-        body(1, BodyData::Inline(vec![text.clone()]), &text),
+        body(1, packed(&text), &text),
         Record::Messages(ACCOUNT, MAILBOX, many),
     ];
     commit(core, records).unwrap();
@@ -288,4 +292,119 @@ fn a_transaction_larger_than_a_frame_is_whole() {
     let state = opened.core.load_mailbox(MAILBOX).unwrap();
     assert_eq!(state.summary.messages, 200_000);
     assert_eq!(state.summary, state.recount());
+}
+
+fn segments_of(disk: &SimDisk) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let files = disk.files().into_iter();
+    files
+        .filter(|(path, _)| path.extension().is_some_and(|e| e == "seg"))
+        .collect()
+}
+
+#[test]
+fn damage_is_named_and_costs_only_what_it_hit() {
+    let dir = Path::new("/store");
+    let sim = SimDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    let opened = open(&disk, dir).unwrap();
+    fill(&opened.core);
+    opened.core.close();
+    // A byte of a delivery in the middle of the first segment, and no index.
+    let (path, mut bytes) = segments_of(&sim).swap_remove(0);
+    let at = bytes.windows(9).position(|w| w == b"message 9").unwrap();
+    bytes[at] ^= 1;
+    sim.put(&path, Some(bytes));
+    sim.put(&dir.join("index/index.redb"), None);
+    let opened = open(&disk, dir).unwrap();
+    assert_eq!(opened.damage.len(), 1, "{:?}", opened.damage);
+    let state = opened.core.load_mailbox(MAILBOX).unwrap();
+    assert!(state.row(Uid::new(99).unwrap()).is_none() || state.summary.messages == 150);
+    assert!(state.summary.messages >= 149);
+    // Writing goes on, in a new segment.
+    let before = segments_of(&sim).len();
+    deliver(&opened.core, 300).unwrap();
+    assert_eq!(segments_of(&sim).len(), before + 1);
+    opened.core.close();
+    let opened = open(&disk, dir).unwrap();
+    let state = opened.core.load_mailbox(MAILBOX).unwrap();
+    assert!(state.row(Uid::new(300).unwrap()).is_some());
+}
+
+#[test]
+fn a_torn_tail_is_cut_off_and_an_acknowledged_one_is_damage() {
+    let dir = Path::new("/store");
+    let sim = SimDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    let opened = open(&disk, dir).unwrap();
+    commit(&opened.core, vec![account(), mailbox(MAILBOX, "INBOX")]).unwrap();
+    for uid in 1..=10 {
+        deliver(&opened.core, uid).unwrap();
+    }
+    opened.core.close();
+    let (path, whole) = segments_of(&sim).pop().unwrap();
+    // Unknown bytes behind the end: nobody was told of them.
+    let mut longer = whole.clone();
+    longer.extend(b"rlog, said the log".repeat(100));
+    sim.put(&path, Some(longer));
+    let opened = open(&disk, dir).unwrap();
+    assert_eq!(opened.damage, Vec::<String>::new());
+    opened.core.close();
+    assert_eq!(segments_of(&sim).pop().unwrap().1, whole);
+    // The last frame is gone, and the index knows that it was there.
+    sim.put(&path, Some(whole[..whole.len() - 30].to_vec()));
+    let opened = open(&disk, dir).unwrap();
+    assert_eq!(opened.damage.len(), 1, "{:?}", opened.damage);
+    let state = opened.core.load_mailbox(MAILBOX).unwrap();
+    assert_eq!(state.summary.uid_next.get(), 11);
+    deliver(&opened.core, 11).unwrap();
+}
+
+#[test]
+fn a_damaged_index_is_made_again_while_it_serves() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let opened = open(&disk, dir.path()).unwrap();
+    fill(&opened.core);
+    opened.core.close();
+    // Every packed row is somewhere in the file: spoil a message's mod-sequence in all copies.
+    let path = dir.path().join("index/index.redb");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let row = [199u32.to_le_bytes().as_slice(), &200u64.to_le_bytes()].concat();
+    let mut spoilt = 0;
+    for at in 0..bytes.len() - row.len() {
+        if bytes[at..].starts_with(&row) {
+            bytes[at + 4] ^= 0xff;
+            spoilt += 1;
+        }
+    }
+    assert!(spoilt > 0);
+    std::fs::write(&path, bytes).unwrap();
+    let opened = open(&disk, dir.path()).unwrap();
+    let core = &opened.core;
+    assert!(matches!(core.load_mailbox(MAILBOX), Err(Error::Damaged(_))));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while core.load_mailbox(MAILBOX).is_err() {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    look(core);
+}
+
+#[test]
+fn below_the_reserve_it_says_so() {
+    let sim = SimDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    let clock = Arc::new(ManualClock::new(1));
+    let options = Options {
+        reserve_bytes: 100 << 20,
+        ..options()
+    };
+    let opened = Core::open(&disk, Path::new("/store"), &options, clock).unwrap();
+    assert_eq!(opened.core.space(), Space::Normal);
+    sim.set_free_bytes(Some(50 << 20));
+    opened.core.shared.look_at_space();
+    assert_eq!(opened.core.space(), Space::Reserve);
+    sim.set_free_bytes(Some(5));
+    opened.core.shared.look_at_space();
+    assert_eq!(opened.core.space(), Space::Full);
 }

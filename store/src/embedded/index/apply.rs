@@ -706,7 +706,9 @@ fn put<'k, K: redb::Key + 'static>(
     key: impl std::borrow::Borrow<K::SelfType<'k>>,
     value: &[u8],
 ) -> Result<()> {
-    table.insert(key, sealed(value).as_slice()).map_err(failed)?;
+    table
+        .insert(key, sealed(value).as_slice())
+        .map_err(failed)?;
     Ok(())
 }
 

@@ -30,8 +30,6 @@ use crate::{
 /// An account as the index holds it.
 #[derive(Clone, Debug)]
 pub(crate) struct AccountImage {
-    /// The account.
-    pub(crate) info: AccountInfo,
     /// Its mailboxes and their counters.
     pub(crate) mailboxes: Vec<(MailboxRecord, Summary)>,
     /// Names it is subscribed to.
@@ -51,7 +49,9 @@ impl Index {
         let mut accounts = Vec::new();
         for item in table.iter().map_err(failed)? {
             let (_, value) = item.map_err(failed)?;
-            accounts.push(records::read_account(&mut Reader::new(unsealed(value.value())?))?);
+            accounts.push(records::read_account(&mut Reader::new(unsealed(
+                value.value(),
+            )?))?);
         }
         Ok(accounts)
     }
@@ -60,9 +60,9 @@ impl Index {
     pub(crate) fn account(&self, id: AccountId) -> Result<AccountImage> {
         let read = self.read()?;
         let accounts = read.open_table(ACCOUNTS).map_err(failed)?;
-        let value = accounts.get(id.get()).map_err(failed)?;
-        let value = value.ok_or(Error::NotFound(What::Account))?;
-        let info = records::read_account(&mut Reader::new(unsealed(value.value())?))?;
+        if accounts.get(id.get()).map_err(failed)?.is_none() {
+            return Err(Error::NotFound(What::Account));
+        }
         let owned = read.open_table(OWNED).map_err(failed)?;
         let (mut mailboxes, mut usage) = (Vec::new(), Usage::default());
         for item in owned
@@ -76,7 +76,6 @@ impl Index {
             mailboxes.push((entry.record, entry.summary));
         }
         Ok(AccountImage {
-            info,
             mailboxes,
             subscriptions: subscriptions(&read, id)?,
             usage,
@@ -165,7 +164,8 @@ impl Index {
             .map_err(failed)?
         {
             let (key, value) = item.map_err(failed)?;
-            counts.entry(key.value()).or_default().0 = Reader::new(unsealed(value.value())?).u32()?;
+            counts.entry(key.value()).or_default().0 =
+                Reader::new(unsealed(value.value())?).u32()?;
         }
         for item in read
             .open_table(ROWS)
