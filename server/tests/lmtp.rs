@@ -18,8 +18,7 @@ use server::{
     service::Service,
 };
 use store::{
-    Access, AccountChange, Actor, NewAccount, Quota, clock::ManualClock,
-    embedded::EmbeddedStore,
+    Access, AccountChange, Actor, NewAccount, Quota, clock::ManualClock, embedded::EmbeddedStore,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
@@ -38,14 +37,12 @@ struct Client(BufReader<DuplexStream>);
 impl Server {
     async fn new(settings: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut options = Options::default();
-        options.set = settings
-            .iter()
-            .map(|setting| (*setting).to_owned())
-            .collect();
-        options
-            .set
-            .push(format!("Store:Path={}", directory.path().display()));
+        let path = format!("Store:Path={}", directory.path().display());
+        let settings = settings.iter().map(|setting| (*setting).to_owned());
+        let options = Options {
+            set: settings.chain([path]).collect(),
+            ..Options::default()
+        };
         let config = Arc::new(config::load(&options).unwrap().config);
         let clock = Arc::new(ManualClock::new(NOW));
         let store_clock = Arc::clone(&clock);

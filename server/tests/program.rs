@@ -139,6 +139,11 @@ impl Place {
 
 /// All commands of administration, the same with and without a server.
 fn administer(place: &Place) {
+    administer_accounts(place);
+    administer_mailboxes(place);
+}
+
+fn administer_accounts(place: &Place) {
     let add = [
         "account",
         "add",
@@ -174,6 +179,10 @@ fn administer(place: &Place) {
         &["account", "passwd", "tim@localhost", "--password-stdin"],
         "second\n",
     );
+}
+
+/// Mailboxes and mail of the account that [`administer_accounts`] made.
+fn administer_mailboxes(place: &Place) {
     place.prints(&["mailbox", "create", "tim@localhost", "Work/2026"], "");
     place.prints(&["mailbox", "rename", "tim@localhost", "Work", "Play"], "");
     place.prints(&["mailbox", "subscribe", "tim@localhost", "Play/2026"], "");

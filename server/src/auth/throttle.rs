@@ -186,7 +186,7 @@ mod tests {
     fn answers_come_later_and_later_until_a_success() {
         let (throttle, clock) = throttle();
         let home: IpAddr = "192.0.2.1".parse().unwrap();
-        let mut failed = |user| throttle.failed(Some(home), Trust::Trusted, user).as_secs();
+        let failed = |user| throttle.failed(Some(home), Trust::Trusted, user).as_secs();
         assert_eq!([0; 5].map(|_| failed("a")), [2, 4, 8, 15, 15]);
         assert_eq!(failed("b"), 2);
         throttle.succeeded(Some(home), "A");
