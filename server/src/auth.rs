@@ -11,11 +11,11 @@ use argon2::{
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
 use store::{AccountInfo, Store, clock::Clock};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 use zeroize::Zeroizing;
 
 use self::{cache::Cache, throttle::Throttle};
-use crate::config::LimitSettings;
+use crate::{config::LimitSettings, listen::Peer};
 
 mod cache;
 pub mod throttle;
@@ -124,6 +124,34 @@ impl Auth {
             }
             _ => Err(AuthFailure::Wrong),
         }
+    }
+
+    /// [`Auth::verify`] for a peer: the more often its address was wrong with this name, the later
+    /// it is told so, counted from the call (RFC 9051 §11.7).
+    ///
+    /// # Errors
+    /// As [`Auth::verify`].
+    pub async fn verify_from(
+        &self,
+        peer: &Peer,
+        user: &str,
+        password: &[u8],
+    ) -> Result<Arc<AccountInfo>, AuthFailure> {
+        let arrived = Instant::now();
+        let verdict = self.verify(user, password).await;
+        // Without an address it is a program on this machine: nobody to slow down.
+        let Some(address) = peer.address.map(|address| address.ip()) else {
+            return verdict;
+        };
+        match verdict {
+            Ok(_) => self.throttle.succeeded(address, user),
+            Err(AuthFailure::Wrong) => {
+                let delay = self.throttle.failed(address, peer.trust, user);
+                tokio::time::sleep_until(arrived + delay).await;
+            }
+            Err(AuthFailure::Unavailable) => {}
+        }
+        verdict
     }
 
     /// The account that may log in under this name.

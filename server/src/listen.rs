@@ -5,7 +5,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
@@ -350,6 +350,18 @@ fn prepare_socket(path: &Path) -> io::Result<()> {
             .mode(DIRECTORY_MODE)
             .create(directory)?;
     }
+    // Connecting to a plain file is refused as well, and must not cost anyone a file.
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => {}
+        Ok(_) => {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "it is no socket",
+            ));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
     match std::os::unix::net::UnixStream::connect(path) {
         Ok(_) => Err(io::Error::new(
             io::ErrorKind::AddrInUse,
@@ -358,7 +370,6 @@ fn prepare_socket(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             std::fs::remove_file(path)
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
 }
@@ -392,8 +403,7 @@ async fn accept_tcp(
         let stream = Stream::new(stream);
         let (service, gate) = (Arc::clone(&service), Arc::clone(&gate));
         connections.spawn(async move {
-            let banned =
-                protocol != Protocols::Lmtp && service.auth.throttle.refuses(address.ip().into());
+            let banned = protocol != Protocols::Lmtp && service.auth.throttle.refuses(address.ip());
             match gate.enter(address.ip(), peer.trust, service.now_secs()) {
                 Ok(_place) if !banned => serve_tcp(stream, peer, protocol, service).await,
                 _ => refuse(stream, peer, protocol).await,
@@ -500,5 +510,86 @@ async fn finish(mut connections: JoinSet<()>, time_max: Duration) {
             "connections did not end in time and are cut off"
         );
         connections.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_that_does_not_come_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let now = crate::serve::system_time();
+        let source = crate::tls::self_signed(directory.path(), now).unwrap();
+        let tls = Tls::new(&crate::tls::load(&source).unwrap()).unwrap();
+        let (_silent, ours) = tokio::io::duplex(1_024);
+        let shaken = Stream::new(ours)
+            .start_tls(&tls, Duration::from_secs(15))
+            .await;
+        assert_eq!(
+            shaken.err().map(|error| error.kind()),
+            Some(io::ErrorKind::TimedOut)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_named_with_ways_out() {
+        let addresses = [IpAddr::from([127, 0, 0, 1])];
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let problem = bind_port("Imap:Port", &addresses, port).unwrap_err();
+        assert_eq!(problem.to_what, format!("Imap:Port, 127.0.0.1:{port}"));
+        assert!(problem.next.contains("another port"), "{problem}");
+        assert!(bind_port("Imap:Port", &addresses, 0).unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_socket_nobody_serves_is_replaced_and_one_in_use_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run/x.sock");
+        let first = bind_socket(&path, 0o600).unwrap();
+        assert!(
+            bind_socket(&path, 0o600)
+                .unwrap_err()
+                .what
+                .contains("another server")
+        );
+        drop(first);
+        assert!(path.exists() && bind_socket(&path, 0o600).is_ok());
+        let mode = std::fs::metadata(path.parent().unwrap())
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, DIRECTORY_MODE);
+        std::fs::write(directory.path().join("file"), "").unwrap();
+        assert!(bind_socket(&directory.path().join("file"), 0o600).is_err());
+    }
+
+    #[test]
+    fn a_peer_is_loopback_if_both_ends_are() {
+        let config = crate::config::load(&crate::config::Options::default())
+            .unwrap()
+            .config;
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        for (peer, local, loopback, trust) in [
+            ("127.0.0.1:1", "127.0.0.1:143", true, Trust::Trusted),
+            ("[::1]:1", "[::1]:143", true, Trust::Trusted),
+            (
+                "[::ffff:127.0.0.1]:1",
+                "[::ffff:127.0.0.1]:143",
+                true,
+                Trust::Trusted,
+            ),
+            ("127.0.0.1:1", "192.0.2.1:143", false, Trust::Trusted),
+            ("192.0.2.9:1", "127.0.0.1:143", false, Trust::Counted),
+        ] {
+            let found = Peer::of_tcp(at(peer), at(local), &config);
+            assert_eq!(
+                (found.loopback, found.trust),
+                (loopback, trust),
+                "{peer} {local}"
+            );
+        }
     }
 }

@@ -81,13 +81,11 @@ impl Throttle {
     }
 
     /// Notes a failed login; returns how long after the command's arrival it is to be answered.
-    pub fn failed(&self, address: Option<IpAddr>, trust: Trust, user: &str) -> Duration {
+    pub fn failed(&self, address: IpAddr, trust: Trust, user: &str) -> Duration {
         let now = self.clock.now_secs();
         let mut tables = self.tables.lock();
         tables.make_room(now);
-        if let Some(address) = address
-            && trust == Trust::Counted
-        {
+        if trust == Trust::Counted {
             let failures = tables.addresses.entry(network(address)).or_default();
             let minute = failures.minute.add(now, MINUTE_SECS);
             let day = failures.day.add(now, DAY_SECS);
@@ -111,25 +109,21 @@ impl Throttle {
     }
 
     /// Forgets the failures of an address with a name that has now logged in.
-    pub fn succeeded(&self, address: Option<IpAddr>, user: &str) {
+    pub fn succeeded(&self, address: IpAddr, user: &str) {
         let pair = self.pair(address, user);
         self.tables.lock().streaks.remove(&pair);
     }
 
     /// Whether an address is refused because it failed too often.
     #[must_use]
-    pub fn refuses(&self, address: Option<IpAddr>) -> bool {
-        let Some(address) = address else {
-            return false;
-        };
+    pub fn refuses(&self, address: IpAddr) -> bool {
         let tables = self.tables.lock();
         let failures = tables.addresses.get(&network(address));
         failures.is_some_and(|failures| self.clock.now_secs() < failures.refused_until)
     }
 
-    fn pair(&self, address: Option<IpAddr>, user: &str) -> u64 {
-        self.seed
-            .hash_one((address.map(network), user.to_lowercase()))
+    fn pair(&self, address: IpAddr, user: &str) -> u64 {
+        self.seed.hash_one((network(address), user.to_lowercase()))
     }
 }
 
@@ -186,10 +180,10 @@ mod tests {
     fn answers_come_later_and_later_until_a_success() {
         let (throttle, clock) = throttle();
         let home: IpAddr = "192.0.2.1".parse().unwrap();
-        let failed = |user| throttle.failed(Some(home), Trust::Trusted, user).as_secs();
+        let failed = |user| throttle.failed(home, Trust::Trusted, user).as_secs();
         assert_eq!([0; 5].map(|_| failed("a")), [2, 4, 8, 15, 15]);
         assert_eq!(failed("b"), 2);
-        throttle.succeeded(Some(home), "A");
+        throttle.succeeded(home, "A");
         assert_eq!(failed("a"), 2);
         clock.set(1_000_000 + FORGOTTEN_SECS + 1);
         assert_eq!(failed("a"), 2);
@@ -198,7 +192,7 @@ mod tests {
     #[test]
     fn an_address_that_fails_too_often_is_refused_for_a_while() {
         let (throttle, clock) = throttle();
-        let at = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+        let at = |text: &str| text.parse::<IpAddr>().unwrap();
         for n in 0..10 {
             assert!(!throttle.refuses(at("2001:db8::1")), "{n}");
             throttle.failed(at("2001:db8::2"), Trust::Counted, "a");
