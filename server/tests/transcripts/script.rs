@@ -43,14 +43,34 @@ pub(crate) enum Step {
     SendLiteral(String, String, String, String),
     /// `S[name]: pattern` expects one line.
     Expect(String, String),
-    /// `U[name]: pattern` lines that stand together come in any order.
-    Unordered(String, Vec<String>),
+    /// `U[name]: pattern` lines that stand together come in any order; `O[name]: pattern` among or
+    /// after them may come or not.
+    Unordered(String, Vec<(Need, String)>),
     /// `X[name]:` expects the connection to be closed.
     Closed(String),
     /// `K[name]:` the client goes away without a word.
     Kill(String),
     /// `R:` the store is closed and opened again; every connection is gone.
     Restart,
+}
+
+/// Whether a line has to come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Need {
+    /// It does.
+    Required,
+    /// The RFC leaves it to the server.
+    Optional,
+}
+
+impl Need {
+    fn of(kind: &str) -> Option<Self> {
+        match kind {
+            "U" => Some(Self::Required),
+            "O" => Some(Self::Optional),
+            _ => None,
+        }
+    }
 }
 
 /// Reads a transcript.
@@ -92,13 +112,13 @@ pub(crate) fn parse(text: &str) -> Result<Script, String> {
             }
             "c" => Step::SendRaw(name, rest),
             "S" => Step::Expect(name, rest),
-            "U" => {
-                let mut all = vec![rest];
+            "U" | "O" => {
+                let mut all = vec![(Need::of(kind).unwrap_or(Need::Required), rest)];
                 while let Some((kind, other, rest)) = lines.peek().and_then(|(_, l)| split(l)) {
-                    if kind != "U" || other != name {
+                    let Some(need) = Need::of(kind).filter(|_| other == name) else {
                         break;
-                    }
-                    all.push(rest);
+                    };
+                    all.push((need, rest));
                     lines.next();
                 }
                 Step::Unordered(name, all)

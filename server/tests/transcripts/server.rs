@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::{
     pattern::{filled, matches},
-    script::{Options, Script, State, Step},
+    script::{Need, Options, Script, State, Step},
 };
 
 /// How long an answer may take: generous, since only a hang should reach it.
@@ -151,15 +151,21 @@ impl Server {
         client.send(format!("{body}{after}\r\n").as_bytes()).await
     }
 
-    async fn unordered(&mut self, name: &str, patterns: &[String]) -> Result<(), String> {
-        let mut open: Vec<&String> = patterns.iter().collect();
+    async fn unordered(&mut self, name: &str, patterns: &[(Need, String)]) -> Result<(), String> {
+        let mut open: Vec<&(Need, String)> = patterns.iter().collect();
         while !open.is_empty() {
             self.client(name).await?;
-            let line = self.clients.get_mut(name).unwrap().line().await?;
+            let client = self.clients.get_mut(name).unwrap();
+            let line = client.line().await?;
             let at = open
                 .iter()
-                .position(|pattern| matches(pattern, &line, &mut self.names));
+                .position(|(_, pattern)| matches(pattern, &line, &mut self.names));
             let Some(at) = at else {
+                open.retain(|(need, _)| *need == Need::Required);
+                if open.is_empty() {
+                    client.unread(&line);
+                    break;
+                }
                 return Err(format!("expected one of {open:?}\n      got {line}"));
             };
             open.remove(at);
@@ -256,6 +262,11 @@ impl Client {
             .write_all(bytes)
             .await
             .map_err(|e| e.to_string())
+    }
+
+    /// Puts a line back, to be the next.
+    fn unread(&mut self, line: &str) {
+        self.input.splice(0..0, format!("{line}\r\n").into_bytes());
     }
 
     /// The next line, without its end.
