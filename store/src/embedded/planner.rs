@@ -173,9 +173,8 @@ impl Planner {
             return Ok((Waiter::Others { submitted, epoch }, did));
         }
         let mut records = draft.records;
-        let version = planned.apply(draft.next, &self.parts.cache);
-        let recent = version.recent.iter();
-        records.extend(recent.map(|(id, uid)| Record::RecentFloor(self.account, *id, *uid)));
+        let mut version = planned.apply(draft.next, &self.parts.cache);
+        records.append(&mut version.records);
         let (tell, told) = oneshot::channel();
         let transaction = Transaction {
             time_secs: stamp.time_secs,

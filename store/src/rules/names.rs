@@ -164,7 +164,8 @@ fn subtree(tree: &Tree, from: &MailboxName) -> Vec<Arc<MailboxInfo>> {
 }
 
 fn check_target(tree: &Tree, from: &MailboxName, to: &MailboxName) -> Result<()> {
-    if to.is_inbox() || tree.mailboxes.contains_key(&to.key()) {
+    // What only has children is no mailbox, but it is a name that is taken by itself.
+    if to.is_inbox() || tree.mailboxes.contains_key(&to.key()) || to.key() == from.key() {
         return Err(Error::AlreadyExists(What::Mailbox));
     }
     if to.key().is_below(&from.key()) {

@@ -12,7 +12,9 @@
 )]
 
 mod accounts;
+mod faults;
 mod messages;
+mod model;
 mod names;
 mod search;
 mod sessions;

@@ -196,17 +196,25 @@ pub(crate) fn fixed(message: &[u8]) -> Static {
 }
 
 pub(crate) async fn message(account: &dyn Account, text: &[u8], named: &str) -> NewMessage {
+    try_message(account, text, named).await.unwrap()
+}
+
+pub(crate) async fn try_message(
+    account: &dyn Account,
+    text: &[u8],
+    named: &str,
+) -> Result<NewMessage> {
     let announced = u64::try_from(text.len()).unwrap();
-    let mut upload = account.upload(announced).await.unwrap();
+    let mut upload = account.upload(announced).await?;
     for piece in text.chunks(100_000) {
-        upload.write(piece).await.unwrap();
+        upload.write(piece).await?;
     }
-    NewMessage {
+    Ok(NewMessage {
         upload,
         fixed: fixed(text),
         flags: flags(named),
         internal_date: None,
-    }
+    })
 }
 
 /// Appends a message and returns its UID.

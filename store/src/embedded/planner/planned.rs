@@ -5,12 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use mail::id::{MailboxId, ModSeq, Uid, UidValidity};
+use mail::id::{AccountId, MailboxId, ModSeq, Uid, UidValidity};
 
 use super::{NewAccountState, NewState, NewTree, Shown, Version};
 use crate::{
     contract::{AccountInfo, Tree, Usage},
-    embedded::cache::{Cache, Cell},
+    embedded::{
+        cache::{Cache, Cell},
+        record::{Counters, Record},
+    },
     error::{Error, Result, What},
     rules::names::Retired,
     state::{MailboxState, Summary},
@@ -58,6 +61,8 @@ struct Loaded {
     state: Arc<MailboxState>,
     /// The recent floor that is planned to be written.
     recorded_recent: Uid,
+    /// Its numbers are above the durable ones, and no plan writes that yet.
+    is_lifted: bool,
     bytes: u64,
     used: u64,
 }
@@ -208,6 +213,7 @@ impl Planned {
                 version.closed.push((info.id, entry.cell()));
             }
         }
+        let mut revalidated = Vec::new();
         for info in new.created {
             version.validities.push((info.id, info.uid_validity));
             match self.mailboxes.entry(info.id) {
@@ -216,11 +222,13 @@ impl Planned {
                     entry.load(&MailboxState::empty(info.id, info.uid_validity), cache);
                 }
                 hash_map::Entry::Occupied(mut known) => {
-                    version
-                        .states
-                        .extend(known.get_mut().revalidate(info.uid_validity));
+                    let state = known.get_mut().revalidated(info.uid_validity);
+                    revalidated.extend(state);
                 }
             }
+        }
+        for state in revalidated {
+            self.apply_state(state, version, cache);
         }
     }
 
@@ -231,14 +239,7 @@ impl Planned {
         let Some(loaded) = &mut entry.loaded else {
             return;
         };
-        let floor = loaded.cell.recent_floor();
-        let state = if floor > loaded.recorded_recent {
-            loaded.recorded_recent = floor;
-            version.recent.push((state.id, floor));
-            state.with_recent_floor(floor)
-        } else {
-            state
-        };
+        let state = loaded.record_numbers(self.info.id, state, &mut version.records);
         entry.plans += 1;
         entry.usage = usage_of(&state.summary);
         loaded.resize(state_bytes(&state), cache);
@@ -303,6 +304,7 @@ impl Entry {
         let mut loaded = Loaded {
             cell: Arc::clone(&cell),
             state: self.floors.lift(&state),
+            is_lifted: self.floors.lifts(&state),
             recorded_recent,
             bytes: 0,
             used: cache.next_use(),
@@ -318,18 +320,19 @@ impl Entry {
         self.plans += 1;
         if let Some(loaded) = &mut self.loaded {
             self.floors.raise(&loaded.state.summary);
-            loaded.state = self.floors.lift(&loaded.cell.state());
+            let shown = loaded.cell.state();
+            loaded.state = self.floors.lift(&shown);
+            loaded.is_lifted = self.floors.lifts(&shown);
             loaded.recorded_recent = Uid::MIN;
         }
     }
 
-    fn revalidate(&mut self, uid_validity: UidValidity) -> Option<(Arc<Cell>, MailboxState)> {
+    /// The mailbox with another UIDVALIDITY; if it is not in memory, the index knows it.
+    fn revalidated(&mut self, uid_validity: UidValidity) -> Option<MailboxState> {
         self.plans += 1;
-        let loaded = self.loaded.as_mut()?;
-        let mut state = MailboxState::clone(&loaded.state);
+        let mut state = MailboxState::clone(&self.loaded.as_ref()?.state);
         state.summary.uid_validity = uid_validity;
-        loaded.state = Arc::new(state.clone());
-        Some((Arc::clone(&loaded.cell), state))
+        Some(state)
     }
 }
 
@@ -339,9 +342,13 @@ impl Floors {
         self.mod_seq = self.mod_seq.max(summary.highest_mod_seq);
     }
 
-    fn lift(&self, state: &Arc<MailboxState>) -> Arc<MailboxState> {
+    fn lifts(&self, state: &MailboxState) -> bool {
         let summary = &state.summary;
-        if self.uid_next <= summary.uid_next && self.mod_seq <= summary.highest_mod_seq {
+        self.uid_next > summary.uid_next || self.mod_seq > summary.highest_mod_seq
+    }
+
+    fn lift(&self, state: &Arc<MailboxState>) -> Arc<MailboxState> {
+        if !self.lifts(state) {
             return Arc::clone(state);
         }
         let mut state = MailboxState::clone(state);
@@ -352,6 +359,31 @@ impl Floors {
 }
 
 impl Loaded {
+    /// Adds the records of numbers that are to be shown with `state` and follow from no other.
+    fn record_numbers(
+        &mut self,
+        account: AccountId,
+        state: MailboxState,
+        records: &mut Vec<Record>,
+    ) -> MailboxState {
+        if std::mem::take(&mut self.is_lifted) {
+            records.push(Record::Counters(Counters::Mailbox {
+                account,
+                mailbox: state.id,
+                uid_next: state.summary.uid_next,
+                highest_mod_seq: state.summary.highest_mod_seq,
+                history_floor: state.history_floor,
+            }));
+        }
+        let floor = self.cell.recent_floor();
+        if floor <= self.recorded_recent {
+            return state;
+        }
+        self.recorded_recent = floor;
+        records.push(Record::RecentFloor(account, state.id, floor));
+        state.with_recent_floor(floor)
+    }
+
     fn resize(&mut self, bytes: u64, cache: &Cache) {
         cache.resize(self.bytes, bytes);
         self.bytes = bytes;

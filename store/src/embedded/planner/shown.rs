@@ -2,12 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use mail::id::{MailboxId, Uid, UidValidity};
+use mail::id::{MailboxId, UidValidity};
 
 use super::NewAccountState;
 use crate::{
     contract::{AccountInfo, MailboxInfo, Tree, Usage},
-    embedded::{cache::Cell, frame::Lsn, index::AccountImage},
+    embedded::{cache::Cell, frame::Lsn, index::AccountImage, record::Record},
     error::{Error, Result, What},
     state::{MailboxState, Summary},
 };
@@ -33,8 +33,8 @@ pub(super) struct Version {
     pub(super) validities: Vec<(MailboxId, UidValidity)>,
     /// Mailboxes that are gone.
     pub(super) closed: Vec<(MailboxId, Option<Arc<Cell>>)>,
-    /// Recent floors that are written with it.
-    pub(super) recent: Vec<(MailboxId, Uid)>,
+    /// Numbers that are shown with it and follow from no other record.
+    pub(super) records: Vec<Record>,
     pub(super) usage: Usage,
     pub(super) account: NewAccountState,
 }

@@ -1,0 +1,365 @@
+//! A workload of 200 operations on a disk that fails, at every call it makes (design.md §1, §2).
+//!
+//! After a power cut each acknowledged operation must be there, and the one that was not
+//! acknowledged whole or not at all, whatever became of the index. After a fault the store must
+//! answer, and go on when the disk does. `STORE_FAULTS=all` tries every fault at every call;
+//! otherwise each call gets one of them.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use store::{
+    Account, Error, Options, Result, Store,
+    clock::ManualClock,
+    disk::{Fault, Plan, SimDisk},
+    embedded::EmbeddedStore,
+};
+
+use crate::{
+    model::{Contents, Dice, Model, Op, Texts, is_refusal, perform, random},
+    support::{NOW, actor, name, new_account},
+};
+
+const OPERATIONS: u32 = 200;
+/// How long anything may take before it counts as stuck.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How many operations a lasting fault spoils before the disk works again.
+const SPOILED: u32 = 6;
+
+fn workload() -> Vec<Op> {
+    let (mut dice, mut next_text) = (Dice::new(7), 0);
+    let op = |_| random(&mut dice, &mut next_text);
+    (0..OPERATIONS).map(op).collect()
+}
+
+fn is_thorough() -> bool {
+    std::env::var("STORE_FAULTS").is_ok_and(|value| value == "all")
+}
+
+fn options() -> Options {
+    Options {
+        segment_bytes: 512 << 10,
+        checkpoint_bytes: 64 << 10,
+        ..crate::support::options()
+    }
+}
+
+fn open_store(disk: &SimDisk) -> Result<Arc<EmbeddedStore>> {
+    let clock = Arc::new(ManualClock::new(NOW));
+    EmbeddedStore::open_on(
+        Arc::new(disk.clone()),
+        Path::new("/store"),
+        options(),
+        clock,
+    )
+}
+
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(test)
+}
+
+/// What must not take for ever.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    let done = tokio::time::timeout(PATIENCE, what).await;
+    done.expect("the store is stuck")
+}
+
+async fn open_account(store: &dyn Store) -> Option<Arc<dyn Account>> {
+    let info = store.find_account("model")?;
+    store.open_account(info.id, actor(info.id)).await.ok()
+}
+
+/// What was true after an operation, and how many calls had been made when it was acknowledged.
+struct Step {
+    calls: u64,
+    model: Model,
+}
+
+/// The workload without a fault.
+async fn undisturbed(disk: &SimDisk) -> Vec<Step> {
+    let store = open_store(disk).unwrap();
+    store.create_account(new_account("model")).await.unwrap();
+    let account = open_account(&*store).await.unwrap();
+    let mut steps = vec![Step {
+        calls: disk.calls(),
+        model: Model::start(&*account).await,
+    }];
+    let mut texts = Texts::new();
+    for op in workload() {
+        let done = perform(&*account, &op).await;
+        let calls = disk.calls();
+        let mut model = steps.last().unwrap().model.clone();
+        match done {
+            Ok(done) => model.follow(&op, &done, &Model::of(&*account, &mut texts).await),
+            Err(error) => assert!(is_refusal(&error), "{error}"),
+        }
+        steps.push(Step { calls, model });
+    }
+    store.close().await;
+    steps
+}
+
+/// What becomes of the index beside the power cut itself.
+#[derive(Clone, Copy, Debug)]
+enum Index {
+    AsItIs,
+    Absent,
+    Garbage,
+    Earlier,
+}
+
+const INDEXES: [Index; 4] = [Index::AsItIs, Index::Absent, Index::Garbage, Index::Earlier];
+
+impl Index {
+    fn happen(self, whole: &SimDisk, cut: &SimDisk, calls: u64) {
+        let is_index = |path: &Path| path.starts_with("/store/index");
+        let files = cut.files();
+        let paths = files.keys().filter(|path| is_index(path));
+        let paths: Vec<PathBuf> = paths.cloned().collect();
+        match self {
+            Self::AsItIs => {}
+            Self::Absent => paths.iter().for_each(|path| cut.put(path, None)),
+            Self::Garbage => {
+                for path in &paths {
+                    let mut bytes = files[path].clone();
+                    bytes
+                        .iter_mut()
+                        .skip(100)
+                        .step_by(61)
+                        .for_each(|b| *b ^= 0x5a);
+                    cut.put(path, Some(bytes));
+                }
+            }
+            Self::Earlier => {
+                let before = whole.after_power_cut(calls - calls / 3, 0).files();
+                for path in &paths {
+                    cut.put(path, before.get(path).cloned());
+                }
+            }
+        }
+    }
+}
+
+/// Opens what a power cut left; it must hold one of `allowed` (nothing, if the account may be
+/// missing), agree with itself, and go on.
+async fn recovers(disk: &SimDisk, allowed: &[&Model], may_be_missing: bool) {
+    let store = open_store(disk).unwrap();
+    assert_eq!(soon(store.check()).await.unwrap(), [""; 0]);
+    let Some(account) = open_account(&*store).await else {
+        assert!(may_be_missing, "the account is gone");
+        return;
+    };
+    let mut texts = Texts::new();
+    let now = Model::of(&*account, &mut texts).await;
+    let held = allowed.iter().find(|model| model.is_held_by(&now));
+    let Some(held) = held else {
+        assert!(allowed.is_empty(), "{now:#?}\nis none of\n{allowed:#?}");
+        return;
+    };
+    let mut model = Model::clone(held);
+    for op in [
+        Op::Append("INBOX".into(), vec![99_001, 99_002], "\\Seen New"),
+        Op::Create("after".into()),
+    ] {
+        let done = soon(perform(&*account, &op)).await.unwrap();
+        model.follow(&op, &done, &Model::of(&*account, &mut texts).await);
+    }
+    assert_eq!(soon(store.check()).await.unwrap(), [""; 0]);
+    soon(store.close()).await;
+}
+
+#[test]
+fn a_power_cut_at_every_call_loses_nothing() {
+    let disk = SimDisk::new();
+    let steps = run(undisturbed(&disk));
+    let total = disk.calls();
+    let mut cases = Vec::new();
+    for calls in 0..=total {
+        let chosen = calls * 4 + 2;
+        for (n, seed) in [0, 1, chosen, chosen + 1].into_iter().enumerate() {
+            for (m, index) in INDEXES.into_iter().enumerate() {
+                let at = usize::try_from(calls).unwrap();
+                if is_thorough() || (n == at % 4 && m == at / 4 % 4) {
+                    cases.push((calls, seed, index));
+                }
+            }
+        }
+    }
+    each(&cases, |(calls, seed, index)| {
+        let cut = disk.after_power_cut(*calls, *seed);
+        index.happen(&disk, &cut, *calls);
+        let done = steps.partition_point(|step| step.calls <= *calls);
+        let from = done.saturating_sub(1);
+        let allowed = steps[from..steps.len().min(done + 1)].iter();
+        let allowed: Vec<&Model> = allowed.map(|step| &step.model).collect();
+        run(recovers(&cut, &allowed, done == 0));
+    });
+    let count = cases.len();
+    println!("{count} power cuts in a workload of {OPERATIONS} operations, {total} disk calls");
+}
+
+/// Cases that run at a time.
+const WORKERS: usize = 8;
+
+const FAULTS: [(Fault, bool); 8] = [
+    (Fault::Eio, false),
+    (Fault::Enospc, true),
+    (Fault::ShortWrite, false),
+    (Fault::FailedSync, false),
+    (Fault::Eio, true),
+    (Fault::Enospc, false),
+    (Fault::ShortWrite, true),
+    (Fault::FailedSync, true),
+];
+
+/// The workload on a disk that fails; returns whether anything was refused because of it.
+async fn disturbed(disk: &SimDisk, plan: Plan) -> bool {
+    disk.set_plan(Some(plan));
+    let mut refused = 0;
+    let store = match open_store(disk) {
+        Ok(store) => store,
+        Err(_) => {
+            refused += 1;
+            disk.set_plan(None);
+            open_store(disk).unwrap()
+        }
+    };
+    if let Err(error) = soon(store.create_account(new_account("model"))).await {
+        assert!(!is_refusal(&error), "{error}");
+        refused += 1;
+        disk.set_plan(None);
+        retry(async || store.create_account(new_account("model")).await.map(drop)).await;
+    }
+    let account = match open_account(&*store).await {
+        Some(account) => account,
+        None => {
+            disk.set_plan(None);
+            retry(async || open_account(&*store).await.map(drop).ok_or(Error::DiskFull)).await;
+            open_account(&*store).await.unwrap()
+        }
+    };
+    let mut contents: Option<Contents> = None;
+    let mut texts = Texts::new();
+    for op in workload() {
+        if contents.is_none() {
+            contents = Some(Contents::of_new(&*account));
+        }
+        let contents = contents.as_mut().unwrap();
+        match soon(perform(&*account, &op)).await {
+            Ok(done) => contents.apply(&op, &done),
+            Err(error) if is_refusal(&error) => {}
+            Err(_) => {
+                refused += 1;
+                if refused > SPOILED {
+                    disk.set_plan(None);
+                }
+            }
+        }
+    }
+    disk.set_plan(None);
+    let mut contents = contents.unwrap();
+    goes_on(&*account, &mut contents).await;
+    let live = Model::of(&*account, &mut texts).await;
+    assert_eq!(live.contents(), contents);
+    assert_eq!(soon(store.check()).await.unwrap(), [""; 0]);
+    drop(account);
+    // Without closing: what was acknowledged is on the disk.
+    let cut = disk.after_power_cut(disk.calls(), 0);
+    recovers(&cut, &[&live], false).await;
+    soon(store.close()).await;
+    refused > 0
+}
+
+/// Once the disk works, an operation succeeds.
+async fn goes_on(account: &dyn Account, contents: &mut Contents) {
+    let op = Op::Append("INBOX".into(), vec![88_001], "");
+    for _ in 0..3_000 {
+        match soon(perform(account, &op)).await {
+            Ok(done) => return contents.apply(&op, &done),
+            Err(error) => assert!(!is_refusal(&error), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("the store does not go on");
+}
+
+async fn retry(mut what: impl AsyncFnMut() -> Result<()>) {
+    for _ in 0..3_000 {
+        if soon(what()).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("the store does not go on");
+}
+
+impl Contents {
+    /// Those of a new account, without reading anything.
+    fn of_new(account: &dyn Account) -> Self {
+        let mut contents = Self::default();
+        for key in account.tree().mailboxes.keys() {
+            contents.apply(&Op::Create(key.as_str().to_owned()), &Default::default());
+            let on = store::Subscription::On;
+            let op = Op::Subscribe(name(key.as_str()).to_string(), on);
+            contents.apply(&op, &Default::default());
+        }
+        contents
+    }
+}
+
+#[test]
+fn a_fault_at_every_call_is_answered_and_passes() {
+    let disk = SimDisk::new();
+    run(undisturbed(&disk));
+    let total = disk.calls();
+    let mut plans = Vec::new();
+    for at in 1..=total {
+        for (n, (fault, for_ever)) in FAULTS.into_iter().enumerate() {
+            if is_thorough() || n as u64 == at % FAULTS.len() as u64 {
+                plans.push(Plan {
+                    at,
+                    fault,
+                    for_ever,
+                });
+            }
+        }
+    }
+    let refusals = each(&plans, |plan| run(disturbed(&SimDisk::new(), *plan)));
+    let (cases, refusals) = (plans.len(), refusals.iter().filter(|r| **r).count());
+    println!(
+        "{cases} faults in a workload of {OPERATIONS} operations, {refusals} refused something"
+    );
+}
+
+/// Runs a case on each, several at a time since most of it is waiting; names one that fails.
+fn each<C: Sync + std::fmt::Debug, T: Send>(cases: &[C], case: impl Fn(&C) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some(one) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            match catch_unwind(AssertUnwindSafe(|| case(one))) {
+                Ok(result) => done.push(result),
+                Err(_) => panic!("{one:?}"),
+            }
+        }
+        done
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        let done = workers.into_iter().map(|worker| worker.join());
+        done.flat_map(|done| done.expect("a case failed")).collect()
+    })
+}

@@ -1,0 +1,539 @@
+//! A plain map that says what a store must hold, and random operations that change both.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+use mail::{
+    flag::FlagChange,
+    id::{BodyId, MailboxId, ModSeq, Uid, UidValidity},
+    set::UidSet,
+};
+use store::{Access, Account, Expunge, Mailbox, Result, Subscription};
+
+use crate::support::*;
+
+/// Texts that were compared, by body.
+pub(crate) type Texts = HashMap<BodyId, u32>;
+
+/// What the whole account must hold.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) mailboxes: BTreeMap<String, Folder>,
+    pub(crate) subscriptions: BTreeSet<String>,
+    /// What was ever handed out: nothing may be handed out again.
+    highest: Highest,
+}
+
+/// What a mailbox must hold.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Folder {
+    id: MailboxId,
+    uid_validity: UidValidity,
+    uid_next: Uid,
+    mod_seq: ModSeq,
+    messages: BTreeMap<Uid, Message>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+struct Message {
+    /// The number its text is made of.
+    text: u32,
+    flags: String,
+    mod_seq: ModSeq,
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+struct Highest {
+    mailbox: Option<MailboxId>,
+    uid_validity: Option<UidValidity>,
+}
+
+/// One operation of a user.
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    Append(String, Vec<u32>, &'static str),
+    Store(String, UidSet, FlagChange, &'static str),
+    Expunge(String, Option<UidSet>),
+    Copy(String, UidSet, String),
+    Move(String, UidSet, String),
+    Create(String),
+    Delete(String),
+    Rename(String, String),
+    Subscribe(String, Subscription),
+}
+
+/// Small numbers from a seed (splitmix64).
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn below(&mut self, limit: u32) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        u32::try_from((z ^ (z >> 31)) % u64::from(limit)).unwrap()
+    }
+
+    fn of<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
+        choices[self.below(u32::try_from(choices.len()).unwrap()) as usize]
+    }
+}
+
+const NAMES: [&str; 6] = ["INBOX", "Sent", "x", "x/y", "x/y/z", "w/v"];
+const FLAGS: [&str; 6] = [
+    "",
+    "\\Seen",
+    "\\Deleted",
+    "Work",
+    "\\Deleted \\Flagged",
+    "\\Seen Work Later",
+];
+
+/// The text of a number; some are long.
+pub(crate) fn text(number: u32) -> String {
+    let long = match number % 50 {
+        7 => 70_000,
+        23 => (1 << 20) + 50_000,
+        n => n as usize * 20,
+    };
+    let line = format!("{number} {:x}\r\n", number.wrapping_mul(2_654_435_761));
+    let body = line.repeat(long / line.len() + 1);
+    format!("Subject: {number}\r\n\r\n{body}")
+}
+
+/// An operation that may or may not be possible.
+pub(crate) fn random(dice: &mut Dice, next_text: &mut u32) -> Op {
+    let name = |dice: &mut Dice| dice.of(&NAMES).to_owned();
+    let flags = |dice: &mut Dice| dice.of(&FLAGS);
+    let some = |dice: &mut Dice| {
+        let first = 1 + dice.below(30);
+        UidSet::range(uid(first), uid(first + dice.below(8)))
+    };
+    match dice.below(20) {
+        0..7 => {
+            let count = [1, 1, 1, 3][dice.below(4) as usize];
+            let texts = (*next_text..*next_text + count).collect();
+            *next_text += count;
+            Op::Append(name(dice), texts, flags(dice))
+        }
+        7..10 => {
+            let changes = [FlagChange::Add, FlagChange::Remove, FlagChange::Replace];
+            let change = changes[dice.below(3) as usize];
+            Op::Store(name(dice), some(dice), change, flags(dice))
+        }
+        10 => Op::Expunge(name(dice), None),
+        11 => Op::Expunge(name(dice), Some(some(dice))),
+        12..14 => Op::Copy(name(dice), some(dice), name(dice)),
+        14..16 => Op::Move(name(dice), some(dice), name(dice)),
+        16 => Op::Create(name(dice)),
+        17 => Op::Delete(name(dice)),
+        18 => Op::Rename(name(dice), name(dice)),
+        _ => {
+            let subscription = [Subscription::On, Subscription::Off][dice.below(2) as usize];
+            Op::Subscribe(name(dice), subscription)
+        }
+    }
+}
+
+/// Does an operation; returns the UIDs of the source and of the target, where it has them. An
+/// operation on a mailbox that is not there is nothing.
+pub(crate) async fn perform(account: &dyn Account, op: &Op) -> Result<(UidSet, UidSet)> {
+    let nothing = || Ok((UidSet::new(), UidSet::new()));
+    let find = |named: &str| id_of(account, named);
+    let open = async |named: &str| match find(named) {
+        Some(id) => account.open_mailbox(id, Access::ReadWrite).await.map(Some),
+        None => Ok(None),
+    };
+    match op {
+        Op::Append(to, texts, named) => {
+            let Some(id) = find(to) else { return nothing() };
+            let mut messages = Vec::new();
+            for number in texts {
+                messages.push(try_message(account, text(*number).as_bytes(), named).await?);
+            }
+            let appended = account.append(id, messages).await?;
+            return Ok((UidSet::new(), appended.uids));
+        }
+        Op::Store(named, uids, change, names) => {
+            if let Some(mailbox) = open(named).await? {
+                mailbox
+                    .store_flags(uids, *change, &flags(names), None)
+                    .await?;
+            }
+        }
+        Op::Expunge(named, uids) => {
+            let Some(mailbox) = open(named).await? else {
+                return nothing();
+            };
+            let which = uids.clone().map_or(Expunge::Deleted, Expunge::DeletedOf);
+            return Ok((mailbox.expunge(which).await?, UidSet::new()));
+        }
+        Op::Copy(from, uids, to) | Op::Move(from, uids, to) => {
+            let (Some(mailbox), Some(to)) = (open(from).await?, find(to)) else {
+                return nothing();
+            };
+            let done = match op {
+                Op::Copy(..) => mailbox.copy(uids, to).await?,
+                _ => mailbox.move_to(uids, to).await?,
+            };
+            return Ok((done.from, done.to));
+        }
+        Op::Create(named) => {
+            account.create_mailbox(&name(named), &[]).await?;
+        }
+        Op::Delete(named) => {
+            if let Some(id) = find(named) {
+                account.delete_mailbox(id).await?;
+            }
+        }
+        Op::Rename(from, to) => account.rename_mailbox(&name(from), &name(to)).await?,
+        Op::Subscribe(named, on) => account.subscribe(&name(named), *on).await?,
+    }
+    nothing()
+}
+
+/// Whether an error says that the operation makes no sense, rather than that the disk failed.
+pub(crate) fn is_refusal(error: &store::Error) -> bool {
+    use store::Error;
+    !matches!(
+        error,
+        Error::Unavailable(_) | Error::DiskFull | Error::Damaged(_)
+    )
+}
+
+impl Model {
+    /// What an account holds. A text is read and compared unless it is `known`.
+    pub(crate) async fn of(account: &dyn Account, known: &mut Texts) -> Self {
+        let tree = account.tree();
+        let mut model = Self {
+            subscriptions: tree
+                .subscriptions
+                .keys()
+                .map(|k| k.as_str().to_owned())
+                .collect(),
+            ..Self::default()
+        };
+        for info in tree.mailboxes.values() {
+            let mailbox = account
+                .open_mailbox(info.id, Access::ReadOnly)
+                .await
+                .unwrap();
+            let state = mailbox.state();
+            let summary = account.summary(info.id).unwrap();
+            assert_eq!(summary, state.summary);
+            let mut folder = Folder {
+                id: info.id,
+                uid_validity: summary.uid_validity,
+                uid_next: summary.uid_next,
+                mod_seq: summary.highest_mod_seq,
+                messages: BTreeMap::new(),
+            };
+            for (uid, row) in state.rows() {
+                if let Entry::Vacant(unknown) = known.entry(row.body) {
+                    unknown.insert(read_text(&*mailbox, uid).await);
+                }
+                let message = Message {
+                    text: known[&row.body],
+                    flags: flags_of(&*mailbox, uid),
+                    mod_seq: row.mod_seq,
+                };
+                folder.messages.insert(uid, message);
+            }
+            model.mailboxes.insert(info.name.to_string(), folder);
+        }
+        model
+    }
+
+    /// Takes what an operation did, which was done on this and turned it into `now`.
+    pub(crate) fn follow(&mut self, op: &Op, done: &(UidSet, UidSet), now: &Self) {
+        self.check_numbers(now);
+        let mut want = self.contents();
+        want.apply(op, done);
+        assert_eq!(want, now.contents(), "{op:?}");
+        self.check_unchanged(now);
+        let highest = self.highest.clone();
+        *self = now.clone();
+        self.highest = highest;
+        self.raise();
+    }
+
+    /// Numbers only grow, and a mailbox that is new has new ones.
+    pub(crate) fn check_numbers(&self, now: &Self) {
+        for (named, folder) in &now.mailboxes {
+            let known = self.mailboxes.values().find(|f| f.id == folder.id);
+            match known {
+                Some(old) => {
+                    assert!(folder.uid_next >= old.uid_next, "{named}");
+                    assert!(folder.mod_seq >= old.mod_seq, "{named}");
+                    assert!(folder.uid_validity >= old.uid_validity, "{named}");
+                    let added = folder
+                        .messages
+                        .keys()
+                        .filter(|u| !old.messages.contains_key(u));
+                    assert!(
+                        added.min().is_none_or(|uid| *uid >= old.uid_next),
+                        "{named}"
+                    );
+                }
+                None => {
+                    assert!(Some(folder.id) > self.highest.mailbox, "{named}");
+                    assert!(
+                        Some(folder.uid_validity) > self.highest.uid_validity,
+                        "{named}"
+                    );
+                }
+            }
+            assert!(folder.messages.keys().all(|uid| *uid < folder.uid_next));
+            assert!(
+                folder
+                    .messages
+                    .values()
+                    .all(|m| m.mod_seq <= folder.mod_seq)
+            );
+        }
+    }
+
+    /// What changed has a mod-sequence above all before; what did not has its own.
+    fn check_unchanged(&self, now: &Self) {
+        for folder in now.mailboxes.values() {
+            let Some(old) = self.mailboxes.values().find(|f| f.id == folder.id) else {
+                continue;
+            };
+            let mut changed = old
+                .messages
+                .keys()
+                .any(|uid| !folder.messages.contains_key(uid));
+            for (uid, message) in &folder.messages {
+                if old
+                    .messages
+                    .get(uid)
+                    .is_some_and(|m| m.flags == message.flags)
+                {
+                    assert_eq!(old.messages[uid].mod_seq, message.mod_seq);
+                } else {
+                    changed = true;
+                    assert!(message.mod_seq > old.mod_seq);
+                }
+            }
+            assert_eq!(folder.mod_seq > old.mod_seq, changed);
+        }
+    }
+
+    fn raise(&mut self) {
+        for folder in self.mailboxes.values() {
+            let highest = &mut self.highest;
+            highest.mailbox = highest.mailbox.max(Some(folder.id));
+            highest.uid_validity = highest.uid_validity.max(Some(folder.uid_validity));
+        }
+    }
+
+    /// The model of an account as it is first seen.
+    pub(crate) async fn start(account: &dyn Account) -> Self {
+        let mut model = Self::of(account, &mut Texts::new()).await;
+        model.raise();
+        model
+    }
+
+    /// Whether an account that was opened again holds this.
+    pub(crate) fn is_held_by(&self, now: &Self) -> bool {
+        (&self.mailboxes, &self.subscriptions) == (&now.mailboxes, &now.subscriptions)
+    }
+
+    pub(crate) fn contents(&self) -> Contents {
+        let of = |folder: &Folder| {
+            let messages = folder.messages.iter();
+            messages
+                .map(|(uid, m)| (*uid, (m.text, m.flags.clone())))
+                .collect()
+        };
+        Contents {
+            mailboxes: self
+                .mailboxes
+                .iter()
+                .map(|(n, f)| (n.clone(), of(f)))
+                .collect(),
+            subscriptions: self.subscriptions.clone(),
+        }
+    }
+}
+
+/// The number of a message's text, which must be that text, with the static data made of it.
+async fn read_text(mailbox: &dyn Mailbox, uid: Uid) -> u32 {
+    let bytes = read(mailbox, uid).await;
+    let subject = mail::text::header_values(&bytes, "subject").next();
+    let number = subject.unwrap().parse().unwrap();
+    assert_eq!(bytes, text(number).as_bytes(), "UID {uid}");
+    let body = mailbox.state().row(uid).unwrap().body;
+    let kept = mailbox.fixed(&[body]).await.unwrap();
+    assert_eq!(*kept[0], fixed(&bytes), "UID {uid}");
+    number
+}
+
+/// The part of a model that an operation decides.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Contents {
+    mailboxes: BTreeMap<String, Messages>,
+    subscriptions: BTreeSet<String>,
+}
+
+/// Text and flags by UID.
+type Messages = BTreeMap<Uid, (u32, String)>;
+
+impl Contents {
+    pub(crate) fn apply(&mut self, op: &Op, (from, to): &(UidSet, UidSet)) {
+        match op {
+            Op::Append(named, texts, names) => {
+                let Some(folder) = self.mailboxes.get_mut(named) else {
+                    return;
+                };
+                assert_eq!(to.count(), texts.len() as u64);
+                let flags = normal(&flags(names));
+                folder.extend(to.iter().zip(texts.iter().map(|t| (*t, flags.clone()))));
+            }
+            Op::Store(named, uids, change, names) => {
+                let Some(folder) = self.mailboxes.get_mut(named) else {
+                    return;
+                };
+                for (_, (_, old)) in folder.iter_mut().filter(|(u, _)| uids.contains(**u)) {
+                    *old = normal(&flags(old).changed(*change, &flags(names)));
+                }
+            }
+            Op::Expunge(named, uids) => {
+                let Some(folder) = self.mailboxes.get_mut(named) else {
+                    return;
+                };
+                let within = uids.clone().unwrap_or_else(all);
+                let goes =
+                    |uid: Uid, flags: &str| within.contains(uid) && flags.contains("\\Deleted");
+                let gone: UidSet = folder
+                    .iter()
+                    .filter(|(uid, (_, flags))| goes(**uid, flags))
+                    .map(|(uid, _)| *uid)
+                    .collect();
+                assert_eq!(&gone, from);
+                folder.retain(|uid, _| !gone.contains(*uid));
+            }
+            Op::Copy(source, uids, target) => self.transfer(source, uids, target, (from, to)),
+            Op::Move(source, uids, target) => {
+                self.transfer(source, uids, target, (from, to));
+                let source = self.mailboxes.get_mut(source);
+                source
+                    .into_iter()
+                    .for_each(|f| f.retain(|uid, _| !from.contains(*uid)));
+            }
+            Op::Create(named) => self.create(named),
+            Op::Delete(named) => {
+                self.mailboxes.remove(named);
+            }
+            Op::Rename(from, to) => self.rename(from, to),
+            Op::Subscribe(named, Subscription::On) => {
+                self.subscriptions.insert(named.clone());
+            }
+            Op::Subscribe(named, Subscription::Off) => {
+                self.subscriptions.remove(named);
+            }
+        }
+    }
+
+    fn transfer(&mut self, source: &str, uids: &UidSet, target: &str, done: (&UidSet, &UidSet)) {
+        let (from, to) = done;
+        if !self.mailboxes.contains_key(source) || !self.mailboxes.contains_key(target) {
+            return;
+        }
+        let there = self.mailboxes[source]
+            .iter()
+            .filter(|(u, _)| uids.contains(**u));
+        let (numbers, copies): (UidSet, Vec<_>) = (
+            there.clone().map(|(uid, _)| *uid).collect(),
+            there.map(|(_, message)| message.clone()).collect(),
+        );
+        assert_eq!(&numbers, from);
+        assert_eq!(to.count(), copies.len() as u64);
+        let target = self.mailboxes.get_mut(target).unwrap();
+        target.extend(to.iter().zip(copies));
+    }
+
+    fn create(&mut self, named: &str) {
+        for (at, _) in named.match_indices('/').chain([(named.len(), "")]) {
+            self.mailboxes.entry(named[..at].to_owned()).or_default();
+        }
+    }
+
+    fn rename(&mut self, from: &str, to: &str) {
+        self.create(to);
+        if from == "INBOX" {
+            let mail = std::mem::take(self.mailboxes.get_mut(from).unwrap());
+            let numbered = (1..).map(uid).zip(mail.into_values()).collect();
+            self.mailboxes.insert(to.to_owned(), numbered);
+            return;
+        }
+        let below = format!("{from}/");
+        let moving: Vec<String> = self
+            .mailboxes
+            .keys()
+            .filter(|n| *n == from || n.starts_with(&below))
+            .cloned()
+            .collect();
+        if !moving.iter().any(|n| n == from) {
+            self.mailboxes.remove(to);
+        }
+        for old in moving {
+            let messages = self.mailboxes.remove(&old).unwrap();
+            self.mailboxes
+                .insert(format!("{to}{}", &old[from.len()..]), messages);
+        }
+    }
+}
+
+fn normal(flags: &mail::flag::Flags) -> String {
+    let system = flags.system.names().map(str::to_owned);
+    let keywords = flags.keywords().iter().map(ToString::to_string);
+    system.chain(keywords).collect::<Vec<_>>().join(" ")
+}
+
+/// Random operations on a store that is opened again at random points.
+async fn agree(given: &mut Given, seed: u64, operations: u32) {
+    println!("seed {seed}");
+    let mut dice = Dice::new(seed);
+    let (mut next_text, mut texts) = (0, Texts::new());
+    let mut account = given.account("model").await;
+    let mut model = Model::start(&*account).await;
+    for _ in 0..operations {
+        let op = random(&mut dice, &mut next_text);
+        let done = perform(&*account, &op).await;
+        let now = Model::of(&*account, &mut texts).await;
+        match done {
+            Ok(done) => model.follow(&op, &done, &now),
+            Err(error) => {
+                assert!(is_refusal(&error), "{op:?}: {error}");
+                assert!(model.is_held_by(&now), "{op:?}: {error}");
+            }
+        }
+        if dice.below(25) == 0 {
+            drop(account);
+            given.reopen().await;
+            account = given.open("model").await;
+            texts.clear();
+            assert!(
+                model.is_held_by(&Model::of(&*account, &mut texts).await),
+                "{op:?}"
+            );
+        }
+    }
+    drop::<Arc<dyn Account>>(account);
+}
+
+#[test]
+fn random_operations_agree_with_a_plain_map() {
+    for seed in 0..12 {
+        run(Box::new(Embedded::new()), |given| {
+            Box::pin(agree(given, seed, 150))
+        });
+    }
+}
