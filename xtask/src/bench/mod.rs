@@ -188,7 +188,11 @@ fn machine() -> String {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or("unknown", |(_, name)| name);
-    format!("Machine: {cores} cores, {model}; both servers and the client on it, over loopback.")
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').nth(2).unwrap_or("unknown").to_owned();
+    format!(
+        "Machine: {cores} cores, {model}, load average of 15 minutes {load}; both servers and the client on it, over loopback."
+    )
 }
 
 const BEGIN: &str = "<!-- bench: begin -->\n";

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::imap::Imap;
 use super::mail;
-use super::server::{Scratch, Server, account};
+use super::server::{ACCOUNTS, Scratch, Server, account};
 use super::work::{Measured, connect};
 use crate::Fallible;
 
@@ -61,7 +61,15 @@ fn watch(imap: &mut Imap, seen: &SyncSender<Instant>) {
 }
 
 /// Memory that one more idle session costs: proportional set size of all processes.
-pub(super) fn idle_memory(server: &Server) -> Fallible<Measured> {
+///
+/// The server is started afresh, since one that was busy may serve new sessions from memory that
+/// it has freed and kept; every account has logged in once before it counts.
+pub(super) fn idle_memory(server: &mut Server) -> Fallible<Measured> {
+    server.restart()?;
+    drop(connect(ACCOUNTS, |number| {
+        server.selected(&account(number), "INBOX")
+    })?);
+    thread::park_timeout(SETTLE);
     let before = memory(server);
     let mut sessions = connect(IDLE_SESSIONS, |number| {
         server.selected(&account(number), "INBOX")

@@ -200,12 +200,18 @@ fn number(value: f64) -> String {
     }
 }
 
+/// Beyond this a ratio only says that one of the two is nothing.
+const RATIO_SHOWN: f64 = 1_000.0;
+
 /// How many times better ours is.
 fn times(unit: Unit, theirs: f64, ours: f64) -> String {
     let ratio = match unit {
         Unit::PerSecond => ours / theirs.max(f64::MIN_POSITIVE),
         Unit::Milliseconds | Unit::Kibibytes | Unit::Count => theirs / ours.max(0.001),
     };
+    if ratio > RATIO_SHOWN {
+        return format!("over {RATIO_SHOWN:.0}x");
+    }
     format!("{}x", number(ratio))
 }
 
