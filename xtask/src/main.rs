@@ -24,6 +24,7 @@ const USAGE: &str = "\
 cargo xtask tidy             check the rules of the house
 cargo xtask ci [--full]      run every check, as the integration run does
 cargo xtask bench [OPTIONS]  measure the server beside Dovecot (--help tells more)
+cargo xtask rules            rewrite docs/rules.md from docs/rules.tsv and the names of tests
 cargo xtask rfc-index DIR    rewrite docs/rfc/sections.tsv from the texts in DIR
 ";
 
@@ -44,6 +45,7 @@ fn run(args: &[String]) -> Fallible<ExitCode> {
         ["tidy"] => tidy::command(&root()),
         ["bench", rest @ ..] => bench::command(&root(), rest),
         ["ci", rest @ ..] => ci::command(&root(), rest),
+        ["rules"] => tidy::rules::command(&root()),
         ["rfc-index", dir] => rfc::command(&root(), Path::new(dir)),
         _ => Err(format!("no such command\n{USAGE}")),
     }

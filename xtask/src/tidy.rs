@@ -5,6 +5,7 @@
 
 mod coverage;
 mod manifests;
+pub(crate) mod rules;
 mod shape;
 mod text;
 
@@ -71,6 +72,7 @@ pub(crate) fn check(root: &Path) -> Fallible<Report> {
     problems.extend(manifests::arrows(&tree));
     problems.extend(coverage::transcripts(&tree));
     problems.extend(coverage::protocol_rules(&tree));
+    problems.extend(rules::current(&tree));
     let lengths = shape::lengths(&tree);
     problems.extend(lengths.problem());
     problems.sort();

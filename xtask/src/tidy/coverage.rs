@@ -1,12 +1,12 @@
 //! What must have a test: every command of the property table, every protocol rule in force.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Problem, Tree};
 
 const TABLE: &str = "wire/src/imap/table.rs";
 const TRANSCRIPTS: &str = "tests/transcripts/";
-const RULES: &str = "docs/rules.tsv";
+pub(super) const RULES: &str = "docs/rules.tsv";
 
 /// Every command of the table is named in the first line of a transcript.
 pub(super) fn transcripts(tree: &Tree) -> Vec<Problem> {
@@ -90,20 +90,25 @@ pub(super) fn protocol_rules(tree: &Tree) -> Vec<Problem> {
     problems
 }
 
-fn is_tested(tested: &BTreeSet<u32>, number: &str) -> bool {
-    number.parse().is_ok_and(|n: u32| tested.contains(&n))
+fn is_tested(tested: &BTreeMap<u32, BTreeSet<String>>, number: &str) -> bool {
+    number.parse().is_ok_and(|n: u32| tested.contains_key(&n))
 }
 
-/// Numbers of the rules that a test function or a transcript is named after.
-fn rules_tested(tree: &Tree) -> BTreeSet<u32> {
-    let functions = tree
-        .rust
-        .iter()
-        .flat_map(|s| s.functions())
-        .filter(|f| f.in_test);
-    let from_code = functions.filter_map(|f| rule_number(&f.name));
-    let files = transcript_texts(tree).filter_map(|(path, _)| path.rsplit('/').next());
-    from_code.chain(files.filter_map(rule_number)).collect()
+/// The rules that a test function or a transcript is named after, and in which files.
+pub(super) fn rules_tested(tree: &Tree) -> BTreeMap<u32, BTreeSet<String>> {
+    let functions = tree.rust.iter().flat_map(|source| {
+        let tests = source.functions().into_iter().filter(|f| f.in_test);
+        tests.map(|f| (rule_number(&f.name), source.path.as_str()))
+    });
+    let transcripts = transcript_texts(tree)
+        .map(|(path, _)| (path.rsplit('/').next().and_then(rule_number), path));
+    let mut tested: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
+    for (number, path) in functions.chain(transcripts) {
+        if let Some(number) = number {
+            tested.entry(number).or_default().insert(path.to_owned());
+        }
+    }
+    tested
 }
 
 /// The number in `rule_16_appenduid` or `rule-16-appenduid`.
