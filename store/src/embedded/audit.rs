@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use mail::id::{BodyId, MailboxId};
 
-use super::{blocking, core::Core, engine::Engine, planner::Planner};
+use super::{
+    blocking,
+    core::Core,
+    engine::Engine,
+    planner::{Planner, Shown},
+};
 use crate::{
     check,
     contract::AccountInfo,
@@ -48,9 +53,40 @@ async fn check_account(
         }
         engine.evict();
     }
-    if let Some(line) = check_usage(&planner) {
-        report.push(line);
-    }
+    report.extend(check_usage(&planner));
+    check_names(engine, &planner, report).await
+}
+
+/// Names, subscriptions and usage are shown as they are stored.
+async fn check_names(
+    engine: &Arc<Engine>,
+    planner: &Arc<Planner>,
+    report: &mut Vec<String>,
+) -> Result<()> {
+    let lsn = planner.shown(Shown::lsn);
+    let core = Arc::clone(&engine.parts.core);
+    let account = planner.account;
+    let stored = blocking(move || {
+        if let Some(lsn) = lsn {
+            core.wait_applied(lsn)?;
+        }
+        core.load_account(account)
+    });
+    let stored = match stored.await {
+        Ok(stored) => stored,
+        Err(Error::NotFound(_)) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    planner.shown(|shown| {
+        let stored = Shown::new(Arc::clone(&shown.info), stored, lsn);
+        // An account that changed meanwhile is compared the next time.
+        let is_same = stored.tree.mailboxes == shown.tree.mailboxes
+            && stored.tree.subscriptions == shown.tree.subscriptions
+            && stored.usage == shown.usage;
+        if shown.lsn() == lsn && !is_same {
+            report.push(format!("account {account}: not shown as it is stored"));
+        }
+    });
     Ok(())
 }
 
@@ -79,7 +115,7 @@ async fn check_mailbox(
 ) -> Result<Vec<String>> {
     let cell = planner.cell(id).await?;
     let shown = cell.state();
-    let lsn = planner.shown(super::planner::Shown::lsn);
+    let lsn = planner.shown(Shown::lsn);
     let core = Arc::clone(&engine.parts.core);
     let (stored, mut report, shown) = blocking(move || {
         if let Some(lsn) = lsn {

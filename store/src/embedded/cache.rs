@@ -122,10 +122,12 @@ impl Cache {
         self.bytes.fetch_sub(before, Ordering::Relaxed);
     }
 
-    /// How many bytes are too many.
+    /// How many bytes are to go, if there are too many: more than needed, so that room lasts.
     pub(crate) fn excess(&self) -> u64 {
-        self.bytes
-            .load(Ordering::Relaxed)
-            .saturating_sub(self.bytes_max)
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        if bytes <= self.bytes_max {
+            return 0;
+        }
+        bytes - self.bytes_max + self.bytes_max / 8
     }
 }

@@ -259,7 +259,8 @@ impl Planner {
     /// A mailbox in memory; it stays there while the cell is held.
     pub(crate) async fn cell(self: &Arc<Self>, id: MailboxId) -> Result<Arc<Cell>> {
         loop {
-            let plans = match self.planned().find(id, &self.parts.cache)? {
+            let found = self.adjust(|planned| planned.find(id, &self.parts.cache))?;
+            let plans = match found {
                 Found::Loaded(cell) => return Ok(cell),
                 Found::Not(plans) => plans,
             };

@@ -6,6 +6,7 @@
 //! otherwise each call gets one of them.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -16,16 +17,17 @@ use std::{
     time::Duration,
 };
 
+use mail::{flag::FlagChange, id::Uid};
 use store::{
-    Account, Error, Options, Result, Store,
+    Access, Account, Error, Expunge, Options, Result, Store,
     clock::ManualClock,
     disk::{Fault, Plan, SimDisk},
     embedded::EmbeddedStore,
 };
 
 use crate::{
-    model::{Contents, Dice, Model, Op, Texts, is_refusal, perform, random},
-    support::{NOW, actor, name, new_account},
+    model::{Contents, Dice, Model, Op, Texts, is_refusal, perform, random, text},
+    support::*,
 };
 
 const OPERATIONS: u32 = 200;
@@ -318,6 +320,147 @@ impl Contents {
         }
         contents
     }
+}
+
+#[test]
+fn a_full_disk_can_be_emptied() {
+    run(async {
+        let disk = SimDisk::new();
+        let store = open_store(&disk).unwrap();
+        store.create_account(new_account("model")).await.unwrap();
+        let account = open_account(&*store).await.unwrap();
+        let inbox = open(&*account, "INBOX").await;
+        let trash = id_of(&*account, "Trash").unwrap();
+        append_many(&*account, inbox.id(), 3).await;
+        disk.set_free_bytes(Some(64 << 20));
+        let seen = flags("\\Seen \\Deleted");
+        let (add, remove) = (FlagChange::Add, FlagChange::Remove);
+        // The store looks now and then.
+        retry(async || {
+            account
+                .upload(10)
+                .await
+                .err()
+                .map(drop)
+                .ok_or(Error::Denied)
+        })
+        .await;
+        let stored = inbox.store_flags(&all(), add, &seen, None).await;
+        assert_eq!(stored.unwrap().done.count(), 3);
+        assert_eq!(account.upload(10).await.err(), Some(Error::DiskFull));
+        assert_eq!(inbox.copy(&all(), trash).await, Err(Error::DiskFull));
+        let created = account.create_mailbox(&name("x"), &[]).await;
+        assert_eq!(created.err(), Some(Error::DiskFull));
+        let created = store.create_account(new_account("b")).await;
+        assert_eq!(created.err(), Some(Error::DiskFull));
+        inbox.move_to(&uids(&[1]), trash).await.unwrap();
+        inbox
+            .store_flags(&uids(&[2]), remove, &seen, None)
+            .await
+            .unwrap();
+        assert_eq!(inbox.expunge(Expunge::Deleted).await, Ok(uids(&[3])));
+        account.delete_mailbox(trash).await.unwrap();
+        disk.set_free_bytes(None);
+        retry(async || account.upload(10).await.map(drop)).await;
+        append_many(&*account, inbox.id(), 1).await;
+        assert_eq!(account.usage().messages, 2);
+        assert_eq!(store.check().await.unwrap(), [""; 0]);
+    });
+}
+
+/// Several sessions write while the disk fails now and then: what was acknowledged is there once.
+async fn sessions_on_a_failing_disk(seed: u64) {
+    let disk = SimDisk::new();
+    let store = open_store(&disk).unwrap();
+    store.create_account(new_account("model")).await.unwrap();
+    let account = open_account(&*store).await.unwrap();
+    let mut writers = Vec::new();
+    for writer in 0..6u32 {
+        let account = Arc::clone(&account);
+        writers.push(tokio::spawn(soon(write(account, seed, writer))));
+    }
+    let mut dice = Dice::new(seed);
+    while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
+        let (fault, for_ever) = FAULTS[dice.below(8) as usize];
+        let at = disk.calls() + u64::from(dice.below(40));
+        disk.set_plan(Some(Plan {
+            at,
+            fault,
+            for_ever,
+        }));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        disk.set_plan(None);
+        tokio::time::sleep(Duration::from_millis(u64::from(dice.below(60)))).await;
+    }
+    disk.set_plan(None);
+    let mut acknowledged = BTreeMap::new();
+    for writer in writers {
+        for (uid, number) in writer.await.unwrap() {
+            assert_eq!(
+                acknowledged.insert(uid, number),
+                None,
+                "a UID was given twice"
+            );
+        }
+    }
+    println!("seed {seed}: {} acknowledged", acknowledged.len());
+    retry(async || write_one(&*account, 77_000).await.map(drop)).await;
+    let trash = id_of(&*account, "Trash").unwrap();
+    let cut = disk.after_power_cut(disk.calls(), seed);
+    soon(store.close()).await;
+    for disk in [disk, cut] {
+        let store = open_store(&disk).unwrap();
+        let account = open_account(&*store).await.unwrap();
+        assert_eq!(soon(store.check()).await.unwrap(), [""; 0]);
+        let mailbox = account
+            .open_mailbox(trash, Access::ReadWrite)
+            .await
+            .unwrap();
+        for (uid, number) in &acknowledged {
+            let bytes = read(&*mailbox, *uid).await;
+            assert_eq!(bytes, text(*number).as_bytes(), "UID {uid}");
+        }
+        soon(store.close()).await;
+    }
+}
+
+/// Appends to INBOX and moves into Trash, and notes what was acknowledged there.
+async fn write(account: Arc<dyn Account>, seed: u64, writer: u32) -> Vec<(Uid, u32)> {
+    let mut dice = Dice::new(seed * 100 + u64::from(writer));
+    let mut noted = Vec::new();
+    for n in 0..60 {
+        let number = writer * 1_000 + n;
+        let Ok(uid) = write_one(&*account, number).await else {
+            tokio::time::sleep(Duration::from_millis(3)).await;
+            continue;
+        };
+        let Ok(inbox) = open_for(&*account, "INBOX", Access::ReadWrite).await else {
+            continue;
+        };
+        let trash = id_of(&*account, "Trash").unwrap();
+        let moved = match dice.below(2) {
+            0 => inbox.move_to(&uids(&[uid.get()]), trash).await,
+            _ => inbox.copy(&uids(&[uid.get()]), trash).await,
+        };
+        match moved {
+            Ok(moved) => noted.push((moved.to.first().unwrap(), number)),
+            Err(error) => assert!(!is_refusal(&error), "{error}"),
+        }
+    }
+    noted
+}
+
+async fn write_one(account: &dyn Account, number: u32) -> Result<Uid> {
+    let message = try_message(account, text(number).as_bytes(), "").await?;
+    let inbox = id_of(account, "INBOX").unwrap();
+    let appended = account.append(inbox, vec![message]).await?;
+    Ok(appended.uids.first().unwrap())
+}
+
+#[test]
+fn sessions_on_a_failing_disk_lose_nothing() {
+    let seeds: Vec<u64> = (1..=8).collect();
+    each(&seeds, |seed| run(sessions_on_a_failing_disk(*seed)));
 }
 
 #[test]

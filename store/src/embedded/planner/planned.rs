@@ -107,6 +107,10 @@ impl Planned {
         self.info = Arc::clone(&shown.info);
         self.tree = Arc::clone(&shown.tree);
         self.usage = shown.usage;
+        for (id, summary) in &shown.summaries {
+            let entry = self.mailboxes.entry(*id);
+            entry.or_insert_with(|| Entry::new(usage_of(summary)));
+        }
         for (id, entry) in &mut self.mailboxes {
             entry.restart(shown.summaries.get(id));
         }
@@ -197,6 +201,9 @@ impl Planned {
     }
 
     fn apply_tree(&mut self, new: NewTree, version: &mut Version, cache: &Cache) {
+        // Those that were deleted earlier are let go once nobody holds them.
+        self.mailboxes
+            .retain(|_, entry| entry.exists || entry.is_held());
         let old = std::mem::replace(&mut self.tree, Arc::new(new.tree));
         version.tree = Some(Arc::clone(&self.tree));
         let kept: HashSet<MailboxId> = self.tree.mailboxes.values().map(|i| i.id).collect();
@@ -251,8 +258,7 @@ impl Planned {
     pub(super) fn idle(&self) -> impl Iterator<Item = Idle> {
         self.mailboxes.iter().filter_map(|(id, entry)| {
             let loaded = entry.loaded.as_ref()?;
-            // The map's own is the only one: no session, and no plan that is not durable yet.
-            (Arc::strong_count(&loaded.cell) == 1).then_some(Idle {
+            (!entry.is_held()).then_some(Idle {
                 used: loaded.used,
                 bytes: loaded.bytes,
                 id: *id,
@@ -265,10 +271,7 @@ impl Planned {
         let Some(entry) = self.mailboxes.get_mut(&id) else {
             return;
         };
-        if entry
-            .loaded
-            .as_ref()
-            .is_some_and(|l| Arc::strong_count(&l.cell) == 1)
+        if !entry.is_held()
             && let Some(mut loaded) = entry.loaded.take()
         {
             entry.floors.raise(&loaded.state.summary);
@@ -291,6 +294,12 @@ impl Entry {
             },
             loaded: None,
         }
+    }
+
+    /// Whether a session, or a plan that is not durable yet, holds it: the entry's own hold is one.
+    fn is_held(&self) -> bool {
+        let loaded = self.loaded.as_ref();
+        loaded.is_some_and(|loaded| Arc::strong_count(&loaded.cell) > 1)
     }
 
     fn cell(&self) -> Option<Arc<Cell>> {

@@ -40,7 +40,7 @@ pub(super) struct Version {
 }
 
 impl Shown {
-    pub(super) fn new(info: Arc<AccountInfo>, image: AccountImage, lsn: Option<Lsn>) -> Self {
+    pub(crate) fn new(info: Arc<AccountInfo>, image: AccountImage, lsn: Option<Lsn>) -> Self {
         let mut tree = Tree::default();
         let mut summaries = HashMap::new();
         for (record, summary) in image.mailboxes {
