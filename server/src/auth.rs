@@ -23,7 +23,7 @@ pub mod throttle;
 /// The longest name with which one can log in, bytes.
 pub const USER_BYTES_MAX: usize = 255;
 /// The longest password, bytes.
-pub const PASSWORD_BYTES_MAX: usize = 4_096;
+pub const PASSWORD_BYTES_MAX: usize = wire::limits::PASSWORD_BYTES_MAX;
 /// Memory, passes and lanes of one hash: the first recommendation of OWASP for Argon2id.
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;

@@ -84,7 +84,7 @@ impl Limits {
 /// A user name in SASL (RFC 4616 §2 asks for at least 255), bytes.
 pub const USER_BYTES_MAX: usize = 255;
 /// A password in SASL, bytes.
-pub const PASSWORD_BYTES_MAX: usize = 1_024;
+pub const PASSWORD_BYTES_MAX: usize = 4_096;
 
 /// A command line of LMTP with its parameters, bytes.
 pub const LMTP_LINE_BYTES_MAX: usize = 4 * 1024;
