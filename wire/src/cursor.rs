@@ -3,7 +3,7 @@
 //!
 //! Literals stand where the client put them, announcement and bytes; [`crate::frame`] has checked
 //! their sizes before a cursor sees them. A cursor over the part of a command that ends in the
-//! announcement of a literal stops there with [`Stop::AtLiteral`].
+//! announcement of a literal stops there with `Stop::AtLiteral`.
 //!
 //! Not here: which commands there are, and what is refused for reasons other than syntax.
 
@@ -33,11 +33,11 @@ impl std::error::Error for SyntaxError {}
 /// What is well formed, and yet no command this server can carry out: answered NO.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
-    /// SEARCH names a charset other than US-ASCII and UTF-8: NO [BADCHARSET]. What it asked to be
+    /// SEARCH names a charset other than US-ASCII and UTF-8: NO `[BADCHARSET]`. What it asked to be
     /// returned is kept, since NO with SAVE empties `$` (RFC 9051 §6.4.4.1).
     Charset(Option<SearchReturn>),
     /// A keyword is longer than [`mail::limits::KEYWORD_BYTES_MAX`], or there are more than
-    /// [`Limits::keywords_max`]: NO [LIMIT].
+    /// [`Limits::keywords_max`]: NO `[LIMIT]`.
     Keywords,
 }
 

@@ -92,7 +92,7 @@ pub enum Fault {
     UnknownCommand,
     /// Its line is longer than allowed.
     LineTooLong,
-    /// A literal is longer than allowed, or there are too many: [TOOBIG].
+    /// A literal is longer than allowed, or there are too many: `[TOOBIG]`.
     TooBig,
 }
 

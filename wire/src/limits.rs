@@ -32,7 +32,7 @@ pub struct Limits {
     pub list_pattern_bytes_max: usize,
     /// Items of one FETCH.
     pub fetch_items_max: usize,
-    /// Keywords that one STORE or one message of APPEND names; more are answered NO [LIMIT].
+    /// Keywords that one STORE or one message of APPEND names; more are answered NO `[LIMIT]`.
     pub keywords_max: usize,
 }
 

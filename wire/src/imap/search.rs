@@ -20,7 +20,7 @@ use crate::{
     date,
 };
 
-/// The charsets that SEARCH takes: what NO [BADCHARSET] lists.
+/// The charsets that SEARCH takes: what NO `[BADCHARSET]` lists.
 pub const CHARSETS: &[&str] = &["US-ASCII", "UTF-8"];
 
 /// SEARCH's arguments.
