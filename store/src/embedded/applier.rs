@@ -133,7 +133,8 @@ impl Backlog {
         self.applied.notify_all();
     }
 
-    fn valid(&self) -> Position {
+    /// To here the log is durable.
+    pub(crate) fn valid(&self) -> Position {
         self.inner.lock().valid
     }
 

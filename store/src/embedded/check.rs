@@ -1,40 +1,69 @@
 //! Comparing log and index with themselves and with each other.
+//!
+//! Every frame of the log is read, every body that a message refers to is read and compared with
+//! its digest, and references are counted. Whether mailboxes agree with themselves, and with what
+//! sessions are shown, is looked at elsewhere.
 
-use super::{core::Shared, index::Index};
-use crate::{Result, state::MailboxState};
+use mail::id::BodyId;
+
+use super::{
+    core::{Core, Shared},
+    recover,
+    segment::{Item, Scanner, unavailable},
+};
+use crate::{Error, Result};
+
+/// Bytes of a body read at once.
+const READ_BYTES: usize = 1 << 20;
 
 /// Adds a line per inconsistency.
-pub(crate) fn check(shared: &Shared, report: &mut Vec<String>) -> Result<()> {
-    shared.with_index(|index| {
-        references(index, report)?;
-        for account in index.accounts()? {
-            for (record, summary) in index.account(account.id)?.mailboxes {
-                let state = index.mailbox(record.id)?;
-                if state.summary == summary {
-                    counters(&state, report);
-                }
-            }
-        }
-        Ok(())
-    })
-}
-
-/// Bodies that messages refer to are there, and are counted right.
-fn references(index: &Index, report: &mut Vec<String>) -> Result<()> {
-    for (body, (kept, counted)) in index.references()? {
-        if kept != counted {
+pub(crate) fn check(core: &Core, shared: &Shared, report: &mut Vec<String>) -> Result<()> {
+    frames(shared, report)?;
+    let references = shared.with_index(super::index::Index::references)?;
+    for (body, (noted, counted)) in references {
+        if noted != counted {
             report.push(format!(
-                "body {body}: {counted} messages refer to it, {kept} are noted"
+                "body {body}: {counted} messages refer to it, {noted} are noted"
             ));
+        }
+        if counted > 0
+            && let Some(id) = BodyId::new(body)
+            && let Err(error) = whole(core, id)
+        {
+            report.push(format!("body {body}: {error}"));
         }
     }
     Ok(())
 }
 
-fn counters(state: &MailboxState, report: &mut Vec<String>) {
-    let counted = state.recount();
-    if counted != state.summary {
-        let (id, kept) = (state.id, state.summary);
-        report.push(format!("mailbox {id}: counted {counted:?}, noted {kept:?}"));
+/// Every byte of the log that counts is in a valid frame.
+fn frames(shared: &Shared, report: &mut Vec<String>) -> Result<()> {
+    let reading = |error: std::io::Error| unavailable("reading the log", &error);
+    for (segment, end) in recover::valid(&shared.segments, shared.backlog.valid())? {
+        let file = shared.segments.file(segment).map_err(reading)?;
+        let mut scanner = Scanner::new(file, shared.salt(), 0, end);
+        while let Some(item) = scanner.next().map_err(reading)? {
+            if let Item::Bad { from, to, .. } = item {
+                report.push(format!(
+                    "segment {segment}: bytes {from} to {to} are no frame"
+                ));
+            }
+        }
     }
+    Ok(())
+}
+
+/// Whether a body is what it was when it was stored.
+fn whole(core: &Core, id: BodyId) -> Result<()> {
+    let place = core.place(id)?;
+    let (mut hasher, mut at) = (blake3::Hasher::new(), 0u64);
+    while at < place.size {
+        let bytes = core.read_body(id, at, READ_BYTES)?;
+        at += bytes.len() as u64;
+        hasher.update(&bytes);
+    }
+    if *hasher.finalize().as_bytes() == place.digest {
+        return Ok(());
+    }
+    Err(Error::Damaged("its digest is another".into()))
 }

@@ -28,7 +28,7 @@ use crate::{Error, Result};
 
 /// What is written at once, bytes; more than one large body frame.
 const BATCH_BYTES_MAX: usize = 8 << 20;
-/// Body frames wait for room when this much is queued, bytes.
+/// Who submits waits for room when this much is queued, bytes.
 const QUEUE_BYTES_MAX: usize = 16 << 20;
 /// After a second failure a new segment is tried this much later, and less often from then on, …
 const RETRY_MIN: Duration = Duration::from_millis(5);
@@ -76,8 +76,9 @@ pub(crate) struct Queue {
     inner: Mutex<Waiting>,
     /// Something was queued.
     wake: Condvar,
-    /// Something was taken.
+    /// Something was taken: for threads, and for tasks.
     room: Condvar,
+    room_for_tasks: tokio::sync::Notify,
 }
 
 #[derive(Default)]
@@ -120,7 +121,18 @@ impl Item {
     }
 }
 
+impl Waiting {
+    fn is_full(&self) -> bool {
+        self.bytes > QUEUE_BYTES_MAX && !self.is_closing
+    }
+}
+
 impl Queue {
+    fn wake_for_room(&self) {
+        self.room.notify_all();
+        self.room_for_tasks.notify_waiters();
+    }
+
     /// Adds an item; gives it back if the queue is closed.
     pub(crate) fn push(&self, item: Item) -> std::result::Result<(), Item> {
         let mut waiting = self.inner.lock();
@@ -133,10 +145,24 @@ impl Queue {
         Ok(())
     }
 
+    /// Waits until there is room for a transaction.
+    pub(crate) async fn room(&self) {
+        loop {
+            let taken = self.room_for_tasks.notified();
+            tokio::pin!(taken);
+            // From here on no notification is missed.
+            taken.as_mut().enable();
+            if !self.inner.lock().is_full() {
+                return;
+            }
+            taken.await;
+        }
+    }
+
     /// Waits until there is room for a body frame.
     pub(crate) fn wait_for_room(&self) {
         let mut waiting = self.inner.lock();
-        while waiting.bytes > QUEUE_BYTES_MAX && !waiting.is_closing {
+        while waiting.is_full() {
             self.room.wait(&mut waiting);
         }
     }
@@ -145,7 +171,7 @@ impl Queue {
     pub(crate) fn close(&self) {
         self.inner.lock().is_closing = true;
         self.wake.notify_all();
-        self.room.notify_all();
+        self.wake_for_room();
     }
 
     /// What waits, up to the size of a batch; `None` when closed and empty.
@@ -165,7 +191,7 @@ impl Queue {
             batch.push(item);
         }
         waiting.bytes = waiting.bytes.saturating_sub(bytes);
-        self.room.notify_all();
+        self.wake_for_room();
         Some(batch)
     }
 
@@ -173,7 +199,7 @@ impl Queue {
     fn drain(&self) -> Vec<Item> {
         let mut waiting = self.inner.lock();
         waiting.bytes = 0;
-        self.room.notify_all();
+        self.wake_for_room();
         waiting.items.drain(..).collect()
     }
 }

@@ -291,6 +291,7 @@ impl Core {
     pub(crate) async fn permit(&self) -> Result<Permit> {
         let held = self.permits.clone().acquire_owned().await;
         let held = held.map_err(|_| closed())?;
+        self.shared.queue.room().await;
         Ok(Permit { _held: held })
     }
 
@@ -431,7 +432,8 @@ impl Core {
         )
     }
 
-    fn place(&self, id: BodyId) -> Result<Arc<Place>> {
+    /// Where a body is.
+    pub(crate) fn place(&self, id: BodyId) -> Result<Arc<Place>> {
         if let Some(place) = self.shared.recent.place(id) {
             return Ok(place);
         }
@@ -477,7 +479,7 @@ impl Core {
     /// Compares log and index with themselves and with each other; a line per inconsistency.
     pub(crate) fn check(&self, report: &mut Vec<String>) -> Result<()> {
         self.shared.backlog.wait_published()?;
-        super::check::check(&self.shared, report)
+        super::check::check(self, &self.shared, report)
     }
 
     /// Writes what waits, makes the index durable, ends the threads, releases the lock.
@@ -525,5 +527,7 @@ fn missing_body(id: BodyId) -> Error {
 
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod measure;
 #[cfg(test)]
 mod tests;

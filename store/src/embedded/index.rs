@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use redb::{Builder, Database, ReadableDatabase, TableDefinition};
 
 use super::{
-    codec::{Malformed, Read, Reader, Writer},
+    codec::{Read, Reader, Writer},
     frame::Lsn,
     segment::{Position, unavailable},
 };
@@ -101,7 +101,11 @@ struct Writing {
 /// An index error as the store reports it.
 fn failed<E: Into<redb::Error>>(error: E) -> Error {
     match error.into() {
+        redb::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            Error::Damaged(error.to_string())
+        }
         redb::Error::Io(error) => unavailable("the index", &error),
+        redb::Error::Corrupted(text) => Error::Damaged(format!("the index: {text}")),
         error => Error::Unavailable(format!("the index: {error}")),
     }
 }
@@ -189,24 +193,6 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     outcome.unwrap_or_else(|_| Err(Error::Damaged("the index cannot be read".into())))
 }
 
-/// A value as it is stored: with its checksum, since redb does not look at those of pages it
-/// reads.
-fn sealed(value: &[u8]) -> Vec<u8> {
-    let mut sealed = Vec::with_capacity(value.len() + 4);
-    sealed.extend_from_slice(value);
-    sealed.extend_from_slice(&crc32c::crc32c(value).to_le_bytes());
-    sealed
-}
-
-/// A stored value without its checksum, which must be right.
-fn unsealed(stored: &[u8]) -> Result<&[u8]> {
-    let (value, crc) = stored.split_last_chunk::<4>().ok_or(Malformed)?;
-    match crc32c::crc32c(value).to_le_bytes() == *crc {
-        true => Ok(value),
-        false => Err(Error::Damaged("a value of the index is damaged".into())),
-    }
-}
-
 fn read_meta(db: &Database) -> Result<Option<Meta>> {
     let read = db.begin_read().map_err(failed)?;
     let table = match read.open_table(META) {
@@ -215,7 +201,7 @@ fn read_meta(db: &Database) -> Result<Option<Meta>> {
         Err(error) => return Err(failed(error)),
     };
     match table.get("meta").map_err(failed)? {
-        Some(value) => Ok(Meta::decode(&mut Reader::new(unsealed(value.value())?))?),
+        Some(value) => Ok(Meta::decode(&mut Reader::new(value.value()))?),
         None => Ok(None),
     }
 }

@@ -32,6 +32,8 @@ use crate::{
 
 /// Log applied with one batch while replaying, bytes.
 const REPLAY_BATCH_BYTES: u64 = 4 << 20;
+/// Log read between checkpoints while replaying, bytes.
+const CHECKPOINT_BYTES: u64 = 64 << 20;
 const ID_FILE: &str = "id";
 
 /// A recovered store.
@@ -341,6 +343,16 @@ pub(crate) fn forget_index(disk: &Arc<dyn Disk>, dir: &Path) -> Result<()> {
     }
 }
 
+/// The segments of a log that is durable to `valid`, oldest first, each with where it ends.
+pub(crate) fn valid(segments: &Segments, valid: Position) -> Result<Vec<(u32, u64)>> {
+    let chain = chain_to(segments, valid)?;
+    Ok(chain
+        .links
+        .iter()
+        .map(|link| (link.segment, link.end))
+        .collect())
+}
+
 fn chain_to(segments: &Segments, valid: Position) -> Result<Chain> {
     let mut chain = Chain::default();
     let mut next = Some(valid);
@@ -407,6 +419,7 @@ fn replay(
         pending: HashMap::new(),
         events: Vec::new(),
         bytes: 0,
+        unsaved: 0,
     };
     let newest = chain.links.last().map(|link| link.segment);
     let links = chain
@@ -445,7 +458,10 @@ struct Replay<'a> {
     group: Vec<(Header, u64, Bytes)>,
     pending: HashMap<BodyId, Pending>,
     events: Vec<Event>,
+    /// Read since the last batch, bytes.
     bytes: u64,
+    /// Read since the last checkpoint, bytes.
+    unsaved: u64,
 }
 
 impl Replay<'_> {
@@ -595,8 +611,14 @@ impl Replay<'_> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.bytes = 0;
-        self.index.apply(&std::mem::take(&mut self.events))
+        self.unsaved += std::mem::take(&mut self.bytes);
+        self.index.apply(&std::mem::take(&mut self.events))?;
+        // What is read was synced before: the index may be durable as far as it has come.
+        if self.unsaved >= CHECKPOINT_BYTES {
+            self.unsaved = 0;
+            self.index.checkpoint()?;
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@
 //! earlier checkpoint. For faults the workload is run again per call and kind. What was
 //! acknowledged must be there exactly once, what was not must be there whole or not at all.
 //!
-//! By default a sample is tried; `STORE_FAULTS=full` tries all. The count is printed.
+//! By default a sample is tried; `STORE_FAULTS=all` tries all. The count is printed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,7 +32,7 @@ const DIR: &str = "/store";
 const INDEX: &str = "/store/index/index.redb";
 
 fn is_full() -> bool {
-    std::env::var("STORE_FAULTS").is_ok_and(|how| how == "full")
+    std::env::var("STORE_FAULTS").is_ok_and(|how| how == "all")
 }
 
 /// What a mailbox is, told independently of the engine.

@@ -20,7 +20,7 @@ use super::{
     ACCOUNTS, BODIES, Bytes, DEAD, FIXED, GRAVES, HISTORY, Highest, Index, KEYWORDS, MAILBOXES,
     META, Meta, OWNED, ROWS, ROWS_SHIFT, SUBSCRIPTIONS,
     entry::{MailboxEntry, pack_rows, unpack_rows},
-    failed, guarded, sealed, unsealed,
+    failed, guarded,
 };
 use crate::{
     Result,
@@ -548,7 +548,7 @@ impl<'t, 'k> Batch<'t, 'k> {
             Entry::Vacant(empty) => {
                 let mut chunk = Chunk::default();
                 if let Some(value) = self.rows.get((id.get(), number)).map_err(failed)? {
-                    unpack_rows(unsealed(value.value())?, |uid, row| {
+                    unpack_rows(value.value(), |uid, row| {
                         chunk.rows.push((uid, row));
                     })?;
                 }
@@ -688,7 +688,7 @@ pub(super) fn read_keywords(
         .map_err(failed)?
     {
         let (key, value) = item.map_err(failed)?;
-        let mut r = Reader::new(unsealed(value.value())?);
+        let mut r = Reader::new(value.value());
         let set = r.list(|r| Keyword::new(r.str()?).ok_or(Malformed))?;
         if keywords.intern(&set).0 != key.value().1 {
             return Err(Malformed.into());
@@ -706,9 +706,7 @@ fn put<'k, K: redb::Key + 'static>(
     key: impl std::borrow::Borrow<K::SelfType<'k>>,
     value: &[u8],
 ) -> Result<()> {
-    table
-        .insert(key, sealed(value).as_slice())
-        .map_err(failed)?;
+    table.insert(key, value).map_err(failed)?;
     Ok(())
 }
 
@@ -716,10 +714,8 @@ fn fetch<'k, K: redb::Key + 'static>(
     table: &Values<'_, K>,
     key: impl std::borrow::Borrow<K::SelfType<'k>>,
 ) -> Result<Option<Vec<u8>>> {
-    let stored = table.get(key).map_err(failed)?;
-    stored
-        .map(|stored| unsealed(stored.value()).map(<[u8]>::to_vec))
-        .transpose()
+    let value = table.get(key).map_err(failed)?;
+    Ok(value.map(|value| value.value().to_vec()))
 }
 
 /// Lifts the highest numbers by what a record names.

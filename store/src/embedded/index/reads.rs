@@ -13,7 +13,7 @@ use super::{
     ACCOUNTS, BODIES, FIXED, HISTORY, Index, KEYWORDS, MAILBOXES, OWNED, ROWS, SUBSCRIPTIONS,
     apply::read_keywords,
     entry::{MailboxEntry, unpack_rows},
-    failed, unsealed,
+    failed,
 };
 use crate::{
     Error, Result,
@@ -49,9 +49,7 @@ impl Index {
         let mut accounts = Vec::new();
         for item in table.iter().map_err(failed)? {
             let (_, value) = item.map_err(failed)?;
-            accounts.push(records::read_account(&mut Reader::new(unsealed(
-                value.value(),
-            )?))?);
+            accounts.push(records::read_account(&mut Reader::new(value.value()))?);
         }
         Ok(accounts)
     }
@@ -95,7 +93,7 @@ impl Index {
             .map_err(failed)?
         {
             let (_, value) = item.map_err(failed)?;
-            unpack_rows(unsealed(value.value())?, |uid, row| chunks.push(uid, row))?;
+            unpack_rows(value.value(), |uid, row| chunks.push(uid, row))?;
         }
         Ok(MailboxState {
             id,
@@ -113,7 +111,7 @@ impl Index {
         let one = |body: &BodyId| -> Result<Option<Arc<Static>>> {
             let value = table.get(body.get()).map_err(failed)?;
             let read = |value: redb::AccessGuard<'_, &[u8]>| -> Result<Arc<Static>> {
-                let mut r = Reader::new(unsealed(value.value())?);
+                let mut r = Reader::new(value.value());
                 Ok(Arc::new(records::read_fixed(&mut r)?))
             };
             value.map(read).transpose()
@@ -126,7 +124,7 @@ impl Index {
         let table = self.read()?.open_table(BODIES).map_err(failed)?;
         let value = table.get(body.get()).map_err(failed)?;
         let read = |value: redb::AccessGuard<'_, &[u8]>| -> Result<Place> {
-            let mut r = Reader::new(unsealed(value.value())?);
+            let mut r = Reader::new(value.value());
             r.u32()?;
             Ok(Place::decode(&mut r)?)
         };
@@ -164,8 +162,7 @@ impl Index {
             .map_err(failed)?
         {
             let (key, value) = item.map_err(failed)?;
-            counts.entry(key.value()).or_default().0 =
-                Reader::new(unsealed(value.value())?).u32()?;
+            counts.entry(key.value()).or_default().0 = Reader::new(value.value()).u32()?;
         }
         for item in read
             .open_table(ROWS)
@@ -174,7 +171,7 @@ impl Index {
             .map_err(failed)?
         {
             let (_, value) = item.map_err(failed)?;
-            unpack_rows(unsealed(value.value())?, |_, row| {
+            unpack_rows(value.value(), |_, row| {
                 counts.entry(row.body.get()).or_default().1 += 1;
             })?;
         }
@@ -186,7 +183,7 @@ fn entry(read: &ReadTransaction, id: MailboxId) -> Result<MailboxEntry> {
     let table = read.open_table(MAILBOXES).map_err(failed)?;
     let value = table.get(id.get()).map_err(failed)?;
     let value = value.ok_or(Error::NotFound(What::Mailbox))?;
-    Ok(MailboxEntry::decode(unsealed(value.value())?)?)
+    Ok(MailboxEntry::decode(value.value())?)
 }
 
 fn subscriptions(read: &ReadTransaction, id: AccountId) -> Result<Vec<MailboxName>> {
