@@ -33,7 +33,7 @@ use crate::{
     listen::{Peer, Protection, Stream},
     service::Service,
     session::{
-        Channel, Context, Reply, Session,
+        Channel, Context, Ended, Reply, Session,
         answer::{bad, no, ok, wrong_state},
         sink::{OutputLimits, Sink},
     },
@@ -75,6 +75,12 @@ enum End {
     Gone(io::Error),
     /// The server ends it, with this reason.
     Bye(Option<Code>, &'static str),
+}
+
+impl From<Ended> for End {
+    fn from(ended: Ended) -> Self {
+        Self::Bye(None, ended.text())
+    }
 }
 
 impl From<io::Error> for End {
@@ -220,12 +226,15 @@ impl Connection {
 
     /// Writes the tagged answer, after the changes that may be told.
     async fn answer(&mut self, completion: Completion, expunge: Expunge) -> Result<(), End> {
+        self.session.tell(expunge, &mut self.sink).await?;
+        self.sink.complete(&completion);
         match completion.status {
             Status::Bad => self.count_bad()?,
             Status::Ok | Status::No => self.bad_commands = 0,
         }
-        self.session.tell(expunge, &mut self.sink).await?;
-        self.sink.complete(&completion);
+        if let Some(ended) = self.session.ended() {
+            return Err(ended.into());
+        }
         Ok(self.sink.relieve().await?)
     }
 
@@ -280,10 +289,12 @@ impl Connection {
     async fn receive(&mut self) -> Result<(), End> {
         self.sink.flush().await?;
         let deadline = self.deadline();
+        let mut changes = self.session.changes();
         let buffer = self.framer.buffer_mut();
         buffer.reserve(READ_BYTES);
         let read = tokio::select! {
             read = timeout_at(deadline, self.reader.read_buf(buffer)) => read,
+            ended = changes.end() => return Err(ended.into()),
             () = self.context.service.shutdown.notified() => {
                 return Err(End::Bye(None, "The server is shutting down."));
             }

@@ -25,7 +25,7 @@ pub mod view;
 
 use std::sync::Arc;
 
-use mail::mailbox::MailboxName;
+use mail::{mailbox::MailboxName, set::UidSet};
 use store::{Account, Mailbox};
 use wire::{
     encode::{MailboxSpelling, Mode},
@@ -34,13 +34,14 @@ use wire::{
         mailbox::WireName,
         response::Completion,
         select::Access,
+        sequence::{Messages, Numbers},
         table::{Expunge, Group},
     },
     utf7,
 };
 
 use self::{
-    answer::{Failure, Outcome, no, ok, wrong_state},
+    answer::{Failure, Outcome, bad, no, ok, wrong_state},
     own_deleted::OwnDeleted,
     sink::Sink,
     view::View,
@@ -48,7 +49,7 @@ use self::{
 pub use self::{
     append::Appending,
     auth::{Credentials, log_in},
-    idle::Changes,
+    idle::{Change, Changes, Ended},
 };
 use crate::service::{Guard, Service, Trust};
 
@@ -289,9 +290,25 @@ impl Selected {
             C::Select(select) => self.reselect(&select, sink).await,
             C::Idle => (Session::Selected(self), Reply::Idle),
             other => {
+                let own = matches!(other, C::Delete(_) | C::Rename(_));
                 let outcome = self.auth.stateless(other, context, sink).await;
-                (Session::Selected(self), reply(outcome))
+                let session = Session::Selected(self);
+                match (session.ended(), session) {
+                    (Some(Ended::Deleted), Session::Selected(selected)) if own => {
+                        selected.closed(sink, outcome).await
+                    }
+                    (_, session) => (session, reply(outcome)),
+                }
             }
+        }
+    }
+
+    /// This session itself deleted the mailbox: it goes on without one. (A session whose mailbox
+    /// another one deleted gets BYE: it would not expect to be without.)
+    async fn closed(self, sink: &mut Sink, outcome: Outcome) -> (Session, Reply) {
+        match sink.send(&select::closed()).await {
+            Ok(()) => (Session::Authenticated(self.auth), reply(outcome)),
+            Err(error) => (Session::Authenticated(self.auth), Reply::Gone(error)),
         }
     }
 
@@ -311,11 +328,11 @@ impl Selected {
                 );
             }
             C::Check => Ok(ok("Everything is kept safe at all times.")),
-            C::Expunge(uids) => self.expunge(uids.as_ref()).await,
+            C::Expunge(uids) => self.expunge(uids, sink).await,
             C::Search(search) => self.search(search, sink).await,
             C::Fetch(fetch) => self.fetch(&fetch, context, sink).await,
             C::Store(store) => self.store_flags(&store, sink).await,
-            C::Copy(copy) => self.copy(&copy).await,
+            C::Copy(copy) => self.copy(&copy, sink).await,
             C::Move(transfer) => self.move_to(&transfer, sink).await,
         };
         (Session::Selected(self), reply(outcome))
@@ -326,10 +343,13 @@ impl Selected {
         let state = self.mailbox.state();
         let taken =
             select::take_recent(&*self.mailbox, &state, self.access, self.auth.mode.revision);
-        let revision = self.auth.mode.revision;
-        let responses = self.view.tell(&state, expunge, &taken, revision);
+        let news = self.view.tell(&state, expunge, &taken);
         self.own_deleted.forget_changed(&state);
-        sink.send_all(&responses).await
+        let revision = self.auth.mode.revision;
+        for response in self.view.responses(&news, &state, revision) {
+            sink.send(&response).await?;
+        }
+        Ok(())
     }
 
     /// Tells of new messages only, which is allowed at any time; a UID command may name them.
@@ -337,9 +357,20 @@ impl Selected {
         let state = self.mailbox.state();
         let taken =
             select::take_recent(&*self.mailbox, &state, self.access, self.auth.mode.revision);
-        let mut responses = Vec::new();
-        self.view.tell_new(&state, &taken, &mut responses);
+        let responses = self.view.tell_new(&state, &taken);
         sink.send_all(&responses).await
+    }
+
+    /// The messages a command names, or BAD for a number that is not in the view. UIDs may be of
+    /// messages that came just now; what `*` is among sequence numbers, and with it what a command
+    /// changes, is what the client was told of before.
+    async fn messages(&mut self, messages: &Messages, sink: &mut Sink) -> Result<UidSet, Failure> {
+        if messages.numbers() == Numbers::Uid {
+            self.tell_new(sink).await?;
+        }
+        self.view
+            .resolve(messages)
+            .ok_or_else(|| Failure::Answer(bad("There is no message with this number.")))
     }
 
     /// Refuses changes of a mailbox opened by EXAMINE.

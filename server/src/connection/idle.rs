@@ -10,7 +10,10 @@ use wire::{
 };
 
 use super::{Connection, End, READ_BYTES};
-use crate::session::answer::{bad, ok};
+use crate::session::{
+    Change,
+    answer::{bad, ok},
+};
 use tokio::io::AsyncReadExt;
 
 /// The longest line that can be DONE, bytes.
@@ -43,7 +46,10 @@ impl Connection {
                         return Err(End::Gone(std::io::ErrorKind::UnexpectedEof.into()));
                     }
                 }
-                () = changes.changed() => {
+                change = changes.next() => {
+                    if let Change::Ended(why) = change {
+                        return Err(why.into());
+                    }
                     self.session.tell(Expunge::May, &mut self.sink).await?;
                     self.sink.flush().await?;
                 }

@@ -22,6 +22,14 @@ pub enum Failure {
     Disconnected(io::Error),
 }
 
+impl Failure {
+    /// Whether it is BAD.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        matches!(self, Self::Answer(completion) if completion.status == Status::Bad)
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Disconnected(error)

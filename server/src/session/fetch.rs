@@ -4,36 +4,38 @@
 //! the store in pieces and pumped into the response, so that no whole message is held in memory.
 //! Messages are worked on in batches of `Imap:MaxMessagesPerSession`.
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+mod text;
+
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use mail::{
     flag::{Flags, SystemFlags},
     id::{BodyId, Uid},
-    mime::fields::header_fields,
     set::UidSet,
     structure::{self, Located, Parts, Section, SectionText},
 };
 use store::{
-    Mailbox, Static,
+    Static,
     state::{KeywordSetId, MailboxState, Row},
 };
 use wire::{
-    encode::{FetchWriter, Pump, PumpForm, Revision, replace_nul},
+    encode::{FetchWriter, Pump, Revision},
     imap::{
         code::Code,
-        fetch::{BinarySection, BodySection, Fetch, FetchItem, Partial, Peek},
-        response::{Content, FetchData, Recent},
+        fetch::{Fetch, FetchItem, Peek},
+        response::{Completion, FetchData, Recent},
         select::Access,
-        sequence::Numbers,
+        sequence::{Numbers, Seq},
     },
 };
 
+use self::text::{Text, append};
 use super::{
     Context, Selected,
-    answer::{Failure, Outcome, no, ok},
-    limits::READ_BYTES,
+    answer::{Failure, Outcome, no, ok, refusal},
     sink::Sink,
+    store_flags::expunge_issued,
 };
 
 /// What a FETCH needs beyond the rows.
@@ -66,7 +68,8 @@ struct Job<'a> {
 struct Problems {
     expunged: bool,
     unknown_encoding: bool,
-    damaged: bool,
+    /// The store could not read something.
+    failed: Option<Completion>,
 }
 
 /// One message being fetched.
@@ -85,8 +88,7 @@ impl Selected {
         context: &Context,
         sink: &mut Sink,
     ) -> Outcome {
-        self.tell_new(sink).await?;
-        let uids = self.messages(&fetch.messages)?;
+        let uids = self.messages(&fetch.messages, sink).await?;
         let mut job = Job {
             fetch,
             needs: Needs::of(fetch, self.access),
@@ -111,32 +113,54 @@ impl Selected {
         if job.needs.seen {
             let unseen = self.unseen(batch);
             if !unseen.is_empty() {
-                self.mark_seen(&unseen).await?;
+                self.mark_seen(&unseen).await;
             }
         }
         let state = self.mailbox.state();
-        let mut keywords = Vec::new();
-        self.view.tell_keywords(&state, &mut keywords);
-        sink.send_all(&keywords).await?;
+        sink.send_all(&self.view.tell_keywords(&state)).await?;
         let rows: Vec<(Uid, Row)> = state.rows_of(batch).map(|(uid, row)| (uid, *row)).collect();
         job.problems.expunged |= rows.len() as u64 != batch.count();
-        let fixed = if job.needs.fixed {
-            let bodies: Vec<BodyId> = rows.iter().map(|(_, row)| row.body).collect();
-            self.mailbox.fixed(&bodies).await?
-        } else {
-            Vec::new()
+        let fixed = match job.needs.fixed {
+            true => self.fixed(&rows, &mut job.problems).await?,
+            false => Vec::new(),
         };
         for (at, (uid, row)) in rows.iter().enumerate() {
-            let fixed = fixed.get(at).map(Arc::as_ref);
             let mut message = Message {
                 uid: *uid,
                 row: *row,
-                fixed,
+                fixed: fixed.get(at).and_then(Option::as_deref),
                 parts: None,
             };
             self.fetch_message(&mut message, &state, job, sink).await?;
         }
+        if job.needs.flags || job.needs.seen {
+            self.view.note_known(batch, &state);
+        }
         Ok(())
+    }
+
+    /// Static data of some messages. One that is damaged does not keep the client from the others.
+    async fn fixed(
+        &self,
+        rows: &[(Uid, Row)],
+        problems: &mut Problems,
+    ) -> Result<Vec<Option<Arc<Static>>>, Failure> {
+        let bodies: Vec<BodyId> = rows.iter().map(|(_, row)| row.body).collect();
+        match self.mailbox.fixed(&bodies).await {
+            Ok(fixed) => return Ok(fixed.into_iter().map(Some).collect()),
+            Err(store::Error::Damaged(_)) => {}
+            Err(other) => return Err(other.into()),
+        }
+        let mut fixed = Vec::with_capacity(bodies.len());
+        for body in &bodies {
+            let one = self.mailbox.fixed(std::slice::from_ref(body)).await;
+            fixed.push(
+                problems
+                    .unless_failed(one)
+                    .and_then(|one| one.into_iter().next()),
+            );
+        }
+        Ok(fixed)
     }
 
     fn unseen(&self, batch: &UidSet) -> UidSet {
@@ -148,7 +172,7 @@ impl Selected {
     }
 
     async fn fetch_message(
-        &mut self,
+        &self,
         message: &mut Message<'_>,
         state: &MailboxState,
         job: &mut Job<'_>,
@@ -157,43 +181,35 @@ impl Selected {
         let Some(seq) = self.view.seq(message.uid) else {
             return Ok(());
         };
-        let mut writer = FetchWriter::begin(sink.buffer(), seq);
+        let mut response = Response::begin(seq, sink);
         if job.needs.uid {
-            metadata(&mut writer, &FetchData::Uid(message.uid), sink);
+            response.item(&FetchData::Uid(message.uid), sink);
         }
         if job.needs.flags || job.needs.seen {
-            metadata(&mut writer, &self.flags_of(message, state, job), sink);
-            self.view.note_sent(message.uid, message.row.mod_seq);
+            response.item(&self.flags_of(message, state, job), sink);
         }
         for item in &job.fetch.items {
-            match item {
+            let problems = &mut job.problems;
+            let text = match item {
                 FetchItem::BodySection(section) => {
-                    let text = self.body_section(message, section, &mut job.problems).await;
-                    self.text(&mut writer, text, message, sink).await?;
+                    text::body_section(&*self.mailbox, message, section, problems).await
                 }
                 FetchItem::Binary(section) => {
-                    if let Some(text) = self.binary(message, section, &mut job.problems).await? {
-                        self.text(&mut writer, text, message, sink).await?;
-                    }
+                    text::binary(&*self.mailbox, message, section, problems).await
                 }
-                FetchItem::BinarySize(path) => match message.binary_size(path) {
-                    Some(size) => {
-                        metadata(
-                            &mut writer,
-                            &FetchData::BinarySize(path.clone(), size),
-                            sink,
-                        );
-                    }
-                    None => job.problems.unknown_encoding = true,
-                },
                 other => {
-                    if let Some(data) = message.metadata(other) {
-                        metadata(&mut writer, &data, sink);
+                    if let Some(data) = message.metadata(other, problems) {
+                        response.item(&data, sink);
                     }
+                    None
                 }
+            };
+            if let Some(text) = text {
+                let read = (message.row.body, problems);
+                self.pump(text, read, &mut response, sink).await?;
             }
         }
-        writer.end(sink.buffer());
+        response.end(sink);
         Ok(sink.relieve().await?)
     }
 
@@ -215,154 +231,75 @@ impl Selected {
         FetchData::Flags(Arc::clone(flags), recent)
     }
 
-    /// Writes an item that holds text: at hand, or pumped from the store.
-    async fn text(
+    /// Writes an item that holds text: at hand, or pumped from the store. Its first piece is read
+    /// before anything of it is written, so that an item that cannot be read is left out.
+    async fn pump(
         &self,
-        writer: &mut FetchWriter,
-        text: Text,
-        message: &Message<'_>,
+        mut text: Text,
+        (body, problems): (BodyId, &mut Problems),
+        response: &mut Response,
         sink: &mut Sink,
     ) -> Result<(), Failure> {
-        let Some(pump) = writer.item(sink.buffer(), &text.data) else {
+        let first = text.pieces.next(&*self.mailbox, body).await;
+        let Some(mut piece) = problems.unless_failed(first) else {
             return Ok(());
         };
-        let mut from = text.from;
-        let end = from.saturating_add(pump.bytes);
-        while from < end {
-            let want = usize::try_from(end.saturating_sub(from))
-                .unwrap_or(READ_BYTES)
-                .min(READ_BYTES);
-            let bytes = self.mailbox.read(message.row.body, from, want).await;
-            let bytes = bytes.map_err(broken_off)?;
-            if bytes.is_empty() {
-                return Err(broken_off(store::Error::Damaged(
-                    "a body is too short".into(),
-                )));
+        let Some(pump) = response.item(&text.data, sink) else {
+            return Ok(());
+        };
+        let mut left = pump.bytes;
+        while left > 0 {
+            if piece.is_empty() {
+                return Err(broken_off(&store::Error::Damaged("too few bytes".into())));
             }
-            from = from.saturating_add(bytes.len() as u64);
-            append(sink.buffer(), &bytes, pump.form);
+            let fits = usize::try_from(left)
+                .unwrap_or(piece.len())
+                .min(piece.len());
+            left = left.saturating_sub(fits as u64);
+            append(
+                sink.buffer(),
+                piece.get(..fits).unwrap_or_default(),
+                pump.form,
+            );
             sink.relieve().await?;
+            if left > 0 {
+                let next = text.pieces.next(&*self.mailbox, body).await;
+                piece = next.map_err(|error| broken_off(&error))?;
+            }
         }
         Ok(())
     }
-
-    /// `BODY[…]`: which bytes of the stored message, as an item ready to be written.
-    async fn body_section(
-        &self,
-        message: &mut Message<'_>,
-        item: &BodySection,
-        problems: &mut Problems,
-    ) -> Text {
-        let missing = || Text {
-            data: FetchData::BodySection(item.clone(), None),
-            from: 0,
-        };
-        let Some(located) = message.locate(&item.section) else {
-            return missing();
-        };
-        match located {
-            Located::Bytes(range) => {
-                let range = partial(&range, item.partial);
-                let bytes = range.end.saturating_sub(range.start);
-                let content = Some(Content::Stream(bytes));
-                Text {
-                    data: FetchData::BodySection(item.clone(), content),
-                    from: range.start,
-                }
-            }
-            Located::Fields {
-                header,
-                names,
-                keep,
-            } => {
-                let Ok(header) = read_whole(&*self.mailbox, message.row.body, &header).await else {
-                    problems.damaged = true;
-                    return missing();
-                };
-                let fields = Bytes::from(header_fields(&header, names, keep));
-                let range = partial(&(0..fields.len() as u64), item.partial);
-                let content = Some(Content::Bytes(slice(&fields, &range)));
-                Text {
-                    data: FetchData::BodySection(item.clone(), content),
-                    from: 0,
-                }
-            }
-        }
-    }
-
-    /// `BINARY[…]`: the decoded part (RFC 9051 §6.4.5; protocol rule 41).
-    async fn binary(
-        &self,
-        message: &mut Message<'_>,
-        item: &BinarySection,
-        problems: &mut Problems,
-    ) -> Result<Option<Text>, Failure> {
-        let data = |content| FetchData::Binary(item.path.clone(), item.partial, content);
-        let Some(binary) = message.parts().and_then(|parts| parts.binary(&item.path)) else {
-            return Ok(Some(Text {
-                data: data(None),
-                from: 0,
-            }));
-        };
-        let Some(size) = binary.size else {
-            problems.unknown_encoding = true;
-            return Ok(None);
-        };
-        let wanted = partial(&(0..size), item.partial);
-        if binary.encoding == mail::mime::Encoding::Identity {
-            let from = binary.body.start.saturating_add(wanted.start);
-            let bytes = wanted.end.saturating_sub(wanted.start);
-            return Ok(Some(Text {
-                data: data(Some(Content::Stream(bytes))),
-                from,
-            }));
-        }
-        let decoded = self.decode(message.row.body, &binary, &wanted).await?;
-        Ok(Some(Text {
-            data: data(Some(Content::Bytes(decoded))),
-            from: 0,
-        }))
-    }
-
-    /// Decodes a part as far as the wanted bytes reach, holding only those.
-    async fn decode(
-        &self,
-        body: BodyId,
-        binary: &structure::Binary,
-        wanted: &Range<u64>,
-    ) -> Result<Bytes, Failure> {
-        let Some(mut decoder) = binary.encoding.decoder() else {
-            return Ok(Bytes::new());
-        };
-        let (mut kept, mut piece) = (Vec::new(), Vec::new());
-        let (mut from, mut decoded) = (binary.body.start, 0u64);
-        while from < binary.body.end && decoded < wanted.end {
-            let left = binary.body.end.saturating_sub(from);
-            let want = usize::try_from(left).unwrap_or(READ_BYTES).min(READ_BYTES);
-            let bytes = self.mailbox.read(body, from, want).await?;
-            if bytes.is_empty() {
-                break;
-            }
-            from = from.saturating_add(bytes.len() as u64);
-            decoder.push(&bytes, &mut piece);
-            if from >= binary.body.end {
-                decoder.finish(&mut piece);
-            }
-            keep(&mut kept, &mut decoded, &mut piece, wanted);
-        }
-        Ok(Bytes::from(kept))
-    }
 }
 
-/// Writes an item that is never pumped.
-fn metadata(writer: &mut FetchWriter, data: &FetchData, sink: &mut Sink) {
-    let _: Option<Pump> = writer.item(sink.buffer(), data);
+/// One FETCH response being written.
+struct Response {
+    writer: FetchWriter,
+    /// Where it begins in the buffer, as long as it has no item.
+    empty_from: Option<usize>,
 }
 
-/// A text item, and where in the message its pumped bytes begin.
-struct Text {
-    data: FetchData,
-    from: u64,
+impl Response {
+    fn begin(seq: Seq, sink: &mut Sink) -> Self {
+        let from = sink.buffer().len();
+        Self {
+            writer: FetchWriter::begin(sink.buffer(), seq),
+            empty_from: Some(from),
+        }
+    }
+
+    /// Writes an item; `Some` if its bytes must follow.
+    fn item(&mut self, data: &FetchData, sink: &mut Sink) -> Option<Pump> {
+        self.empty_from = None;
+        self.writer.item(sink.buffer(), data)
+    }
+
+    /// A response needs at least one item (RFC 9051 §9 `msg-att`): without, there is none.
+    fn end(self, sink: &mut Sink) {
+        match self.empty_from {
+            Some(from) => sink.buffer().truncate(from),
+            None => self.writer.end(sink.buffer()),
+        }
+    }
 }
 
 impl Needs {
@@ -394,7 +331,7 @@ fn item_needs_fixed(item: &FetchItem) -> bool {
 }
 
 impl Message<'_> {
-    fn metadata(&self, item: &FetchItem) -> Option<FetchData> {
+    fn metadata(&mut self, item: &FetchItem, problems: &mut Problems) -> Option<FetchData> {
         let fixed = |pick: fn(&Static) -> &Bytes| self.fixed.map(|fixed| pick(fixed).clone());
         match item {
             FetchItem::Uid => Some(FetchData::Uid(self.uid)),
@@ -403,7 +340,14 @@ impl Message<'_> {
             FetchItem::Envelope => fixed(|f| &f.envelope).map(FetchData::Envelope),
             FetchItem::Body => fixed(|f| &f.body).map(FetchData::Body),
             FetchItem::BodyStructure => fixed(|f| &f.body_structure).map(FetchData::BodyStructure),
-            _ => None,
+            FetchItem::BinarySize(path) => match self.binary_size(path) {
+                Some(size) => Some(FetchData::BinarySize(path.clone(), size)),
+                None => {
+                    problems.unknown_encoding = true;
+                    None
+                }
+            },
+            FetchItem::Flags | FetchItem::BodySection(_) | FetchItem::Binary(_) => None,
         }
     }
 
@@ -440,22 +384,27 @@ impl Message<'_> {
 }
 
 impl Problems {
-    fn completion(&self) -> wire::imap::response::Completion {
-        if self.damaged {
-            no(
-                Code::ServerBug,
-                "Some stored data is damaged; the rest was sent.",
-            )
+    /// The value, or the note that the store failed.
+    fn unless_failed<T>(&mut self, result: store::Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.failed = Some(refusal(&error));
+                None
+            }
+        }
+    }
+
+    fn completion(self) -> Completion {
+        if let Some(failed) = self.failed {
+            failed
         } else if self.unknown_encoding {
             no(
                 Code::UnknownCte,
                 "A part has an encoding that is not known here.",
             )
         } else if self.expunged {
-            no(
-                Code::ExpungeIssued,
-                "Some of these messages have been expunged.",
-            )
+            expunge_issued()
         } else {
             ok("Fetched.")
         }
@@ -463,7 +412,7 @@ impl Problems {
 }
 
 /// Splits a set of messages that exist into sets of at most `size`.
-fn batches(uids: &UidSet, size: usize) -> impl Iterator<Item = UidSet> {
+pub(super) fn batches(uids: &UidSet, size: usize) -> impl Iterator<Item = UidSet> {
     let mut all = uids.iter().peekable();
     std::iter::from_fn(move || {
         all.peek()?;
@@ -471,64 +420,8 @@ fn batches(uids: &UidSet, size: usize) -> impl Iterator<Item = UidSet> {
     })
 }
 
-/// The bytes of `<origin.count>`; an origin past the end names none (protocol rule 39).
-fn partial(range: &Range<u64>, partial: Option<Partial>) -> Range<u64> {
-    let Some(partial) = partial else {
-        return range.clone();
-    };
-    let from = range
-        .start
-        .saturating_add(u64::from(partial.origin))
-        .min(range.end);
-    let to = from.saturating_add(u64::from(partial.count)).min(range.end);
-    from..to
-}
-
-fn slice(bytes: &Bytes, range: &Range<u64>) -> Bytes {
-    let at = |n: u64| usize::try_from(n).unwrap_or(bytes.len()).min(bytes.len());
-    bytes.slice(at(range.start)..at(range.end).max(at(range.start)))
-}
-
-/// Adds pumped bytes: NUL cannot stand in a literal and is sent as 0x80.
-fn append(buffer: &mut Vec<u8>, bytes: &[u8], form: PumpForm) {
-    let from = buffer.len();
-    buffer.extend_from_slice(bytes);
-    if form == PumpForm::Literal
-        && let Some(new) = buffer.get_mut(from..)
-    {
-        replace_nul(new);
-    }
-}
-
-/// Moves what is wanted of a decoded piece to `kept`.
-fn keep(kept: &mut Vec<u8>, decoded: &mut u64, piece: &mut Vec<u8>, wanted: &Range<u64>) {
-    let here = *decoded..decoded.saturating_add(piece.len() as u64);
-    let from = wanted
-        .start
-        .clamp(here.start, here.end)
-        .saturating_sub(here.start);
-    let to = wanted
-        .end
-        .clamp(here.start, here.end)
-        .saturating_sub(here.start);
-    let at = |n: u64| usize::try_from(n).unwrap_or(piece.len());
-    kept.extend_from_slice(piece.get(at(from)..at(to)).unwrap_or_default());
-    *decoded = here.end;
-    piece.clear();
-}
-
-/// Reads a header block, which the parser keeps within its limits.
-async fn read_whole(
-    mailbox: &dyn Mailbox,
-    body: BodyId,
-    range: &Range<u64>,
-) -> store::Result<Bytes> {
-    let len = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(0);
-    mailbox.read(body, range.start, len).await
-}
-
 /// A literal that cannot be completed leaves no way to go on in this connection.
-fn broken_off(error: store::Error) -> Failure {
+fn broken_off(error: &store::Error) -> Failure {
     tracing::error!(%error, "a message could not be read to its end");
-    Failure::Disconnected(std::io::Error::other(error))
+    Failure::Disconnected(std::io::Error::other(error.to_string()))
 }

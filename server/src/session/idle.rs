@@ -1,35 +1,136 @@
-//! IDLE (RFC 9051 §6.3.13): what a session waits for.
+//! What a session waits for: a new version of its mailbox in IDLE (RFC 9051 §6.3.13), and at any
+//! time whatever ends it.
 
 use std::sync::Arc;
 
-use store::state::MailboxState;
+use mail::id::UidValidity;
+use store::{Account, state::MailboxState};
 use tokio::sync::watch;
 
 use super::Session;
 
-/// Wakes when the selected mailbox has a new version.
-pub struct Changes(Option<watch::Receiver<Arc<MailboxState>>>);
+/// What happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// The selected mailbox has a new version.
+    Version,
+    /// The session cannot go on.
+    Ended(Ended),
+}
+
+/// Why a session cannot go on, without the client's doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// The account is removed.
+    Removed,
+    /// The account is disabled.
+    Disabled,
+    /// The selected mailbox was deleted by somebody else, or its UIDs are no longer what they were.
+    Deleted,
+}
+
+impl Ended {
+    /// What the client is told.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Removed => "The account has been removed.",
+            Self::Disabled => "The account has been disabled.",
+            Self::Deleted => "The selected mailbox has been deleted or renamed.",
+        }
+    }
+}
+
+/// Wakes when something happens that concerns a session. Before login nothing does.
+pub struct Changes(Option<Watched>);
+
+struct Watched {
+    account: Arc<dyn Account>,
+    account_changes: watch::Receiver<u64>,
+    mailbox: Option<Versions>,
+}
+
+/// The versions of the selected mailbox, and the UIDVALIDITY the client was told.
+struct Versions(watch::Receiver<Arc<MailboxState>>, UidValidity);
 
 impl Session {
-    /// What IDLE waits for; without a selected mailbox, nothing.
+    /// What the session waits for, from now on.
     #[must_use]
     pub fn changes(&self) -> Changes {
-        Changes(match self {
-            Self::Selected(selected) => Some(selected.mailbox.watch()),
+        let mailbox = match self {
+            Self::Selected(selected) => Some(Versions(
+                selected.mailbox.watch(),
+                selected.view.uid_validity(),
+            )),
             Self::Authenticated(_) | Self::NotAuthenticated => None,
-        })
+        };
+        Changes(self.account().map(|account| Watched {
+            account: Arc::clone(account),
+            account_changes: account.changes(),
+            mailbox,
+        }))
+    }
+
+    /// Why the session cannot go on, if so.
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        self.changes().0.as_ref().and_then(Watched::ended)
     }
 }
 
 impl Changes {
-    /// Waits for a new version. When the mailbox is gone, or none is selected, waits for ever.
-    pub async fn changed(&mut self) {
-        if let Some(versions) = &mut self.0
-            && versions.changed().await.is_ok()
-        {
-            return;
+    /// Waits for the next change.
+    pub async fn next(&mut self) -> Change {
+        match &mut self.0 {
+            Some(watched) => watched.next().await,
+            None => std::future::pending().await,
         }
-        self.0 = None;
-        std::future::pending().await
+    }
+
+    /// Waits until the session cannot go on.
+    pub async fn end(&mut self) -> Ended {
+        loop {
+            if let Change::Ended(why) = self.next().await {
+                return why;
+            }
+        }
+    }
+}
+
+impl Watched {
+    async fn next(&mut self) -> Change {
+        loop {
+            let version = tokio::select! {
+                version = next_version(self.mailbox.as_mut()) => version,
+                // Wakes for every mailbox of the account; only its end matters here.
+                _ = self.account_changes.changed() => false,
+            };
+            if let Some(why) = self.ended() {
+                return Change::Ended(why);
+            }
+            if version {
+                return Change::Version;
+            }
+        }
+    }
+
+    fn ended(&self) -> Option<Ended> {
+        if self.account_changes.has_changed().is_err() {
+            return Some(Ended::Removed);
+        }
+        if !self.account.info().enabled {
+            return Some(Ended::Disabled);
+        }
+        let Versions(versions, uid_validity) = self.mailbox.as_ref()?;
+        let same = versions.borrow().summary.uid_validity == *uid_validity;
+        (versions.has_changed().is_err() || !same).then_some(Ended::Deleted)
+    }
+}
+
+/// Whether there is a new version; without a mailbox, waits for ever.
+async fn next_version(versions: Option<&mut Versions>) -> bool {
+    match versions {
+        Some(Versions(versions, _)) => versions.changed().await.is_ok(),
+        None => std::future::pending().await,
     }
 }

@@ -1,8 +1,12 @@
 //! Limits of a session that are not configured: one place, each with its unit.
 
-/// Messages whose flags a client was sent ahead of its view; past it, it is told twice.
-pub const SENT_MAX: usize = 10_000;
+/// Versions of which a client was sent flags ahead of its view; past it, it is told twice.
+pub const KNOWN_VERSIONS_MAX: usize = 64;
+/// Ranges of UIDs whose flags a client was sent ahead of its view; past it, it is told twice.
+pub const KNOWN_RANGES_MAX: usize = 20_000;
 /// Ranges of UIDs that a session remembers as deleted by itself (issue: `CommitDeletionsOnLogout`).
 pub const OWN_DELETED_RANGES_MAX: usize = 10_000;
+/// Messages that STORE and MOVE change in one step: those of a step of the store.
+pub const STEP_MESSAGES: usize = 10_000;
 /// Bytes read from a body at once.
 pub const READ_BYTES: usize = 64 * 1024;

@@ -14,7 +14,7 @@ use store::{MailboxInfo, Tree};
 use wire::{
     encode::Revision,
     imap::{
-        list::{List, Lsub, SelectOptions},
+        list::{Form, List, Lsub, SelectOptions},
         mailbox::WireName,
         response::{ListAttribute, ListEntry, Untagged},
     },
@@ -51,7 +51,7 @@ struct Wanted {
 
 impl Authenticated {
     pub(super) async fn list(&self, list: &List, context: &Context, sink: &mut Sink) -> Outcome {
-        if let [only] = list.patterns.as_slice()
+        if let (Form::Basic, [only]) = (list.form, list.patterns.as_slice())
             && only.0.is_empty()
         {
             return root(sink).await;
@@ -86,8 +86,10 @@ impl Authenticated {
                 .as_ref()
                 .filter(|_| !list.returns.status.is_empty())
             {
-                let counters = self.counters(info, &list.returns.status, context)?;
-                sink.send(&Untagged::MailboxStatus(counters)).await?;
+                // A mailbox that is deleted meanwhile has no counters (RFC 5819 §2).
+                if let Ok(counters) = self.counters(info, &list.returns.status, context) {
+                    sink.send(&Untagged::MailboxStatus(counters)).await?;
+                }
             }
         }
         Ok(ok("Listed."))
@@ -96,6 +98,7 @@ impl Authenticated {
     pub(super) async fn lsub(&self, lsub: &Lsub, sink: &mut Sink) -> Outcome {
         let wanted = self.wanted(&lsub.reference, std::slice::from_ref(&lsub.pattern));
         let tree = self.account.tree();
+        let with_children = parents(tree.mailboxes.keys());
         for (key, name) in &tree.subscriptions {
             if wanted.iter().any(|w| w.pattern.matches(key)) {
                 let candidate = Candidate {
@@ -103,7 +106,7 @@ impl Authenticated {
                     info: tree.mailboxes.get(key).cloned(),
                     subscribed: true,
                 };
-                let has_children = has_children(&tree, key);
+                let has_children = with_children.contains(key.as_str());
                 let mut entry = candidate.entry(has_children, Attributes::default());
                 // LSUB knows neither RFC 5258's nor RFC 6154's attributes.
                 entry.attributes.retain(|a| {

@@ -52,7 +52,8 @@ impl Authenticated {
         let from = self.existing_or_parent(&rename.from)?;
         let to = self.new_name(&rename.to)?;
         self.account.rename_mailbox(&from, &to).await?;
-        if self.mode.revision == Revision::Rev2 {
+        // INBOX is still there (RFC 9051 §6.3.6).
+        if self.mode.revision == Revision::Rev2 && !from.is_inbox() {
             self.tell_renamed(&from, &to, sink).await?;
         }
         Ok(ok("The mailbox is renamed."))
@@ -93,8 +94,7 @@ impl Authenticated {
         let without_separator = written.0.strip_suffix(b"/").unwrap_or(&written.0);
         let canonical = match self.mode.names {
             MailboxSpelling::Utf8 => true,
-            MailboxSpelling::ModifiedUtf7 => utf7::decode(without_separator)
-                .is_some_and(|text| utf7::encode(&text).as_bytes() == without_separator),
+            MailboxSpelling::ModifiedUtf7 => utf7::is_canonical(without_separator),
         };
         if canonical {
             Ok(name)

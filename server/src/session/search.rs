@@ -13,7 +13,7 @@ use wire::{
 
 use super::{
     Selected,
-    answer::{Failure, Outcome, ok},
+    answer::{Failure, Outcome, bad, ok},
     sink::Sink,
 };
 
@@ -31,13 +31,15 @@ impl super::Session {
 
 impl Selected {
     pub(super) async fn search(&mut self, search: Search, sink: &mut Sink) -> Outcome {
+        self.tell_new(sink).await?;
         let returns = search.returns;
         let numbers = search.numbers;
         let found = match self.matching(search.predicate).await {
             Ok(found) => found,
             Err(failure) => {
-                // The saved result is emptied when a search that should save fails (rule 37).
-                if returns.is_some_and(|r| r.save) {
+                // The saved result is emptied by NO to a search that should save, and kept by BAD
+                // (rule 37).
+                if returns.is_some_and(|r| r.save) && !failure.is_bad() {
                     self.view.save(UidSet::new());
                 }
                 return Err(failure);
@@ -55,7 +57,11 @@ impl Selected {
         &self,
         predicate: Predicate<wire::imap::search::SearchSet>,
     ) -> Result<UidSet, Failure> {
-        let predicate = self.view.resolve_predicate(predicate);
+        let Some(predicate) = self.view.resolve_predicate(predicate) else {
+            return Err(Failure::Answer(bad(
+                "There is no message with this number.",
+            )));
+        };
         let predicate = with_recent(predicate, self.view.recent_uids());
         let state = self.mailbox.state();
         let found = self.mailbox.search(&state, &predicate).await?;

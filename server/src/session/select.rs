@@ -9,7 +9,7 @@ use store::{Expunge, Mailbox, MailboxInfo, state::MailboxState};
 use wire::{
     encode::Revision,
     imap::{
-        code::{Code, NewKeywords},
+        code::Code,
         response::{Completion, ListEntry, Status, Untagged},
         select::{Access, Enable, Enableable, Select},
         sequence::Seq,
@@ -30,8 +30,12 @@ impl Authenticated {
         for &capability in &enable.capabilities {
             self.mode = self.mode.enabled(capability);
         }
-        let mut enabled = enable.capabilities.clone();
-        enabled.dedup_by_key(|c: &mut Enableable| *c);
+        let mut enabled: Vec<Enableable> = Vec::new();
+        for &capability in &enable.capabilities {
+            if !enabled.contains(&capability) {
+                enabled.push(capability);
+            }
+        }
         sink.send(&Untagged::Enabled(enabled)).await?;
         sink.set_mode(self.mode);
         Ok(ok("Enabled."))
@@ -74,7 +78,7 @@ impl Authenticated {
         let mailbox = self.account.open_mailbox(info.id, access).await?;
         let state = mailbox.state();
         let recent = take_recent(&*mailbox, &state, select.access, self.mode.revision);
-        let view = View::new(&state, recent);
+        let view = View::new(&state, recent, select.access);
         sink.send_all(&self.opening(&state, &view, select.access))
             .await?;
         if self.mode.revision == Revision::Rev2 {
@@ -99,13 +103,7 @@ impl Authenticated {
                     .map(|seq| status(Code::Unseen(seq), "The first unseen message.")),
             );
         }
-        out.push(match access {
-            Access::ReadWrite => permanent_flags(keywords),
-            Access::ReadOnly => status(
-                Code::PermanentFlags(SystemFlags::NONE, Vec::new(), NewKeywords::Refused),
-                "No flag can be changed.",
-            ),
-        });
+        out.push(permanent_flags(access, keywords));
         out.push(status(
             Code::UidNext(state.summary.uid_next),
             "The next UID, at least.",
@@ -133,24 +131,32 @@ impl Selected {
     /// SELECT or EXAMINE while a mailbox is selected: that one is closed first, whatever follows.
     pub(super) async fn reselect(self, select: &Select, sink: &mut Sink) -> (Session, Reply) {
         let auth = self.auth;
-        let closed = status(Code::Closed, "The mailbox that was open is closed.");
-        match sink.send(&closed).await {
+        match sink.send(&closed()).await {
             Ok(()) => auth.select(select, sink).await,
             Err(error) => (Session::Authenticated(auth), Reply::Gone(error)),
         }
     }
 
-    /// CLOSE: expunges without telling, unless the mailbox is read-only (protocol rule 21).
+    /// CLOSE: expunges without telling, unless the mailbox is read-only (protocol rule 21). If it
+    /// cannot expunge, the mailbox stays open.
     pub(super) async fn close(self) -> (Session, Reply) {
         let outcome = match self.access {
             Access::ReadOnly => Ok(()),
             Access::ReadWrite => self.mailbox.expunge(Expunge::Deleted).await.map(|_| ()),
         };
-        let outcome = outcome
-            .map(|()| ok("The mailbox is closed."))
-            .map_err(Into::into);
-        (Session::Authenticated(self.auth), reply(outcome))
+        match outcome {
+            Ok(()) => {
+                let done = Reply::Done(ok("The mailbox is closed."));
+                (Session::Authenticated(self.auth), done)
+            }
+            Err(error) => (Session::Selected(self), reply(Err(error.into()))),
+        }
     }
+}
+
+/// `* OK [CLOSED]`: what follows is not about the mailbox that was selected (RFC 9051 §7.1).
+pub(super) fn closed() -> Untagged {
+    status(Code::Closed, "The mailbox that was open is closed.")
 }
 
 /// Takes the recent messages for a session that may have them: read-write, IMAP4rev1

@@ -1,136 +1,161 @@
-//! STORE (RFC 9051 §6.4.6).
+//! STORE (RFC 9051 §6.4.6) and EXPUNGE (§6.4.3, §6.4.9).
 
 use mail::{
-    flag::{FlagChange, SystemFlags},
+    flag::{FlagChange, Flags, SystemFlags},
     set::UidSet,
 };
+use store::state::MailboxState;
 use wire::imap::{
     code::Code,
     response::{FetchData, Untagged},
+    sequence::{Messages, Numbers, SetOrSaved},
     store::{Answer, Store},
 };
 
 use super::{
     Selected,
-    answer::{Failure, Outcome, bad, no, ok},
+    answer::{Failure, Outcome, no, ok},
+    fetch::batches,
+    limits::STEP_MESSAGES,
     sink::Sink,
 };
 
 impl Selected {
     pub(super) async fn store_flags(&mut self, store: &Store, sink: &mut Sink) -> Outcome {
-        self.tell_new(sink).await?;
         self.writable()?;
-        let uids = self.messages(&store.messages)?;
-        self.own_deleted.forget_changed(&self.mailbox.state());
-        let unmarked = self.without_deleted(&uids);
-        let outcome = self
-            .mailbox
-            .store_flags(&uids, store.change, &store.flags, None)
-            .await?;
-        if let Some(mod_seq) = outcome.mod_seq {
-            let (newly, cleared) = match deletes(store) {
-                Some(true) => (unmarked.intersection(&outcome.done), UidSet::new()),
-                Some(false) => (UidSet::new(), outcome.done.clone()),
-                None => (UidSet::new(), UidSet::new()),
-            };
-            self.own_deleted
-                .note(&outcome.done, &newly, &cleared, mod_seq);
+        let uids = self.messages(&store.messages, sink).await?;
+        let mut missing = false;
+        // In the store's own steps, so that each has one mod-sequence.
+        for step in batches(&uids, STEP_MESSAGES) {
+            missing |= self.store_step(&step, store, sink).await?;
         }
-        self.tell_stored(&outcome.done, store.answer, sink).await?;
-        let by_seq = store.messages.numbers() == wire::imap::sequence::Numbers::Seq;
-        if by_seq && !outcome.missing.is_empty() {
+        if missing && store.messages.numbers() == Numbers::Seq {
             // The client still sees what another session expunged (design.md §3).
-            return Ok(no(
-                Code::ExpungeIssued,
-                "Some of these messages have been expunged.",
-            ));
+            return Ok(expunge_issued());
         }
         Ok(ok("The flags are set."))
     }
 
-    /// The UIDs a command names, or BAD for a number that is not in the view.
-    pub(super) fn messages(
-        &self,
-        messages: &wire::imap::sequence::Messages,
+    /// Changes flags of some messages; whether one of them is not there any more.
+    async fn store_step(
+        &mut self,
+        uids: &UidSet,
+        store: &Store,
+        sink: &mut Sink,
+    ) -> Result<bool, Failure> {
+        let before = self.mailbox.state();
+        let done = self.change_flags(uids, store.change, &store.flags).await?;
+        let after = self.mailbox.state();
+        sink.send_all(&self.view.tell_keywords(&after)).await?;
+        match store.answer {
+            Answer::Tell => self.tell_stored(&done, &after, sink).await?,
+            Answer::Silent => {
+                let expected = self.as_expected(&done, store, &before, &after);
+                self.view.note_known(&expected, &after);
+            }
+        }
+        Ok(done.count() != uids.count())
+    }
+
+    /// Changes flags, and keeps account of what this session itself marked as deleted.
+    async fn change_flags(
+        &mut self,
+        uids: &UidSet,
+        change: FlagChange,
+        flags: &Flags,
     ) -> Result<UidSet, Failure> {
-        self.view
-            .resolve(messages)
-            .ok_or_else(|| Failure::Answer(bad("There is no message with this number.")))
+        let before = self.mailbox.state();
+        self.own_deleted.forget_changed(&before);
+        let outcome = self.mailbox.store_flags(uids, change, flags, None).await?;
+        if let Some(mod_seq) = outcome.mod_seq {
+            let after = self.mailbox.state();
+            // What has another mod-sequence was not changed by this, or by somebody else since.
+            let changed = rows_where(&after, &outcome.done, |row| row.mod_seq == mod_seq);
+            let is_deleted = |row: &store::state::Row| row.system.contains(SystemFlags::DELETED);
+            let newly = rows_where(&after, &changed, is_deleted)
+                .difference(&rows_where(&before, &changed, is_deleted));
+            let cleared = rows_where(&after, &changed, |row| !is_deleted(row));
+            self.own_deleted.note(&changed, &newly, &cleared, mod_seq);
+        }
+        Ok(outcome.done)
     }
 
-    fn without_deleted(&self, uids: &UidSet) -> UidSet {
-        let state = self.mailbox.state();
-        state
-            .rows_of(uids)
-            .filter(|(_, row)| !row.system.contains(SystemFlags::DELETED))
-            .map(|(uid, _)| uid)
-            .collect()
-    }
-
-    /// Tells the resulting flags, or notes them as known if the client asked for silence.
+    /// Tells the resulting flags.
     async fn tell_stored(
         &mut self,
         done: &UidSet,
-        answer: Answer,
+        after: &MailboxState,
         sink: &mut Sink,
     ) -> Result<(), Failure> {
-        let state = self.mailbox.state();
-        let mut out = Vec::new();
-        self.view.tell_keywords(&state, &mut out);
-        sink.send_all(&out).await?;
-        for (uid, row) in state.rows_of(done) {
-            self.view.note_sent(uid, row.mod_seq);
-            if answer == Answer::Tell
-                && let Some(seq) = self.view.seq(uid)
-            {
-                let flags = self.view.flags(&state, uid, row, self.auth.mode.revision);
+        for (uid, row) in after.rows_of(done) {
+            if let Some(seq) = self.view.seq(uid) {
+                let flags = self.view.flags(after, uid, row, self.auth.mode.revision);
                 sink.send(&Untagged::Fetch(seq, vec![FetchData::Uid(uid), flags]))
                     .await?;
             }
         }
+        self.view.note_known(done, after);
         Ok(())
     }
 
-    /// Marks messages as seen, as FETCH of a text does; tells nothing.
-    pub(super) async fn mark_seen(&mut self, uids: &UidSet) -> Result<(), Failure> {
-        let seen = mail::flag::Flags::new(SystemFlags::SEEN, []);
-        self.own_deleted.forget_changed(&self.mailbox.state());
-        let outcome = self
-            .mailbox
-            .store_flags(uids, FlagChange::Add, &seen, None)
-            .await?;
-        if let Some(mod_seq) = outcome.mod_seq {
-            self.own_deleted
-                .note(&outcome.done, &UidSet::new(), &UidSet::new(), mod_seq);
+    /// Messages whose flags a client that asked for silence can work out: it knew them before, and
+    /// nobody else changed them (RFC 9051 §6.4.6 wants changes of others told all the same).
+    fn as_expected(
+        &self,
+        done: &UidSet,
+        store: &Store,
+        before: &MailboxState,
+        after: &MailboxState,
+    ) -> UidSet {
+        let expected = |uid| {
+            let old = before.row(uid).filter(|row| self.view.knows(uid, row))?;
+            let new = after.row(uid)?;
+            let flags = before.flags(old).changed(store.change, &store.flags);
+            (flags == after.flags(new)).then_some(uid)
+        };
+        done.iter().filter_map(expected).collect()
+    }
+
+    /// Marks messages as seen, as FETCH of a text does; tells nothing. Mail can be read also when
+    /// nothing can be written, so that a failure is only logged.
+    pub(super) async fn mark_seen(&mut self, uids: &UidSet) {
+        let seen = Flags::new(SystemFlags::SEEN, []);
+        if let Err(Failure::Answer(why)) = self.change_flags(uids, FlagChange::Add, &seen).await {
+            tracing::warn!(why = %why.text, "messages are read and could not be marked as seen");
         }
-        Ok(())
     }
 
     /// EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9): removes, and leaves the telling to the
     /// end of the command.
     pub(super) async fn expunge(
         &mut self,
-        uids: Option<&wire::imap::sequence::SetOrSaved<mail::id::Uid>>,
+        uids: Option<SetOrSaved<mail::id::Uid>>,
+        sink: &mut Sink,
     ) -> Outcome {
         self.writable()?;
         let which = match uids {
             None => store::Expunge::Deleted,
-            Some(set) => {
-                let messages = wire::imap::sequence::Messages::Uid(set.clone());
-                store::Expunge::DeletedOf(self.messages(&messages)?)
-            }
+            Some(set) => store::Expunge::DeletedOf(self.messages(&Messages::Uid(set), sink).await?),
         };
         self.mailbox.expunge(which).await?;
         Ok(ok("Expunged."))
     }
 }
 
-/// Whether a STORE sets (`true`) or clears (`false`) `\Deleted`.
-fn deletes(store: &Store) -> Option<bool> {
-    let names = store.flags.system.contains(SystemFlags::DELETED);
-    match store.change {
-        FlagChange::Replace => Some(names),
-        FlagChange::Add => names.then_some(true),
-        FlagChange::Remove => names.then_some(false),
-    }
+/// NO [EXPUNGEISSUED]: a message the client still sees is gone.
+pub(super) fn expunge_issued() -> wire::imap::response::Completion {
+    no(
+        Code::ExpungeIssued,
+        "Some of these messages have been expunged.",
+    )
+}
+
+/// Those messages of a set whose row is so.
+fn rows_where(
+    state: &MailboxState,
+    uids: &UidSet,
+    is_so: impl Fn(&store::state::Row) -> bool,
+) -> UidSet {
+    let rows = state.rows_of(uids).filter(|(_, row)| is_so(row));
+    rows.map(|(uid, _)| uid).collect()
 }

@@ -1,22 +1,23 @@
 //! COPY and MOVE (RFC 9051 §6.4.7, §6.4.8).
 
+use mail::{id::MailboxId, set::UidSet};
 use store::{Transferred, error::What};
 use wire::imap::{
-    code::Code,
-    response::{Completion, Status, Untagged},
-    table::Expunge,
-    transfer::Transfer,
+    code::Code, response::Untagged, sequence::Numbers, table::Expunge, transfer::Transfer,
 };
 
 use super::{
     Selected,
     answer::{Failure, Outcome, no, ok, ok_with, refusal},
+    fetch::batches,
+    limits::STEP_MESSAGES,
     sink::Sink,
+    store_flags::expunge_issued,
 };
 
 impl Selected {
-    pub(super) async fn copy(&mut self, copy: &Transfer) -> Outcome {
-        let (uids, target) = self.source_and_target(copy)?;
+    pub(super) async fn copy(&mut self, copy: &Transfer, sink: &mut Sink) -> Outcome {
+        let (uids, target) = self.source_and_target(copy, sink).await?;
         if uids.is_empty() {
             return Ok(ok("There was nothing to copy."));
         }
@@ -27,36 +28,36 @@ impl Selected {
         })
     }
 
-    /// MOVE: COPYUID stands in an untagged OK before the EXPUNGEs (protocol rule 19).
+    /// MOVE, in the store's own steps. COPYUID stands in an untagged OK before the EXPUNGEs
+    /// (protocol rule 19), also of what was moved before a step failed.
     pub(super) async fn move_to(&mut self, transfer: &Transfer, sink: &mut Sink) -> Outcome {
         self.writable()?;
-        let (uids, target) = self.source_and_target(transfer)?;
-        if uids.is_empty() {
-            return Ok(ok("There was nothing to move."));
+        let (uids, target) = self.source_and_target(transfer, sink).await?;
+        for step in batches(&uids, STEP_MESSAGES) {
+            let moved = self.mailbox.move_to(&step, target).await;
+            if let Some(code) = copy_uid(moved.map_err(try_create)?) {
+                sink.send(&Untagged::Status(ok_with(code, "Moved.")))
+                    .await?;
+            }
+            self.tell(Expunge::May, sink).await?;
         }
-        let moved = self
-            .mailbox
-            .move_to(&uids, target)
-            .await
-            .map_err(try_create)?;
-        if let Some(code) = copy_uid(moved) {
-            let told = Completion {
-                status: Status::Ok,
-                code: Some(code),
-                text: "Moved.".into(),
-            };
-            sink.send(&Untagged::Status(told)).await?;
-        }
-        self.tell(Expunge::May, sink).await?;
         Ok(ok("The messages are in their new mailbox."))
     }
 
-    fn source_and_target(
-        &self,
+    /// What is copied or moved, and where to. A message that the client names by its number and
+    /// that is gone refuses the whole, so that nothing is done by half.
+    async fn source_and_target(
+        &mut self,
         transfer: &Transfer,
-    ) -> Result<(mail::set::UidSet, mail::id::MailboxId), Failure> {
-        let uids = self.messages(&transfer.messages)?;
+        sink: &mut Sink,
+    ) -> Result<(UidSet, MailboxId), Failure> {
+        let uids = self.messages(&transfer.messages, sink).await?;
         let target = self.auth.target(&transfer.mailbox)?;
+        let exist = self.mailbox.state().rows_of(&uids).count();
+        let all = u64::try_from(exist).is_ok_and(|exist| exist == uids.count());
+        if transfer.messages.numbers() == Numbers::Seq && !all {
+            return Err(Failure::Answer(expunge_issued()));
+        }
         Ok((uids, target))
     }
 }
@@ -67,7 +68,7 @@ impl super::Authenticated {
     pub(super) fn target(
         &self,
         written: &wire::imap::mailbox::WireName,
-    ) -> Result<mail::id::MailboxId, Failure> {
+    ) -> Result<MailboxId, Failure> {
         let name = self.name(written)?;
         match self.account.tree().mailboxes.get(&name.key()) {
             Some(info) => Ok(info.id),

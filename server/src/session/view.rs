@@ -6,10 +6,11 @@
 //! queue exists, so none overflows. When EXPUNGE must wait (RFC 9051 §7.5.1), expunged messages
 //! keep their numbers until a command that may tell of them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use mail::{
-    id::{ModSeq, Uid},
+    flag::SystemFlags,
+    id::{ModSeq, Uid, UidValidity},
     predicate::Predicate,
     set::{Set, UidSet},
 };
@@ -19,25 +20,66 @@ use wire::imap::{
     code::{Code, NewKeywords},
     response::{Completion, FetchData, Recent, Status, Untagged},
     search::SearchSet,
-    sequence::{Messages, Seq, SetOrSaved},
+    select::Access,
+    sequence::{End, Messages, Seq, SetOrSaved},
     table::Expunge,
 };
 
-use super::limits::SENT_MAX;
+use super::limits::{KNOWN_RANGES_MAX, KNOWN_VERSIONS_MAX};
 
 /// A client's view of its selected mailbox.
 pub struct View {
     told: Column,
+    /// The version whose flags the client knows.
     told_mod_seq: ModSeq,
-    /// Messages whose flags the client knows as of a later mod-sequence than `told_mod_seq`.
-    sent: BTreeMap<Uid, ModSeq>,
-    /// Messages told of ahead of their flags: from this UID on, as of this mod-sequence. They are
-    /// new to the client, so their flags are no news.
-    announced: Option<(Uid, ModSeq)>,
+    /// What it knows beyond that.
+    known: Known,
     keywords_told: usize,
+    access: Access,
     recent: UidSet,
     recent_told: u32,
     saved: UidSet,
+    uid_validity: UidValidity,
+}
+
+/// Messages whose flags the client knows as of a later version than the view's: it was just sent
+/// them, or they are new to it, so that they are no news.
+#[derive(Default)]
+struct Known(Vec<(UidSet, ModSeq)>);
+
+impl Known {
+    /// Past the limits it forgets the oldest, whose flags are then told twice.
+    fn add(&mut self, uids: &UidSet, as_of: ModSeq) {
+        match self.0.last_mut() {
+            Some((known, at)) if *at == as_of => *known = known.union(uids),
+            _ => self.0.push((uids.clone(), as_of)),
+        }
+        let too_many = |known: &Self| {
+            let ranges: usize = known.0.iter().map(|(uids, _)| uids.ranges().len()).sum();
+            known.0.len() > KNOWN_VERSIONS_MAX || ranges > KNOWN_RANGES_MAX
+        };
+        while too_many(self) {
+            self.0.remove(0);
+        }
+    }
+
+    /// Whether the client knows the flags that a message has since `mod_seq`.
+    fn has(&self, uid: Uid, mod_seq: ModSeq) -> bool {
+        let covers = |(uids, at): &(UidSet, ModSeq)| mod_seq <= *at && uids.contains(uid);
+        self.0.iter().any(covers)
+    }
+}
+
+/// What a client is told of at once, as numbers; [`View::responses`] makes the responses one by
+/// one, so that a change of a million messages is never held as a million responses.
+#[derive(Default)]
+pub struct News {
+    /// Messages that are gone, by the numbers they have when the ones before are told of.
+    gone: Vec<Seq>,
+    keywords: Vec<Untagged>,
+    /// Messages whose flags changed.
+    changed: Vec<Uid>,
+    counts: Vec<Untagged>,
 }
 
 /// The UIDs a client was told of, in shared chunks, with the count of UIDs before each chunk.
@@ -148,17 +190,24 @@ impl Column {
 impl View {
     /// The view of a client that is being told of this version by SELECT.
     #[must_use]
-    pub fn new(state: &MailboxState, recent: UidSet) -> Self {
+    pub fn new(state: &MailboxState, recent: UidSet, access: Access) -> Self {
         Self {
             told: Column::of(state),
             told_mod_seq: state.summary.highest_mod_seq,
-            sent: BTreeMap::new(),
-            announced: None,
+            known: Known::default(),
+            access,
             keywords_told: state.keywords.names().len(),
             recent_told: u32::try_from(recent.count()).unwrap_or(u32::MAX),
             recent,
             saved: UidSet::new(),
+            uid_validity: state.summary.uid_validity,
         }
+    }
+
+    /// The UIDVALIDITY the client was told.
+    #[must_use]
+    pub fn uid_validity(&self) -> UidValidity {
+        self.uid_validity
     }
 
     /// How many messages the client knows of.
@@ -216,19 +265,28 @@ impl View {
         }
     }
 
-    /// The search tree with the client's numbers replaced by UIDs; sequence numbers that do not
-    /// exist match nothing (RFC 9051 §6.4.4).
+    /// The search tree with the client's numbers replaced by UIDs; `None` if it names a sequence
+    /// number above the last (RFC 9051 §9 `seq-number`). A range with `*` is never an error, so
+    /// that `1:*` also searches an empty mailbox.
     #[must_use]
-    pub fn resolve_predicate(&self, predicate: Predicate<SearchSet>) -> Predicate<UidSet> {
-        predicate.resolve(&mut |set| match set {
+    pub fn resolve_predicate(&self, predicate: Predicate<SearchSet>) -> Option<Predicate<UidSet>> {
+        let mut exist = true;
+        let resolved = predicate.resolve(&mut |set| match set {
             SearchSet::Seq(SetOrSaved::Set(set)) => {
+                exist &= !set.0.iter().any(|range| self.is_above(*range));
                 self.uids_of(&set.resolve(Seq::new(self.count())))
             }
             SearchSet::Uid(SetOrSaved::Set(set)) => set.resolve(self.told.last()),
             SearchSet::Seq(SetOrSaved::Saved) | SearchSet::Uid(SetOrSaved::Saved) => {
                 self.saved.clone()
             }
-        })
+        });
+        exist.then_some(resolved)
+    }
+
+    /// Whether one of the ends is a number that no message has.
+    fn is_above(&self, range: (End<Seq>, End<Seq>)) -> bool {
+        matches!(range, (End::Number(a), End::Number(b)) if a.max(b).get() > self.count())
     }
 
     fn uids_of(&self, seqs: &Set<Seq>) -> UidSet {
@@ -251,37 +309,48 @@ impl View {
         uids.iter().filter_map(|uid| self.seq(uid)).collect()
     }
 
-    /// Notes that the client was just told the flags of a message as of `mod_seq`.
-    pub fn note_sent(&mut self, uid: Uid, mod_seq: ModSeq) {
-        if mod_seq > self.told_mod_seq && self.sent.len() < SENT_MAX {
-            self.sent.insert(uid, mod_seq);
-        }
+    /// Notes that the client was just told the flags of these messages as `state` has them.
+    pub fn note_known(&mut self, uids: &UidSet, state: &MailboxState) {
+        self.known.add(uids, state.summary.highest_mod_seq);
+    }
+
+    /// Whether the client knows the flags of a row.
+    #[must_use]
+    pub fn knows(&self, uid: Uid, row: &Row) -> bool {
+        row.mod_seq <= self.told_mod_seq || self.known.has(uid, row.mod_seq)
     }
 
     /// Tells of messages that came since: EXISTS, RECENT. Allowed at any time (RFC 9051 §7.4.1).
-    pub fn tell_new(&mut self, state: &MailboxState, taken: &UidSet, out: &mut Vec<Untagged>) {
+    pub fn tell_new(&mut self, state: &MailboxState, taken: &UidSet) -> Vec<Untagged> {
+        let mut out = Vec::new();
         let last = self.told.last();
         let before = self.told.len;
         for chunk in state.chunks.iter() {
             let from = last.map_or(0, |last| chunk.uids.partition_point(|uid| *uid <= last));
             match chunk.uids.get(from..) {
-                Some(all) if from == 0 && !all.is_empty() => {
-                    self.told.push(Arc::clone(&chunk.uids))
-                }
+                Some(_) if from == 0 => self.told.push(Arc::clone(&chunk.uids)),
                 Some(new) => self.told.push(Arc::from(new)),
                 None => {}
             }
         }
-        if self.told.len != before {
+        if let Some(first) = self.told.uid_at(before) {
             out.push(Untagged::Exists(self.told.len));
-            let first = self
-                .announced
-                .map(|(first, _)| first)
-                .or(self.told.uid_at(before));
-            self.announced = first.map(|first| (first, state.summary.highest_mod_seq));
+            // They are new to the client, so that their flags are no news.
+            let new = UidSet::range(first, self.told.last().unwrap_or(first));
+            self.note_known(&new, state);
+            self.share(state);
         }
         self.recent = self.recent.union(taken);
-        self.tell_recent(before, out);
+        self.tell_recent(before, &mut out);
+        out
+    }
+
+    /// Shares the chunks of a version again if the client knows of the same messages. Every
+    /// message of the version was told of, so that equal counts mean equal sets.
+    fn share(&mut self, state: &MailboxState) {
+        if self.told.len == state.summary.messages {
+            self.told = Column::of(state);
+        }
     }
 
     fn tell_recent(&mut self, exists_before: u32, out: &mut Vec<Untagged>) {
@@ -296,26 +365,20 @@ impl View {
     }
 
     /// Tells of messages that are gone, from the last to the first so that numbers stay simple.
-    pub fn tell_gone(&mut self, state: &MailboxState, out: &mut Vec<Untagged>) {
+    fn tell_gone(&mut self, state: &MailboxState) -> Vec<Seq> {
         let gone = self.told.missing_in(state);
         if gone.is_empty() {
-            return;
+            return Vec::new();
         }
-        out.extend(
-            gone.iter()
-                .rev()
-                .filter_map(|uid| self.told.seq(*uid))
-                .map(Untagged::Expunge),
-        );
+        let numbers = gone.iter().rev().filter_map(|uid| self.told.seq(*uid));
+        let numbers = numbers.collect();
         let gone: UidSet = gone.into_iter().collect();
         let last = self.told.last();
         let mut kept = Column::default();
         for chunk in state.chunks.iter() {
             let to = last.map_or(0, |last| chunk.uids.partition_point(|uid| *uid <= last));
             match chunk.uids.get(..to) {
-                Some(all) if to == chunk.uids.len() && !all.is_empty() => {
-                    kept.push(Arc::clone(&chunk.uids));
-                }
+                Some(_) if to == chunk.uids.len() => kept.push(Arc::clone(&chunk.uids)),
                 Some(some) => kept.push(Arc::from(some)),
                 None => {}
             }
@@ -324,58 +387,30 @@ impl View {
         self.recent = self.recent.difference(&gone);
         self.recent_told = u32::try_from(self.recent.count()).unwrap_or(u32::MAX);
         self.saved = self.saved.difference(&gone);
-        self.sent.retain(|uid, _| !gone.contains(*uid));
+        numbers
     }
 
-    /// Tells of keywords and flags that changed since.
-    pub fn tell_flags(
-        &mut self,
-        state: &MailboxState,
-        revision: Revision,
-        out: &mut Vec<Untagged>,
-    ) {
-        self.tell_keywords(state, out);
-        let changed: Vec<(Uid, Row)> = state
+    /// Messages whose flags changed since; from now on the client knows them.
+    fn tell_flags(&mut self, state: &MailboxState) -> Vec<Uid> {
+        let changed = state
             .changed_since(self.told_mod_seq)
-            .map(|(uid, row)| (uid, *row))
-            .collect();
-        for (uid, row) in changed {
-            if self.is_announced(uid, row.mod_seq) {
-                continue;
-            }
-            if self
-                .sent
-                .get(&uid)
-                .is_some_and(|known| *known >= row.mod_seq)
-            {
-                continue;
-            }
             // A message that was not told of yet is new, not changed.
-            if let Some(seq) = self.seq(uid) {
-                out.push(Untagged::Fetch(
-                    seq,
-                    vec![FetchData::Uid(uid), self.flags(state, uid, &row, revision)],
-                ));
-            }
-        }
-        self.sent.clear();
+            .filter(|(uid, row)| !self.knows(*uid, row) && self.told.position(*uid).1)
+            .map(|(uid, _)| uid)
+            .collect();
         self.told_mod_seq = self.told_mod_seq.max(state.summary.highest_mod_seq);
-    }
-
-    fn is_announced(&self, uid: Uid, mod_seq: ModSeq) -> bool {
-        self.announced
-            .is_some_and(|(first, at)| uid >= first && mod_seq <= at)
+        changed
     }
 
     /// Tells of new keywords before a FETCH shows them (RFC 9051 §7.3.5, protocol rule 43).
-    pub fn tell_keywords(&mut self, state: &MailboxState, out: &mut Vec<Untagged>) {
+    pub fn tell_keywords(&mut self, state: &MailboxState) -> Vec<Untagged> {
         let names = state.keywords.names();
         if names.len() == self.keywords_told {
-            return;
+            return Vec::new();
         }
         self.keywords_told = names.len();
-        out.push(Untagged::Flags(all_system_flags(), names.to_vec()));
-        out.push(permanent_flags(names.to_vec()));
+        let flags = Untagged::Flags(all_system_flags(), names.to_vec());
+        vec![flags, permanent_flags(self.access, names.to_vec())]
     }
 
     /// FLAGS of a message as this session sees them.
@@ -395,37 +430,65 @@ impl View {
     }
 
     /// Brings the client up to date with `state`, as far as the running command allows.
-    pub fn tell(
-        &mut self,
-        state: &MailboxState,
-        expunge: Expunge,
-        taken: &UidSet,
-        revision: Revision,
-    ) -> Vec<Untagged> {
-        let mut out = Vec::new();
-        if expunge == Expunge::May {
-            self.tell_gone(state, &mut out);
+    #[must_use]
+    pub fn tell(&mut self, state: &MailboxState, expunge: Expunge, taken: &UidSet) -> News {
+        let gone = match expunge {
+            Expunge::May => self.tell_gone(state),
+            Expunge::MustWait => Vec::new(),
+        };
+        let keywords = self.tell_keywords(state);
+        let changed = self.tell_flags(state);
+        let counts = self.tell_new(state, taken);
+        self.known = Known::default();
+        News {
+            gone,
+            keywords,
+            changed,
+            counts,
         }
-        self.tell_flags(state, revision, &mut out);
-        self.tell_new(state, taken, &mut out);
-        self.announced = None;
-        out
+    }
+
+    /// The responses that tell of news, in order.
+    pub fn responses<'a>(
+        &'a self,
+        news: &'a News,
+        state: &'a MailboxState,
+        revision: Revision,
+    ) -> impl Iterator<Item = Untagged> + 'a {
+        let gone = news.gone.iter().copied().map(Untagged::Expunge);
+        let changed = news.changed.iter().filter_map(move |uid| {
+            let (seq, row) = (self.seq(*uid)?, state.row(*uid)?);
+            let flags = self.flags(state, *uid, row, revision);
+            Some(Untagged::Fetch(seq, vec![FetchData::Uid(*uid), flags]))
+        });
+        gone.chain(news.keywords.iter().cloned())
+            .chain(changed)
+            .chain(news.counts.iter().cloned())
     }
 }
 
 /// Every system flag.
 #[must_use]
-pub fn all_system_flags() -> mail::flag::SystemFlags {
-    mail::flag::SystemFlags::from_bits(u8::MAX)
+pub fn all_system_flags() -> SystemFlags {
+    SystemFlags::from_bits(u8::MAX)
 }
 
-/// The PERMANENTFLAGS line of a mailbox that may be changed.
+/// The PERMANENTFLAGS line of a mailbox (RFC 9051 §7.1).
 #[must_use]
-pub fn permanent_flags(keywords: Vec<mail::flag::Keyword>) -> Untagged {
-    let code = Code::PermanentFlags(all_system_flags(), keywords, NewKeywords::Allowed);
+pub fn permanent_flags(access: Access, keywords: Vec<mail::flag::Keyword>) -> Untagged {
+    let (code, text) = match access {
+        Access::ReadWrite => (
+            Code::PermanentFlags(all_system_flags(), keywords, NewKeywords::Allowed),
+            "These flags are kept.",
+        ),
+        Access::ReadOnly => (
+            Code::PermanentFlags(SystemFlags::NONE, Vec::new(), NewKeywords::Refused),
+            "No flag can be changed.",
+        ),
+    };
     Untagged::Status(Completion {
         status: Status::Ok,
         code: Some(code),
-        text: "These flags are kept.".into(),
+        text: text.into(),
     })
 }
