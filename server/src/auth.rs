@@ -6,18 +6,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
-};
+use argon2::{Algorithm, Argon2, Params, Version, password_hash::PasswordHasher as _};
 use store::{AccountInfo, Store, clock::Clock};
 use tokio::{sync::Semaphore, time::Instant};
 use zeroize::Zeroizing;
 
-use self::{cache::Cache, throttle::Throttle};
+use self::{cache::Cache, hashes::Hashes, throttle::Throttle};
 use crate::{config::LimitSettings, listen::Peer};
 
 mod cache;
+mod hashes;
 pub mod throttle;
 
 /// The longest name with which one can log in, bytes.
@@ -69,6 +67,7 @@ pub struct Auth {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     verified: Cache,
+    hashes: Arc<Hashes>,
     turns: Arc<Semaphore>,
     dummy: Arc<str>,
     /// Who was wrong how often.
@@ -85,6 +84,7 @@ impl Auth {
             throttle: Throttle::new(Arc::clone(&clock), limits),
             clock,
             verified: Cache::new(),
+            hashes: Arc::default(),
             turns: Arc::new(Semaphore::new(processors.max(HASHES_MIN))),
             // Without a dummy an unknown name would be told by its time; an empty one is a
             // machine without memory, on which nobody logs in.
@@ -170,12 +170,16 @@ impl Auth {
         };
         let fits = password.len() <= PASSWORD_BYTES_MAX;
         let password = Zeroizing::new(if fits { password.to_vec() } else { Vec::new() });
+        let hashes = Arc::clone(&self.hashes);
         let compared = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let hash = PasswordHash::new(&hash).map_err(|_| AuthFailure::Unavailable)?;
-            Ok(Argon2::default().verify_password(&password, &hash).is_ok() && fits)
+            hashes.matches(&hash, &password).map(|right| right && fits)
         });
-        compared.await.unwrap_or(Err(AuthFailure::Unavailable))
+        compared
+            .await
+            .ok()
+            .flatten()
+            .ok_or(AuthFailure::Unavailable)
     }
 }
 
