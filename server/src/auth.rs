@@ -255,17 +255,9 @@ mod tests {
             hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
             "{hash}"
         );
-        let parsed = PasswordHash::new(&hash).unwrap();
-        assert!(
-            Argon2::default()
-                .verify_password(b"correct horse", &parsed)
-                .is_ok()
-        );
-        assert!(
-            Argon2::default()
-                .verify_password(b"correct horsf", &parsed)
-                .is_err()
-        );
+        let hashes = Hashes::default();
+        assert_eq!(hashes.matches(&hash, b"correct horse"), Some(true));
+        assert_eq!(hashes.matches(&hash, b"correct horsf"), Some(false));
         assert_ne!(hash, hash_password(b"correct horse").unwrap());
     }
 
