@@ -109,6 +109,13 @@ const STEPS: &[Step] = &[
         ..PLAIN
     },
     script("clients", &["tests/clients/run"]),
+    script("kill", &["tests/kill/run"]),
+    script("mutants", &["tests/kill/mutants"]),
+    script("memory", &["tests/memory/run"]),
+    Step {
+        only_full: true,
+        ..script("kill --full", &["tests/kill/run", "--full"])
+    },
 ];
 
 /// `cargo xtask ci [--full]`.
