@@ -355,7 +355,8 @@ pub(crate) fn valid(segments: &Segments, valid: Position) -> Result<Vec<(u32, u6
 
 fn chain_to(segments: &Segments, valid: Position) -> Result<Chain> {
     let mut chain = Chain::default();
-    let mut next = Some(valid);
+    // A log that nothing was written to has no segment.
+    let mut next = Some(valid).filter(|end| end.segment != 0);
     while let Some(end) = next {
         chain.links.push(Link {
             segment: end.segment,
