@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
-    sync::Arc,
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use mail::{
@@ -10,7 +10,7 @@ use mail::{
     id::{BodyId, MailboxId, ModSeq, Uid, UidValidity},
     set::UidSet,
 };
-use store::{Access, Account, Expunge, Mailbox, Result, Subscription};
+use store::{Access, Account, Expunge, Mailbox, Result, Static, Subscription};
 
 use crate::support::*;
 
@@ -85,7 +85,7 @@ impl Dice {
     }
 }
 
-const NAMES: [&str; 6] = ["INBOX", "Sent", "x", "x/y", "x/y/z", "w/v"];
+const NAMES: [&str; 7] = ["INBOX", "INBOX", "Sent", "x", "x/y", "x/y/z", "w/v"];
 const FLAGS: [&str; 6] = [
     "",
     "\\Seen",
@@ -95,8 +95,23 @@ const FLAGS: [&str; 6] = [
     "\\Seen Work Later",
 ];
 
+/// A message made of a number, and the static data made of it.
+pub(crate) fn made(number: u32) -> Arc<(String, Static)> {
+    // Making it takes longer than storing it, and each is stored in many cases.
+    static MADE: LazyLock<Mutex<HashMap<u32, Arc<(String, Static)>>>> =
+        LazyLock::new(Mutex::default);
+    if let Some(made) = MADE.lock().unwrap().get(&number) {
+        return Arc::clone(made);
+    }
+    let text = text(number);
+    let fixed = fixed(text.as_bytes());
+    let made = Arc::new((text, fixed));
+    MADE.lock().unwrap().insert(number, Arc::clone(&made));
+    made
+}
+
 /// The text of a number; some are long.
-pub(crate) fn text(number: u32) -> String {
+fn text(number: u32) -> String {
     let long = match number % 50 {
         7 => 70_000,
         23 => (1 << 20) + 50_000,
@@ -112,28 +127,28 @@ pub(crate) fn random(dice: &mut Dice, next_text: &mut u32) -> Op {
     let name = |dice: &mut Dice| dice.of(&NAMES).to_owned();
     let flags = |dice: &mut Dice| dice.of(&FLAGS);
     let some = |dice: &mut Dice| {
-        let first = 1 + dice.below(30);
-        UidSet::range(uid(first), uid(first + dice.below(8)))
+        let first = 1 + dice.below(15);
+        UidSet::range(uid(first), uid(first + dice.below(12)))
     };
-    match dice.below(20) {
-        0..7 => {
+    match dice.below(40) {
+        0..14 => {
             let count = [1, 1, 1, 3][dice.below(4) as usize];
             let texts = (*next_text..*next_text + count).collect();
             *next_text += count;
             Op::Append(name(dice), texts, flags(dice))
         }
-        7..10 => {
+        14..22 => {
             let changes = [FlagChange::Add, FlagChange::Remove, FlagChange::Replace];
             let change = changes[dice.below(3) as usize];
             Op::Store(name(dice), some(dice), change, flags(dice))
         }
-        10 => Op::Expunge(name(dice), None),
-        11 => Op::Expunge(name(dice), Some(some(dice))),
-        12..14 => Op::Copy(name(dice), some(dice), name(dice)),
-        14..16 => Op::Move(name(dice), some(dice), name(dice)),
-        16 => Op::Create(name(dice)),
-        17 => Op::Delete(name(dice)),
-        18 => Op::Rename(name(dice), name(dice)),
+        22..24 => Op::Expunge(name(dice), None),
+        24..26 => Op::Expunge(name(dice), Some(some(dice))),
+        26..30 => Op::Copy(name(dice), some(dice), name(dice)),
+        30..34 => Op::Move(name(dice), some(dice), name(dice)),
+        34..36 => Op::Create(name(dice)),
+        36 => Op::Delete(name(dice)),
+        37 => Op::Rename(name(dice), name(dice)),
         _ => {
             let subscription = [Subscription::On, Subscription::Off][dice.below(2) as usize];
             Op::Subscribe(name(dice), subscription)
@@ -155,7 +170,8 @@ pub(crate) async fn perform(account: &dyn Account, op: &Op) -> Result<(UidSet, U
             let Some(id) = find(to) else { return nothing() };
             let mut messages = Vec::new();
             for number in texts {
-                messages.push(try_message(account, text(*number).as_bytes(), named).await?);
+                let (text, fixed) = &*made(*number);
+                messages.push(try_message(account, text.as_bytes(), fixed.clone(), named).await?);
             }
             let appended = account.append(id, messages).await?;
             return Ok((UidSet::new(), appended.uids));
@@ -368,10 +384,11 @@ async fn read_text(mailbox: &dyn Mailbox, uid: Uid) -> u32 {
     let bytes = read(mailbox, uid).await;
     let subject = mail::text::header_values(&bytes, "subject").next();
     let number = subject.unwrap().parse().unwrap();
-    assert_eq!(bytes, text(number).as_bytes(), "UID {uid}");
+    let (text, fixed) = &*made(number);
+    assert!(bytes == text.as_bytes(), "UID {uid} is not text {number}");
     let body = mailbox.state().row(uid).unwrap().body;
     let kept = mailbox.fixed(&[body]).await.unwrap();
-    assert_eq!(*kept[0], fixed(&bytes), "UID {uid}");
+    assert_eq!(*kept[0], *fixed, "UID {uid}");
     number
 }
 

@@ -196,12 +196,14 @@ pub(crate) fn fixed(message: &[u8]) -> Static {
 }
 
 pub(crate) async fn message(account: &dyn Account, text: &[u8], named: &str) -> NewMessage {
-    try_message(account, text, named).await.unwrap()
+    let made = try_message(account, text, fixed(text), named);
+    made.await.unwrap()
 }
 
 pub(crate) async fn try_message(
     account: &dyn Account,
     text: &[u8],
+    fixed: Static,
     named: &str,
 ) -> Result<NewMessage> {
     let announced = u64::try_from(text.len()).unwrap();
@@ -211,7 +213,7 @@ pub(crate) async fn try_message(
     }
     Ok(NewMessage {
         upload,
-        fixed: fixed(text),
+        fixed,
         flags: flags(named),
         internal_date: None,
     })
