@@ -46,7 +46,7 @@ use super::{
 struct Needs {
     /// ENVELOPE, structures or part ranges.
     fixed: bool,
-    /// A text is fetched without PEEK, so `\Seen` is set and FLAGS are told.
+    /// A text is fetched without PEEK, so `\Seen` is set, and FLAGS are told where that is new.
     seen: bool,
     /// UID must be told and was not asked for.
     uid: bool,
@@ -79,6 +79,8 @@ struct Message<'a> {
     fixed: Option<&'a Static>,
     /// The part tree, decoded when a section first asks for it.
     parts: Option<Parts>,
+    /// FLAGS are asked for, or this FETCH set `\Seen`.
+    tells_flags: bool,
 }
 
 impl Selected {
@@ -110,12 +112,10 @@ impl Selected {
         job: &mut Job<'_>,
         sink: &mut Sink,
     ) -> Result<(), Failure> {
-        if job.needs.seen {
-            let unseen = self.unseen(batch);
-            if !unseen.is_empty() {
-                self.mark_seen(&unseen).await;
-            }
-        }
+        let seen = match job.needs.seen {
+            true => self.mark_seen(&self.unseen(batch)).await,
+            false => UidSet::new(),
+        };
         let state = self.mailbox.state();
         sink.send_all(&self.view.tell_keywords(&state)).await?;
         let rows: Vec<(Uid, Row)> = state.rows_of(batch).map(|(uid, row)| (uid, *row)).collect();
@@ -130,12 +130,12 @@ impl Selected {
                 row: *row,
                 fixed: fixed.get(at).and_then(Option::as_deref),
                 parts: None,
+                tells_flags: job.needs.flags || seen.contains(*uid),
             };
             self.fetch_message(&mut message, &state, job, sink).await?;
         }
-        if job.needs.flags || job.needs.seen {
-            self.view.note_known(batch, &state);
-        }
+        let told = if job.needs.flags { batch } else { &seen };
+        self.view.note_known(told, &state);
         Ok(())
     }
 
@@ -185,7 +185,7 @@ impl Selected {
         if job.needs.uid {
             response.item(&FetchData::Uid(message.uid), sink);
         }
-        if job.needs.flags || job.needs.seen {
+        if message.tells_flags {
             response.item(&self.flags_of(message, state, job), sink);
         }
         for item in &job.fetch.items {

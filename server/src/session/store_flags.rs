@@ -116,12 +116,19 @@ impl Selected {
         done.iter().filter_map(expected).collect()
     }
 
-    /// Marks messages as seen, as FETCH of a text does; tells nothing. Mail can be read also when
-    /// nothing can be written, so that a failure is only logged.
-    pub(super) async fn mark_seen(&mut self, uids: &UidSet) {
+    /// Marks messages as seen, as FETCH of a text does, and returns which; tells nothing. Mail can
+    /// be read also when nothing can be written, so that a failure is only logged.
+    pub(super) async fn mark_seen(&mut self, uids: &UidSet) -> UidSet {
+        if uids.is_empty() {
+            return UidSet::new();
+        }
         let seen = Flags::new(SystemFlags::SEEN, []);
-        if let Err(Failure::Answer(why)) = self.change_flags(uids, FlagChange::Add, &seen).await {
-            tracing::warn!(why = %why.text, "messages are read and could not be marked as seen");
+        match self.change_flags(uids, FlagChange::Add, &seen).await {
+            Ok(done) => done,
+            Err(_) => {
+                tracing::warn!("messages are read and could not be marked as seen");
+                UidSet::new()
+            }
         }
     }
 

@@ -50,6 +50,9 @@ struct Known(Vec<(UidSet, ModSeq)>);
 impl Known {
     /// Past the limits it forgets the oldest, whose flags are then told twice.
     fn add(&mut self, uids: &UidSet, as_of: ModSeq) {
+        if uids.is_empty() {
+            return;
+        }
         match self.0.last_mut() {
             Some((known, at)) if *at == as_of => *known = known.union(uids),
             _ => self.0.push((uids.clone(), as_of)),
@@ -492,3 +495,6 @@ pub fn permanent_flags(access: Access, keywords: Vec<mail::flag::Keyword>) -> Un
         text: text.into(),
     })
 }
+
+#[cfg(test)]
+mod tests;
