@@ -50,6 +50,8 @@ pub(crate) enum Step {
     Closed(String),
     /// `K[name]:` the client goes away without a word.
     Kill(String),
+    /// `G: a b` the number captured as `a` is greater than the one captured as `b`.
+    Greater(String, String),
     /// `R:` the store is closed and opened again; every connection is gone.
     Restart,
 }
@@ -125,6 +127,10 @@ pub(crate) fn parse(text: &str) -> Result<Script, String> {
             }
             "X" => Step::Closed(name),
             "K" => Step::Kill(name),
+            "G" => {
+                let two = rest.split_once(' ').ok_or("G: needs two names")?;
+                Step::Greater(two.0.to_owned(), two.1.to_owned())
+            }
             "R" => Step::Restart,
             other => return Err(format!("line {}: unknown step {other}", at + 1)),
         };

@@ -116,6 +116,13 @@ impl Server {
                 self.clients.remove(name);
                 Ok(())
             }
+            Step::Greater(a, b) => {
+                let number = |name: &String| self.names.get(name)?.parse::<u64>().ok();
+                match (number(a), number(b)) {
+                    (Some(a), Some(b)) if a > b => Ok(()),
+                    other => Err(format!("{a} is not greater than {b}: {other:?}")),
+                }
+            }
             Step::Restart => {
                 self.clients.clear();
                 self.service.store.close().await;
