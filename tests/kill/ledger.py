@@ -50,7 +50,7 @@ class Ledger:
         self.digests = {}
         self.given = {}
         self.validities = {}
-        self.names = set()
+        self.names = {}
         self.expunged = set()
         self.pending = []
         self.counters = {}
@@ -126,6 +126,9 @@ class Ledger:
                 raise Wrong("UIDVALIDITY %d of %r was that of %r" % (validity, mailbox, self.validities[validity]))
             if mailbox.validity not in (None, validity) and not (mailbox.may_be_new and validity > mailbox.validity):
                 raise Wrong("UIDVALIDITY of %r was %d and is %d" % (mailbox, mailbox.validity, validity))
+            if validity < self.names.get((mailbox.account, mailbox.name), 0):
+                raise Wrong("%r has UIDVALIDITY %d; under this name a greater one was seen" % (mailbox, validity))
+            self.names[mailbox.account, mailbox.name] = validity
             mailbox.validity, mailbox.may_be_new = validity, False
             for copy in [c for c in mailbox.copies if c.uid is not None]:
                 self.give(validity, copy.uid, copy.message)
@@ -142,7 +145,7 @@ class Ledger:
         """A name gets a mailbox. One that comes under a name used before may get a new UIDVALIDITY (RFC 9051 §6.3.6)."""
         mailbox.may_be_new |= (mailbox.account, name) in self.names
         mailbox.name = name
-        self.names.add((mailbox.account, name))
+        self.names.setdefault((mailbox.account, name), 0)
 
     def of_name(self, account, name):
         with self.lock:
