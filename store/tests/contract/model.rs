@@ -95,11 +95,13 @@ const FLAGS: [&str; 6] = [
     "\\Seen Work Later",
 ];
 
-/// A message made of a number, and the static data made of it.
-pub(crate) fn made(number: u32) -> Arc<(String, Static)> {
+/// A message and the static data made of it.
+type Made = Arc<(String, Static)>;
+
+/// The message of a number.
+pub(crate) fn made(number: u32) -> Made {
     // Making it takes longer than storing it, and each is stored in many cases.
-    static MADE: LazyLock<Mutex<HashMap<u32, Arc<(String, Static)>>>> =
-        LazyLock::new(Mutex::default);
+    static MADE: LazyLock<Mutex<HashMap<u32, Made>>> = LazyLock::new(Mutex::default);
     if let Some(made) = MADE.lock().unwrap().get(&number) {
         return Arc::clone(made);
     }
