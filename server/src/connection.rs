@@ -341,16 +341,11 @@ impl Connection {
         let reason = match end {
             End::Logout => "logout".to_owned(),
             End::Gone(error) => error.to_string(),
-            End::Bye(code, text) => {
-                let bye = Untagged::Bye(code.clone(), (*text).into());
-                // A client that is gone cannot be told.
-                let _told: io::Result<()> = self.sink.send(&bye).await;
-                (*text).to_owned()
-            }
+            End::Bye(_, text) => (*text).to_owned(),
         };
-        let _flushed: io::Result<()> = tokio::time::timeout(GOODBYE, self.sink.shutdown())
-            .await
-            .unwrap_or(Ok(()));
+        // A client that is gone cannot be told, and one that does not read is not waited for.
+        let _told: Result<io::Result<()>, _> =
+            tokio::time::timeout(GOODBYE, self.last_words(end)).await;
         let user = self
             .session
             .account()
@@ -364,6 +359,16 @@ impl Connection {
             seconds = self.begun.elapsed().as_secs(),
             "connection closed"
         );
+    }
+}
+
+impl Connection {
+    async fn last_words(&mut self, end: &End) -> io::Result<()> {
+        if let End::Bye(code, text) = end {
+            let bye = Untagged::Bye(code.clone(), (*text).into());
+            self.sink.send(&bye).await?;
+        }
+        self.sink.shutdown().await
     }
 }
 
@@ -398,3 +403,6 @@ fn fatal(fault: Fault) -> End {
         Fault::Syntax(_) | Fault::UnknownCommand => End::Bye(None, "That cannot be understood."),
     }
 }
+
+#[cfg(test)]
+mod tests;

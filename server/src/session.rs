@@ -77,10 +77,6 @@ pub enum Channel {
 }
 
 /// A session in one of its states.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one per connection; a box would save nothing"
-)]
 pub enum Session {
     /// Before login.
     NotAuthenticated,

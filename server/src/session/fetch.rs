@@ -4,6 +4,7 @@
 //! the store in pieces and pumped into the response, so that no whole message is held in memory.
 //! Messages are worked on in batches of `Imap:MaxMessagesPerSession`.
 
+mod ahead;
 mod text;
 
 use std::{collections::HashMap, sync::Arc};
@@ -30,7 +31,10 @@ use wire::{
     },
 };
 
-use self::text::{Text, append};
+use self::{
+    ahead::Ahead,
+    text::{Text, append},
+};
 use super::{
     Context, Selected,
     answer::{Failure, Outcome, no, ok, refusal},
@@ -124,7 +128,13 @@ impl Selected {
             true => self.fixed(&rows, &mut job.problems).await?,
             false => Vec::new(),
         };
+        let mailbox = Arc::clone(&self.mailbox);
+        let mut bodies = Ahead::new(&*mailbox);
         for (at, (uid, row)) in rows.iter().enumerate() {
+            let known = |at: usize| fixed.get(at).and_then(Option::as_deref);
+            let coming = rows.iter().enumerate().skip(at);
+            let coming = coming.map(|(at, row)| (row, known(at)));
+            bodies.fill(at, job.fetch, coming).await;
             let mut message = Message {
                 uid: *uid,
                 row: *row,
@@ -132,7 +142,8 @@ impl Selected {
                 parts: None,
                 tells_flags: job.needs.flags || seen.contains(*uid),
             };
-            self.fetch_message(&mut message, &state, job, sink).await?;
+            self.fetch_message(&mut message, (&state, &bodies), job, sink)
+                .await?;
         }
         let told = if job.needs.flags { batch } else { &seen };
         self.view.note_known(told, &state);
@@ -174,7 +185,7 @@ impl Selected {
     async fn fetch_message(
         &self,
         message: &mut Message<'_>,
-        state: &MailboxState,
+        (state, bodies): (&MailboxState, &Ahead<'_>),
         job: &mut Job<'_>,
         sink: &mut Sink,
     ) -> Result<(), Failure> {
@@ -192,10 +203,10 @@ impl Selected {
             let problems = &mut job.problems;
             let text = match item {
                 FetchItem::BodySection(section) => {
-                    text::body_section(&*self.mailbox, message, section, problems).await
+                    text::body_section(bodies, message, section, problems).await
                 }
                 FetchItem::Binary(section) => {
-                    text::binary(&*self.mailbox, message, section, problems).await
+                    text::binary(bodies, message, section, problems).await
                 }
                 other => {
                     if let Some(data) = message.metadata(other, problems) {
@@ -205,8 +216,8 @@ impl Selected {
                 }
             };
             if let Some(text) = text {
-                let read = (message.row.body, problems);
-                self.pump(text, read, &mut response, sink).await?;
+                let source = (bodies, message.row.body);
+                pump(text, source, problems, &mut response, sink).await?;
             }
         }
         response.end(sink);
@@ -230,45 +241,45 @@ impl Selected {
         };
         FetchData::Flags(Arc::clone(flags), recent)
     }
+}
 
-    /// Writes an item that holds text: at hand, or pumped from the store. Its first piece is read
-    /// before anything of it is written, so that an item that cannot be read is left out.
-    async fn pump(
-        &self,
-        mut text: Text,
-        (body, problems): (BodyId, &mut Problems),
-        response: &mut Response,
-        sink: &mut Sink,
-    ) -> Result<(), Failure> {
-        let first = text.pieces.next(&*self.mailbox, body).await;
-        let Some(mut piece) = problems.unless_failed(first) else {
-            return Ok(());
-        };
-        let Some(pump) = response.item(&text.data, sink) else {
-            return Ok(());
-        };
-        let mut left = pump.bytes;
-        while left > 0 {
-            if piece.is_empty() {
-                return Err(broken_off(&store::Error::Damaged("too few bytes".into())));
-            }
-            let fits = usize::try_from(left)
-                .unwrap_or(piece.len())
-                .min(piece.len());
-            left = left.saturating_sub(fits as u64);
-            append(
-                sink.buffer(),
-                piece.get(..fits).unwrap_or_default(),
-                pump.form,
-            );
-            sink.relieve().await?;
-            if left > 0 {
-                let next = text.pieces.next(&*self.mailbox, body).await;
-                piece = next.map_err(|error| broken_off(&error))?;
-            }
+/// Writes an item that holds text: at hand, or pumped from the store. Its first piece is read
+/// before anything of it is written, so that an item that cannot be read is left out.
+async fn pump(
+    mut text: Text,
+    (bodies, body): (&Ahead<'_>, BodyId),
+    problems: &mut Problems,
+    response: &mut Response,
+    sink: &mut Sink,
+) -> Result<(), Failure> {
+    let first = text.pieces.next(bodies, body).await;
+    let Some(mut piece) = problems.unless_failed(first) else {
+        return Ok(());
+    };
+    let Some(pump) = response.item(&text.data, sink) else {
+        return Ok(());
+    };
+    let mut left = pump.bytes;
+    while left > 0 {
+        if piece.is_empty() {
+            return Err(broken_off(&store::Error::Damaged("too few bytes".into())));
         }
-        Ok(())
+        let fits = usize::try_from(left)
+            .unwrap_or(piece.len())
+            .min(piece.len());
+        left = left.saturating_sub(fits as u64);
+        append(
+            sink.buffer(),
+            piece.get(..fits).unwrap_or_default(),
+            pump.form,
+        );
+        sink.relieve().await?;
+        if left > 0 {
+            let next = text.pieces.next(bodies, body).await;
+            piece = next.map_err(|error| broken_off(&error))?;
+        }
     }
+    Ok(())
 }
 
 /// One FETCH response being written.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use mail::id::UidValidity;
+use mail::id::{MailboxId, UidValidity};
 use store::{Account, state::MailboxState};
 use tokio::sync::watch;
 
@@ -122,8 +122,21 @@ impl Watched {
             return Some(Ended::Disabled);
         }
         let Versions(versions, uid_validity) = self.mailbox.as_ref()?;
-        let same = versions.borrow().summary.uid_validity == *uid_validity;
-        (versions.has_changed().is_err() || !same).then_some(Ended::Deleted)
+        let (id, now) = {
+            let state = versions.borrow();
+            (state.id, state.summary.uid_validity)
+        };
+        match versions.has_changed().is_err() {
+            // The mailboxes of an account that is removed are closed before it is.
+            true if self.has_mailbox(id) => Some(Ended::Removed),
+            true => Some(Ended::Deleted),
+            false => (now != *uid_validity).then_some(Ended::Deleted),
+        }
+    }
+
+    fn has_mailbox(&self, id: MailboxId) -> bool {
+        let tree = self.account.tree();
+        tree.mailboxes.values().any(|info| info.id == id)
     }
 }
 

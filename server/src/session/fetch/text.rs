@@ -9,7 +9,7 @@ use mail::{
     mime::{Decoder, Encoding, fields::header_fields},
     structure::{Binary, Located},
 };
-use store::{Error, Mailbox, Result};
+use store::{Error, Result};
 use wire::{
     encode::{PumpForm, replace_nul},
     imap::{
@@ -18,7 +18,7 @@ use wire::{
     },
 };
 
-use super::{Message, Problems};
+use super::{Message, Problems, ahead::Ahead};
 use crate::session::limits::READ_BYTES;
 
 /// A text item ready to be written, and where the bytes come from that are not at hand.
@@ -50,18 +50,18 @@ impl Pieces {
     const NONE: Self = Self::Stored(0..0);
 
     /// The next piece; empty at the end.
-    pub(super) async fn next(&mut self, mailbox: &dyn Mailbox, body: BodyId) -> Result<Bytes> {
+    pub(super) async fn next(&mut self, bodies: &Ahead<'_>, body: BodyId) -> Result<Bytes> {
         match self {
-            Self::Stored(range) => read(mailbox, body, range).await,
-            Self::Decoded(decoding) => decoding.next(mailbox, body).await,
+            Self::Stored(range) => read(bodies, body, range).await,
+            Self::Decoded(decoding) => decoding.next(bodies, body).await,
         }
     }
 
     /// All of it; only for what is known to be short.
-    async fn collect(&mut self, mailbox: &dyn Mailbox, body: BodyId) -> Result<Bytes> {
+    async fn collect(&mut self, bodies: &Ahead<'_>, body: BodyId) -> Result<Bytes> {
         let mut all = Vec::new();
         loop {
-            let piece = self.next(mailbox, body).await?;
+            let piece = self.next(bodies, body).await?;
             if piece.is_empty() {
                 return Ok(all.into());
             }
@@ -71,10 +71,10 @@ impl Pieces {
 }
 
 impl Decoding {
-    async fn next(&mut self, mailbox: &dyn Mailbox, body: BodyId) -> Result<Bytes> {
+    async fn next(&mut self, bodies: &Ahead<'_>, body: BodyId) -> Result<Bytes> {
         let mut piece = Vec::new();
         while !self.body.is_empty() && self.decoded < self.wanted.end {
-            let bytes = read(mailbox, body, &mut self.body).await?;
+            let bytes = read(bodies, body, &mut self.body).await?;
             self.decoder.push(&bytes, &mut piece);
             if self.body.is_empty() {
                 self.decoder.finish(&mut piece);
@@ -99,11 +99,11 @@ impl Decoding {
 }
 
 /// Reads the next piece of a range, and takes it off the range.
-async fn read(mailbox: &dyn Mailbox, body: BodyId, range: &mut Range<u64>) -> Result<Bytes> {
+async fn read(bodies: &Ahead<'_>, body: BodyId, range: &mut Range<u64>) -> Result<Bytes> {
     if range.is_empty() {
         return Ok(Bytes::new());
     }
-    let bytes = mailbox
+    let bytes = bodies
         .read(body, range.start, length(range, READ_BYTES))
         .await?;
     if bytes.is_empty() {
@@ -115,7 +115,7 @@ async fn read(mailbox: &dyn Mailbox, body: BodyId, range: &mut Range<u64>) -> Re
 
 /// `BODY[…]`: which bytes of the stored message; `None` if they cannot be read.
 pub(super) async fn body_section(
-    mailbox: &dyn Mailbox,
+    bodies: &Ahead<'_>,
     message: &mut Message<'_>,
     item: &BodySection,
     problems: &mut Problems,
@@ -137,7 +137,7 @@ pub(super) async fn body_section(
             keep,
         }) => {
             let len = length(&header, usize::MAX);
-            let header = mailbox.read(message.row.body, header.start, len).await;
+            let header = bodies.read(message.row.body, header.start, len).await;
             let header = problems.unless_failed(header)?;
             let fields = Bytes::from(header_fields(&header, names, keep));
             let range = partial(&(0..fields.len() as u64), item.partial);
@@ -149,7 +149,7 @@ pub(super) async fn body_section(
 /// `BINARY[…]`: the decoded part (RFC 9051 §6.4.5; protocol rule 41); `None` if it cannot be read
 /// or decoded.
 pub(super) async fn binary(
-    mailbox: &dyn Mailbox,
+    bodies: &Ahead<'_>,
     message: &mut Message<'_>,
     item: &BinarySection,
     problems: &mut Problems,
@@ -175,7 +175,7 @@ pub(super) async fn binary(
         });
     }
     // What is short is sent as a literal8 only if there is a NUL in it.
-    let whole = pieces.collect(mailbox, message.row.body).await;
+    let whole = pieces.collect(bodies, message.row.body).await;
     let content = Some(Content::Bytes(problems.unless_failed(whole)?));
     Some(Text {
         data: data(content),

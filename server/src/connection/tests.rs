@@ -1,0 +1,370 @@
+use std::{sync::Arc, time::Duration};
+
+use store::{
+    Access, AccountChange, Actor, NewAccount, Quota, clock::ManualClock, embedded::EmbeddedStore,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    time::{advance, pause, resume, timeout},
+};
+
+use super::*;
+use crate::config::{self, Config};
+
+/// How long an answer may take: generous, since only a hang should reach it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Messages with an own body each, for a client that does not read.
+const MANY: usize = 40;
+
+/// A server without listeners, and its account `tim`.
+struct Server {
+    service: Arc<Service>,
+    _directory: tempfile::TempDir,
+}
+
+impl Server {
+    async fn start(set: &[&str]) -> Self {
+        let options = config::Options {
+            set: set.iter().map(|s| (*s).to_owned()).collect(),
+            ..Default::default()
+        };
+        let config: Arc<Config> = Arc::new(config::load(&options).unwrap().config);
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(1_795_305_600));
+        let kept = config.store_options();
+        let store = EmbeddedStore::open(directory.path(), kept, Arc::clone(&clock) as _).unwrap();
+        let hash = crate::auth::hash_password(b"secret-enough").unwrap();
+        let tim = NewAccount {
+            name: "tim".to_owned(),
+            aliases: Vec::new(),
+            password_hash: Some(hash),
+            display_name: String::new(),
+            quota: Quota::default(),
+        };
+        store::Store::create_account(&*store, tim).await.unwrap();
+        Self {
+            service: Arc::new(Service::new(config, store, None, clock)),
+            _directory: directory,
+        }
+    }
+
+    /// A client that is connected and has not read the greeting.
+    fn connect(&self, buffer_bytes: usize) -> Client {
+        let (ours, theirs) = tokio::io::duplex(buffer_bytes);
+        let service = Arc::clone(&self.service);
+        tokio::spawn(serve(Stream::new(theirs), service, Peer::LOCAL));
+        Client {
+            stream: ours,
+            input: Vec::new(),
+        }
+    }
+
+    /// A client with INBOX selected.
+    async fn selected(&self) -> Client {
+        let mut client = self.connect(64 * 1024);
+        client.line().await;
+        client.run("LOGIN tim secret-enough").await;
+        client.run("SELECT INBOX").await;
+        client
+    }
+
+    fn tim(&self) -> Arc<store::AccountInfo> {
+        self.service.store.find_account("tim").unwrap()
+    }
+}
+
+struct Client {
+    stream: DuplexStream,
+    input: Vec<u8>,
+}
+
+impl Client {
+    async fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// The next line; empty at the end.
+    async fn line(&mut self) -> String {
+        let read = async {
+            loop {
+                if let Some(end) = self.input.windows(2).position(|two| two == b"\r\n") {
+                    let line: Vec<u8> = self.input.drain(..end + 2).take(end).collect();
+                    return String::from_utf8_lossy(&line).into_owned();
+                }
+                if self.stream.read_buf(&mut self.input).await.unwrap() == 0 {
+                    return String::new();
+                }
+            }
+        };
+        timeout(PATIENCE, read).await.expect("an answer in time")
+    }
+
+    /// What a command is answered, the tagged line last.
+    async fn ask(&mut self, command: &str) -> Vec<String> {
+        self.send(&format!("t {command}\r\n")).await;
+        let mut lines = Vec::new();
+        loop {
+            let line = self.line().await;
+            let last = line.starts_with("t ") || line.is_empty();
+            lines.push(line);
+            if last {
+                return lines;
+            }
+        }
+    }
+
+    /// A command that must succeed.
+    async fn run(&mut self, command: &str) -> Vec<String> {
+        let lines = self.ask(command).await;
+        assert!(lines.last().unwrap().starts_with("t OK"), "{lines:?}");
+        lines
+    }
+
+    async fn append(&mut self, message: &str) {
+        let command = format!("APPEND INBOX {{{}+}}\r\n{message}", message.len());
+        self.run(&command).await;
+    }
+
+    async fn idle(&mut self) {
+        self.send("i IDLE\r\n").await;
+        while !self.line().await.starts_with("+ ") {}
+    }
+
+    /// The next line is BYE, then nothing.
+    async fn is_told_bye(&mut self, why: &str) {
+        let bye = self.line().await;
+        assert!(bye.starts_with("* BYE") && bye.contains(why), "{bye}");
+        assert_eq!(self.line().await, "");
+    }
+}
+
+#[tokio::test]
+async fn rule_47_any_command_starts_the_time_anew() {
+    let server = Server::start(&[]).await;
+    let mut client = server.selected().await;
+    pause();
+    for _ in 0..3 {
+        advance(Duration::from_secs(29 * 60)).await;
+        client.run("NOOP").await;
+    }
+    advance(Duration::from_secs(31 * 60)).await;
+    client.is_told_bye("too long").await;
+    resume();
+}
+
+#[tokio::test]
+async fn rule_47_idle_lasts_while_its_keep_alive_is_accepted() {
+    let server = Server::start(&[]).await;
+    let mut client = server.selected().await;
+    client.idle().await;
+    pause();
+    for _ in 0..60 {
+        advance(Duration::from_secs(4 * 60 + 1)).await;
+        assert_eq!(client.line().await, "* OK Still here.");
+    }
+    client.send("done\r\n").await;
+    assert!(client.line().await.starts_with("i OK"));
+    resume();
+}
+
+#[tokio::test]
+async fn rule_48_a_client_that_does_not_read_blocks_nobody() {
+    let server = Server::start(&[]).await;
+    let mut writer = server.selected().await;
+    let body = format!("Subject: x\r\n\r\n{}\r\n", "x".repeat(8_000));
+    for _ in 0..MANY {
+        writer.append(&body).await;
+    }
+    let mut deaf = server.connect(256);
+    deaf.line().await;
+    deaf.run("LOGIN tim secret-enough").await;
+    deaf.run("SELECT INBOX").await;
+    // It asks for everything, reads nothing, and gets nothing more than fits.
+    deaf.send("f FETCH 1:* BODY.PEEK[]\r\n").await;
+    for _ in 0..MANY {
+        writer.run("STORE 1:* -FLAGS (\\Seen)").await;
+        writer.append(&body).await;
+    }
+    writer.run("STORE 1:10 +FLAGS (\\Deleted)").await;
+    writer.run("EXPUNGE").await;
+    // What it missed waits for it: every message whole, and the rest as news.
+    let mut whole = 0;
+    loop {
+        let line = deaf.line().await;
+        whole += usize::from(line == "x".repeat(8_000));
+        if line.starts_with("f ") {
+            // The expunge came after the fetch had begun.
+            assert!(
+                line.starts_with("f OK") || line.contains("[EXPUNGEISSUED]"),
+                "{line}"
+            );
+            break;
+        }
+    }
+    assert!(whole >= MANY - 10, "{whole}");
+    let expunged = deaf.run("NOOP").await;
+    assert!(
+        expunged
+            .iter()
+            .filter(|line| line.ends_with("EXPUNGE"))
+            .count()
+            == 10
+    );
+}
+
+#[tokio::test]
+async fn the_end_of_an_account_ends_its_sessions() {
+    let server = Server::start(&[]).await;
+    let (mut waiting, mut idling) = (server.selected().await, server.selected().await);
+    idling.idle().await;
+    let removed = server.service.store.remove_account(server.tim().id);
+    removed.await.unwrap();
+    waiting.is_told_bye("removed").await;
+    idling.is_told_bye("removed").await;
+}
+
+#[tokio::test]
+async fn disabling_an_account_ends_its_sessions() {
+    let server = Server::start(&[]).await;
+    let (mut waiting, mut idling) = (server.selected().await, server.selected().await);
+    idling.idle().await;
+    let change = AccountChange {
+        enabled: Some(false),
+        ..AccountChange::default()
+    };
+    let id = server.tim().id;
+    server
+        .service
+        .store
+        .change_account(id, change)
+        .await
+        .unwrap();
+    waiting.is_told_bye("disabled").await;
+    idling.is_told_bye("disabled").await;
+}
+
+#[tokio::test]
+async fn a_mailbox_deleted_by_another_ends_the_session() {
+    let server = Server::start(&[]).await;
+    let (mut waiting, mut idling) = (server.selected().await, server.selected().await);
+    let mut other = server.selected().await;
+    other.run("CREATE doomed").await;
+    waiting.run("SELECT doomed").await;
+    idling.run("SELECT doomed").await;
+    idling.idle().await;
+    other.run("DELETE doomed").await;
+    waiting.is_told_bye("deleted").await;
+    idling.is_told_bye("deleted").await;
+    other.run("NOOP").await;
+}
+
+#[tokio::test]
+async fn a_mailbox_deleted_by_the_session_itself_is_closed() {
+    let server = Server::start(&[]).await;
+    let mut client = server.selected().await;
+    client.run("CREATE doomed").await;
+    client.run("SELECT doomed").await;
+    let answer = client.run("DELETE doomed").await;
+    assert!(answer[0].starts_with("* OK [CLOSED]"), "{answer:?}");
+    assert!(client.ask("CHECK").await[0].starts_with("t BAD"));
+    client.run("SELECT INBOX").await;
+}
+
+#[tokio::test]
+async fn silence_is_about_the_clients_own_change_only() {
+    let server = Server::start(&[]).await;
+    let (mut a, mut b) = (server.selected().await, server.selected().await);
+    a.append("Subject: x\r\n\r\nx\r\n").await;
+    b.run("NOOP").await;
+    // Nothing to tell of one's own.
+    assert_eq!(a.run("STORE 1 +FLAGS.SILENT (\\Seen)").await.len(), 1);
+    assert_eq!(a.run("NOOP").await.len(), 1);
+    b.run("STORE 1 +FLAGS.SILENT (\\Flagged)").await;
+    // The other's change comes with the answer, whatever the suffix (RFC 9051 §6.4.6).
+    let told = a.run("STORE 1 +FLAGS.SILENT (\\Answered)").await;
+    assert!(
+        told[0].contains("\\Flagged") && told[0].contains("\\Answered"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn rule_41_an_unknown_encoding_leaves_no_empty_answer() {
+    let server = Server::start(&[]).await;
+    let mut client = server.selected().await;
+    client
+        .append("Content-Transfer-Encoding: x-own\r\n\r\nx\r\n")
+        .await;
+    for item in ["BINARY.PEEK[1]", "BINARY.SIZE[1]"] {
+        let answer = client.ask(&format!("FETCH 1 {item}")).await;
+        assert_eq!(answer.len(), 1, "{answer:?}");
+        assert!(answer[0].starts_with("t NO [UNKNOWN-CTE]"));
+    }
+    let answer = client.ask("FETCH 1 (UID BINARY.PEEK[1])").await;
+    assert_eq!(answer[0], "* 1 FETCH (UID 1)");
+}
+
+#[tokio::test]
+async fn rule_41_a_large_part_is_decoded_as_it_is_sent() {
+    let server = Server::start(&[]).await;
+    let mut client = server.selected().await;
+    // 54 bytes of text a line.
+    let line = "YWJjYWJjYWJjYWJjYWJjYWJjYWJjYWJjYWJjYWJjYWJjYWJjYWJjYWJjYWJjYWJjYWJj";
+    let encoded = format!("{line}\r\n").repeat(5_000);
+    let header = "Content-Transfer-Encoding: base64\r\n\r\n";
+    client.append(&format!("{header}{encoded}")).await;
+    let bytes = line.len() / 4 * 3 * 5_000;
+    let size = client.run("FETCH 1 BINARY.SIZE[1]").await;
+    assert_eq!(size[0], format!("* 1 FETCH (BINARY.SIZE[1] {bytes})"));
+    let answer = client.run("FETCH 1 BINARY.PEEK[1]").await;
+    assert_eq!(answer[0], format!("* 1 FETCH (BINARY[1] ~{{{bytes}}}"));
+    let decoded = answer[1].strip_suffix(')').unwrap();
+    assert_eq!(decoded, "abc".repeat(bytes / 3));
+    let answer = client.run("FETCH 1 BINARY.PEEK[1]<100000.5>").await;
+    assert_eq!(
+        answer[..2],
+        ["* 1 FETCH (BINARY[1]<100000> {5}", "bcabc)"].map(String::from)
+    );
+}
+
+#[tokio::test]
+async fn the_last_bad_command_is_answered_too() {
+    let server = Server::start(&["Limits:BadCommands=3"]).await;
+    let mut client = server.selected().await;
+    for _ in 0..3 {
+        assert!(client.ask("NONSENSE").await[0].starts_with("t BAD"));
+    }
+    client.is_told_bye("not understood").await;
+}
+
+#[tokio::test]
+async fn a_change_of_many_flags_is_told_once() {
+    let server = Server::start(&[]).await;
+    let mut client = server.selected().await;
+    let actor = Actor {
+        account: server.tim().id,
+        origin: "test".into(),
+    };
+    client.append("Subject: x\r\n\r\nx\r\n").await;
+    for _ in 0..10 {
+        client.run("COPY 1:* INBOX").await;
+    }
+    let told = client.run("STORE 1:* +FLAGS (\\Seen)").await;
+    assert_eq!(told.len(), 1_024 + 1);
+    assert_eq!(client.run("NOOP").await.len(), 1);
+    let account = server
+        .service
+        .store
+        .open_account(actor.account, actor)
+        .await;
+    let account = account.unwrap();
+    let inbox = account
+        .tree()
+        .mailboxes
+        .values()
+        .find(|m| m.name.is_inbox())
+        .unwrap()
+        .id;
+    let inbox = account.open_mailbox(inbox, Access::ReadOnly).await.unwrap();
+    assert_eq!(inbox.state().summary.unseen, 0);
+}
