@@ -4,7 +4,7 @@
 //! mailbox asks the one gate whether that actor may do it. "No such mailbox" and "not yours" are
 //! the same error.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -314,6 +314,9 @@ pub trait Mailbox: Send + Sync {
     async fn expunged_since(&self, mod_seq: ModSeq) -> Result<Option<UidSet>>;
     /// Up to `len` bytes of a body from `offset`: fewer only at its end.
     async fn read(&self, body: BodyId, offset: u64, len: usize) -> Result<Bytes>;
+    /// Ranges of bodies, each as [`Mailbox::read`] gives it, in their order. The caller bounds the
+    /// sum of their lengths; all of them are in memory at once.
+    async fn read_many(&self, wanted: &[(BodyId, Range<u64>)]) -> Result<Vec<Bytes>>;
     /// The messages of `state` that satisfy the predicate. [`Predicate::Recent`] is false here.
     async fn search(
         &self,

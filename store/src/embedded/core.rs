@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     io,
+    ops::Range,
     path::Path,
     sync::{
         Arc,
@@ -432,18 +433,46 @@ impl Core {
         )
     }
 
+    /// Ranges of bodies, in their order. Blocking.
+    pub(crate) fn read_bodies(&self, wanted: &[(BodyId, Range<u64>)]) -> Result<Vec<Bytes>> {
+        let places = self.places(wanted.iter().map(|(id, _)| *id))?;
+        let read = |((id, range), place): (&(BodyId, Range<u64>), Arc<Place>)| {
+            let (bodies, segments) = (&self.shared.bodies, &self.shared.segments);
+            bodies.read(segments, *id, &place, range.clone())
+        };
+        wanted.iter().zip(places).map(read).collect()
+    }
+
+    /// Where bodies are, in their order; the index is asked once for all it must tell.
+    fn places(&self, ids: impl Iterator<Item = BodyId>) -> Result<Vec<Arc<Place>>> {
+        let shared = &self.shared;
+        let known = |id| shared.recent.place(id).or_else(|| shared.bodies.place(id));
+        let found: Vec<(BodyId, Option<Arc<Place>>)> = ids.map(|id| (id, known(id))).collect();
+        let missing: Vec<BodyId> = found
+            .iter()
+            .filter(|(_, place)| place.is_none())
+            .map(|(id, _)| *id)
+            .collect();
+        let mut stored = match missing.is_empty() {
+            true => Vec::new(),
+            false => shared.with_index(|index| index.places(&missing))?,
+        }
+        .into_iter();
+        let one = |(id, place): (BodyId, Option<Arc<Place>>)| {
+            let place = place.or_else(|| {
+                let place = Arc::new(stored.next().flatten()?);
+                shared.bodies.keep_place(id, &place);
+                Some(place)
+            });
+            place.ok_or_else(|| missing_body(id))
+        };
+        found.into_iter().map(one).collect()
+    }
+
     /// Where a body is.
     pub(crate) fn place(&self, id: BodyId) -> Result<Arc<Place>> {
-        if let Some(place) = self.shared.recent.place(id) {
-            return Ok(place);
-        }
-        if let Some(place) = self.shared.bodies.place(id) {
-            return Ok(place);
-        }
-        let place = self.shared.with_index(|index| index.place(id))?;
-        let place = Arc::new(place.ok_or_else(|| missing_body(id))?);
-        self.shared.bodies.keep_place(id, &place);
-        Ok(place)
+        let found = self.places(std::iter::once(id))?.pop();
+        found.ok_or_else(|| missing_body(id))
     }
 
     /// UIDs expunged after a mod-sequence; `None` if that is older than what is remembered.

@@ -1,8 +1,11 @@
 //! A mailbox opened for an actor.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -272,6 +275,12 @@ impl Mailbox for EmbeddedMailbox {
         self.check(Right::Read)?;
         let core = Arc::clone(&self.engine.parts.core);
         blocking(move || core.read_body(body, offset, len)).await
+    }
+
+    async fn read_many(&self, wanted: &[(BodyId, Range<u64>)]) -> Result<Vec<Bytes>> {
+        self.check(Right::Read)?;
+        let (core, wanted) = (Arc::clone(&self.engine.parts.core), wanted.to_vec());
+        blocking(move || core.read_bodies(&wanted)).await
     }
 
     async fn search(

@@ -302,7 +302,7 @@ fn read_body(r: &mut Reader<'_>) -> Read<BodyRecord> {
         id: body_id(r)?,
         size: r.var()?,
         digest: r.array()?,
-        fixed: Arc::new(read_fixed(r)?),
+        fixed: Arc::new(read_fixed(r, None)?),
         data: match r.u8()? {
             0 => BodyData::Before,
             1 => BodyData::Packed(Packed::decode(r)?),
@@ -335,13 +335,18 @@ pub(crate) fn fixed(w: &mut Writer, fixed: &Static) {
     }
 }
 
-pub(crate) fn read_fixed(r: &mut Reader<'_>) -> Read<Static> {
+/// Reads static data; its longer values share `whole`, if that is what `r` reads.
+pub(crate) fn read_fixed(r: &mut Reader<'_>, whole: Option<&bytes::Bytes>) -> Read<Static> {
+    let bytes = |r: &mut Reader<'_>| match whole {
+        Some(whole) => Ok(whole.slice_ref(r.bytes()?)),
+        None => r.owned(),
+    };
     Ok(Static {
         version: r.u16()?,
-        envelope: r.owned()?,
-        body: r.owned()?,
-        body_structure: r.owned()?,
-        parts: r.owned()?,
+        envelope: bytes(r)?,
+        body: bytes(r)?,
+        body_structure: bytes(r)?,
+        parts: bytes(r)?,
         header_bytes: r.var()?,
         sent: read_option(r, read_date)?,
         fields: r.list(|r| Ok((r.str()?.into(), r.str()?.into())))?,

@@ -1,13 +1,14 @@
 //! Reading the index.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
+use bytes::Bytes;
 use mail::{
     id::{AccountId, BodyId, MailboxId, ModSeq, Uid},
     mailbox::MailboxName,
     set::UidSet,
 };
-use redb::{ReadTransaction, ReadableDatabase, ReadableTable};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use super::{
     ACCOUNTS, BODIES, FIXED, HISTORY, Index, KEYWORDS, MAILBOXES, OWNED, ROWS, SUBSCRIPTIONS,
@@ -108,27 +109,29 @@ impl Index {
     /// Static data of bodies, where known.
     pub(crate) fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Option<Arc<Static>>>> {
         let table = self.read()?.open_table(FIXED).map_err(failed)?;
+        if let Some((first, last)) = dense(bodies) {
+            return fixed_between(&table, bodies, first..=last);
+        }
         let one = |body: &BodyId| -> Result<Option<Arc<Static>>> {
             let value = table.get(body.get()).map_err(failed)?;
-            let read = |value: redb::AccessGuard<'_, &[u8]>| -> Result<Arc<Static>> {
-                let mut r = Reader::new(value.value());
-                Ok(Arc::new(records::read_fixed(&mut r)?))
-            };
-            value.map(read).transpose()
+            value.map(|value| decode_fixed(value.value())).transpose()
         };
         bodies.iter().map(one).collect()
     }
 
-    /// Where a body is.
-    pub(crate) fn place(&self, body: BodyId) -> Result<Option<Place>> {
+    /// Where bodies are, as far as it is known, in their order.
+    pub(crate) fn places(&self, bodies: &[BodyId]) -> Result<Vec<Option<Place>>> {
         let table = self.read()?.open_table(BODIES).map_err(failed)?;
-        let value = table.get(body.get()).map_err(failed)?;
-        let read = |value: redb::AccessGuard<'_, &[u8]>| -> Result<Place> {
-            let mut r = Reader::new(value.value());
-            r.u32()?;
-            Ok(Place::decode(&mut r)?)
+        let one = |body: &BodyId| -> Result<Option<Place>> {
+            let value = table.get(body.get()).map_err(failed)?;
+            let read = |value: redb::AccessGuard<'_, &[u8]>| -> Result<Place> {
+                let mut r = Reader::new(value.value());
+                r.u32()?;
+                Ok(Place::decode(&mut r)?)
+            };
+            value.map(read).transpose()
         };
-        value.map(read).transpose()
+        bodies.iter().map(one).collect()
     }
 
     /// UIDs expunged after a mod-sequence; `None` if that is older than what is remembered.
@@ -177,6 +180,49 @@ impl Index {
         }
         Ok(counts)
     }
+}
+
+/// The first and last of bodies that ascend and stand close together, as the messages of a mailbox
+/// mostly do: one walk over that part of the table is cheaper than a search for each.
+fn dense(bodies: &[BodyId]) -> Option<(u64, u64)> {
+    let (first, last) = (bodies.first()?.get(), bodies.last()?.get());
+    let ascends = bodies.is_sorted_by(|a, b| a < b);
+    let is_close = last.saturating_sub(first) < 2 * bodies.len() as u64;
+    (ascends && is_close).then_some((first, last))
+}
+
+/// Static data of `bodies`, which ascend within `range`.
+fn fixed_between(
+    table: &ReadOnlyTable<u64, &'static [u8]>,
+    bodies: &[BodyId],
+    range: RangeInclusive<u64>,
+) -> Result<Vec<Option<Arc<Static>>>> {
+    let mut found = Vec::with_capacity(bodies.len());
+    for item in table.range(range).map_err(failed)? {
+        let (key, value) = item.map_err(failed)?;
+        while bodies
+            .get(found.len())
+            .is_some_and(|body| body.get() < key.value())
+        {
+            found.push(None);
+        }
+        if bodies
+            .get(found.len())
+            .is_some_and(|body| body.get() == key.value())
+        {
+            found.push(Some(decode_fixed(value.value())?));
+        }
+    }
+    found.resize(bodies.len(), None);
+    Ok(found)
+}
+
+fn decode_fixed(value: &[u8]) -> Result<Arc<Static>> {
+    let value = Bytes::copy_from_slice(value);
+    Ok(Arc::new(records::read_fixed(
+        &mut Reader::new(&value),
+        Some(&value),
+    )?))
 }
 
 fn entry(read: &ReadTransaction, id: MailboxId) -> Result<MailboxEntry> {
