@@ -112,6 +112,31 @@ const STEPS: &[Step] = &[
     script("kill", &["tests/kill/run"]),
     script("mutants", &["tests/kill/mutants"]),
     script("memory", &["tests/memory/run"]),
+    script("fuzz", &["fuzz/run", "5"]),
+    Step {
+        only_full: true,
+        ..script("fuzz --full", &["fuzz/run", "60"])
+    },
+    Step {
+        name: "bench --full",
+        argv: &[
+            "cargo",
+            "run",
+            "--release",
+            "-p",
+            "xtask",
+            "--",
+            "bench",
+            "--messages",
+            "500",
+            "--runs",
+            "1",
+            "--seconds",
+            "1",
+        ],
+        only_full: true,
+        ..PLAIN
+    },
     Step {
         only_full: true,
         ..script("kill --full", &["tests/kill/run", "--full"])
