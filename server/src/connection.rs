@@ -20,7 +20,7 @@ use wire::{
     frame::{Fault, Frame, Framer},
     imap::{
         code::Code,
-        command::{Command, NotAuthenticated, Tag, Tagged},
+        command::{Command, NotAuthenticated, Selected, Tag, Tagged},
         response::{Completion, Status, Untagged},
         search,
         table::{Expunge, Group, Property},
@@ -79,7 +79,7 @@ enum End {
 
 impl From<Ended> for End {
     fn from(ended: Ended) -> Self {
-        Self::Bye(None, ended.text())
+        Self::Bye(ended.code(), ended.text())
     }
 }
 
@@ -199,11 +199,7 @@ impl Connection {
             )
         );
         tracing::debug!(origin = %self.context.origin, command = tagged.command.property().name);
-        let session = std::mem::replace(&mut self.session, Session::NotAuthenticated);
-        let (session, reply) = session
-            .command(tagged.command, &self.context, &mut self.sink)
-            .await;
-        self.session = session;
+        let reply = self.run(tagged.command).await?;
         match reply {
             Reply::Done(completion) if login => self.logged_in(completion).await?,
             Reply::Done(completion) => self.answer(completion, expunge).await?,
@@ -222,6 +218,21 @@ impl Connection {
             Reply::Gone(error) => return Err(End::Gone(error)),
         }
         Ok(Flow::On)
+    }
+
+    /// Runs a command. A search is given up when the client is gone (threats.md row 20): it may
+    /// take long and writes nothing meanwhile, so that nobody would notice.
+    async fn run(&mut self, command: Command) -> Result<Reply, End> {
+        let is_search = matches!(command, Command::Selected(Selected::Search(_)));
+        let session = std::mem::replace(&mut self.session, Session::NotAuthenticated);
+        let running = session.command(command, &self.context, &mut self.sink);
+        let (session, reply) = tokio::select! {
+            biased;
+            done = running => done,
+            error = gone(&mut self.reader, &mut self.framer), if is_search => return Err(error.into()),
+        };
+        self.session = session;
+        Ok(reply)
     }
 
     /// Writes the tagged answer, after the changes that may be told.
@@ -371,6 +382,30 @@ impl Connection {
         self.sink.shutdown().await
     }
 }
+
+/// Waits until the client is gone, reading ahead what it sends meanwhile, as far as is allowed. One
+/// that only says that it will send nothing more may still be waiting for its answers.
+async fn gone(reader: &mut ReadHalf<Stream>, framer: &mut Framer) -> io::Error {
+    while framer.buffered() < READ_AHEAD_BYTES {
+        let buffer = framer.buffer_mut();
+        buffer.reserve(READ_BYTES);
+        match reader.read_buf(buffer).await {
+            Ok(0) => {
+                tokio::time::sleep(HALF_CLOSED).await;
+                return io::ErrorKind::UnexpectedEof.into();
+            }
+            Ok(_) => {}
+            Err(error) => return error,
+        }
+    }
+    std::future::pending().await
+}
+
+/// Bytes of further commands that are read while one runs.
+const READ_AHEAD_BYTES: usize = 64 * 1024;
+
+/// How long a search goes on for a client that has closed its side.
+const HALF_CLOSED: Duration = Duration::from_secs(1);
 
 /// How long a client may take to accept the last words.
 const GOODBYE: Duration = Duration::from_secs(5);

@@ -368,3 +368,38 @@ async fn a_change_of_many_flags_is_told_once() {
     let inbox = account.open_mailbox(inbox, Access::ReadOnly).await.unwrap();
     assert_eq!(inbox.state().summary.unseen, 0);
 }
+
+#[tokio::test]
+async fn the_messages_of_one_append_are_together_within_the_limit() {
+    let server = Server::start(&["Limits:MessageBytes=64KiB"]).await;
+    let mut client = server.selected().await;
+    let half = "x".repeat(40_000);
+    let append = |count: usize| {
+        format!(
+            "APPEND INBOX{}",
+            format!(" {{40000+}}\r\n{half}").repeat(count)
+        )
+    };
+    let refused = client.ask(&append(2)).await;
+    assert!(refused[0].starts_with("t NO [LIMIT]"), "{refused:?}");
+    let kept = client.run(&append(1)).await;
+    assert_eq!(kept[0], "* 1 EXISTS");
+}
+
+#[tokio::test]
+async fn a_search_is_answered_to_a_client_that_has_closed_its_side() {
+    let server = Server::start(&[]).await;
+    let mut client = server.selected().await;
+    client.append("Subject: needle\r\n\r\nx\r\n").await;
+    client
+        .send("a SEARCH SUBJECT needle\r\nb SEARCH ALL\r\n")
+        .await;
+    client.stream.shutdown().await.unwrap();
+    let mut lines = Vec::new();
+    for _ in 0..4 {
+        lines.push(client.line().await);
+    }
+    assert_eq!(lines[0], "* SEARCH 1");
+    assert!(lines[3].starts_with("b OK"), "{lines:?}");
+    assert_eq!(client.line().await, "");
+}

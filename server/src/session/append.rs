@@ -13,6 +13,7 @@ use wire::imap::{
 use super::{
     Session,
     answer::{Failure, Outcome, bad, no, ok_with, wrong_state},
+    limits::APPEND_MESSAGES_MAX,
     transfer::try_create,
 };
 use crate::message::Intake;
@@ -21,6 +22,8 @@ use crate::message::Intake;
 pub struct Appending {
     to: MailboxId,
     done: Vec<NewMessage>,
+    /// The announced sizes of all of them.
+    bytes: u64,
     current: Option<Current>,
 }
 
@@ -52,6 +55,7 @@ impl Session {
         let mut appending = Appending {
             to: auth.target(&append.mailbox)?,
             done: Vec::new(),
+            bytes: 0,
             current: None,
         };
         self.append_message(&mut appending, &append.first, message_bytes_max)
@@ -73,6 +77,14 @@ impl Session {
             return Err(Failure::Answer(wrong_state()));
         };
         check_size(message, message_bytes_max)?;
+        appending.bytes = appending.bytes.saturating_add(message.size);
+        // What is not yet in the mailbox is in memory, or in a spool.
+        if appending.bytes > message_bytes_max || appending.done.len() >= APPEND_MESSAGES_MAX {
+            return Err(Failure::Answer(no(
+                Code::Limit,
+                "These are too many messages for one APPEND; none is kept.",
+            )));
+        }
         if message.data == AppendData::Utf8 && self.mode().names == MailboxSpelling::ModifiedUtf7 {
             return Err(Failure::Answer(bad(
                 "UTF8 needs ENABLE UTF8=ACCEPT or IMAP4rev2 first.",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mail::id::{MailboxId, UidValidity};
 use store::{Account, state::MailboxState};
 use tokio::sync::watch;
+use wire::imap::code::Code;
 
 use super::Session;
 
@@ -27,6 +28,8 @@ pub enum Ended {
     Disabled,
     /// The selected mailbox was deleted by somebody else, or its UIDs are no longer what they were.
     Deleted,
+    /// The client did not let itself be told of changes for too long.
+    Behind,
 }
 
 impl Ended {
@@ -37,6 +40,16 @@ impl Ended {
             Self::Removed => "The account has been removed.",
             Self::Disabled => "The account has been disabled.",
             Self::Deleted => "The selected mailbox has been deleted or renamed.",
+            Self::Behind => "More has changed than can be remembered for this session.",
+        }
+    }
+
+    /// The response code beside it.
+    #[must_use]
+    pub const fn code(self) -> Option<Code> {
+        match self {
+            Self::Behind => Some(Code::Unavailable),
+            Self::Removed | Self::Disabled | Self::Deleted => None,
         }
     }
 }
@@ -74,6 +87,11 @@ impl Session {
     /// Why the session cannot go on, if so.
     #[must_use]
     pub fn ended(&self) -> Option<Ended> {
+        if let Self::Selected(selected) = self
+            && selected.view.is_too_far_behind(&selected.mailbox.state())
+        {
+            return Some(Ended::Behind);
+        }
         self.changes().0.as_ref().and_then(Watched::ended)
     }
 }

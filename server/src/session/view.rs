@@ -25,7 +25,7 @@ use wire::imap::{
     table::Expunge,
 };
 
-use super::limits::{KNOWN_RANGES_MAX, KNOWN_VERSIONS_MAX};
+use super::limits::{HELD_BYTES_MAX, KNOWN_RANGES_MAX, KNOWN_VERSIONS_MAX};
 
 /// A client's view of its selected mailbox.
 pub struct View {
@@ -173,20 +173,22 @@ impl Column {
             })
     }
 
-    /// Told UIDs that are not in `state`, ascending; chunks the two share are skipped.
-    fn missing_in(&self, state: &MailboxState) -> Vec<Uid> {
-        let mut missing = Vec::new();
+    /// The chunks that are not also of `state`.
+    fn apart_from<'a>(&'a self, state: &'a MailboxState) -> impl Iterator<Item = &'a Arc<[Uid]>> {
         let mut shared = state.chunks.iter().peekable();
-        for (_, uids) in &self.chunks {
+        let uids = self.chunks.iter().map(|(_, uids)| uids);
+        uids.filter(move |uids| {
             while shared.peek().is_some_and(|c| c.uids.last() < uids.first()) {
                 shared.next();
             }
-            if shared.peek().is_some_and(|c| Arc::ptr_eq(&c.uids, uids)) {
-                continue;
-            }
-            missing.extend(uids.iter().copied().filter(|uid| state.row(*uid).is_none()));
-        }
-        missing
+            !shared.peek().is_some_and(|c| Arc::ptr_eq(&c.uids, uids))
+        })
+    }
+
+    /// Told UIDs that are not in `state`, ascending.
+    fn missing_in(&self, state: &MailboxState) -> Vec<Uid> {
+        let uids = self.apart_from(state).flat_map(|uids| uids.iter().copied());
+        uids.filter(|uid| state.row(*uid).is_none()).collect()
     }
 }
 
@@ -211,6 +213,15 @@ impl View {
     #[must_use]
     pub fn uid_validity(&self) -> UidValidity {
         self.uid_validity
+    }
+
+    /// Whether the client is so far behind `state` that remembering what it was told takes more
+    /// memory than a session may have (design.md §3).
+    #[must_use]
+    pub fn is_too_far_behind(&self, state: &MailboxState) -> bool {
+        let held = |uids: &Arc<[Uid]>| size_of_val::<[Uid]>(uids);
+        self.told.len != state.summary.messages
+            && self.told.apart_from(state).map(held).sum::<usize>() > HELD_BYTES_MAX
     }
 
     /// How many messages the client knows of.
