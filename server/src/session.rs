@@ -238,8 +238,17 @@ impl Authenticated {
     }
 
     /// The mailbox name a client wrote. In an IMAP4rev1 session it is modified UTF-7, later UTF-8.
+    /// There is one spelling of a name in modified UTF-7, so that it is given back exactly as it
+    /// was written (protocol rule 50, threats.md row 24).
     fn name(&self, written: &WireName) -> Result<MailboxName, Failure> {
         let text = self.text(written)?;
+        let spelled = written.0.strip_suffix(b"/").unwrap_or(&written.0);
+        if self.mode.names == MailboxSpelling::ModifiedUtf7 && !utf7::is_canonical(spelled) {
+            return answer::refuse(
+                wire::imap::code::Code::Cannot,
+                "The mailbox name is not in canonical modified UTF-7.",
+            );
+        }
         MailboxName::new(&text)
             .map_err(|error| Failure::Answer(no(wire::imap::code::Code::Cannot, error.to_string())))
     }

@@ -37,16 +37,17 @@ impl Connection {
         Ok(())
     }
 
-    /// Refuses the rest of the command: it is skipped, and nothing of it is kept.
+    /// Refuses the rest of the command: it is skipped, and nothing of it is kept. A command that
+    /// was not received whole is not in progress, so that no EXPUNGE may be told (RFC 9051 §7.5.1).
     async fn give_up(&mut self, failure: Failure) -> Result<(), End> {
         self.framer.refuse();
-        self.finish(Err(failure)).await
+        self.finish(Err(failure), Expunge::MustWait).await
     }
 
-    async fn finish(&mut self, outcome: Outcome) -> Result<(), End> {
+    async fn finish(&mut self, outcome: Outcome, expunge: Expunge) -> Result<(), End> {
         match outcome {
             Ok(completion) | Err(Failure::Answer(completion)) => {
-                self.answer(completion, Expunge::May).await
+                self.answer(completion, expunge).await
             }
             Err(Failure::Disconnected(error)) => Err(End::Gone(error)),
         }
@@ -76,7 +77,7 @@ impl Connection {
                 Frame::Fatal(fault) => return Err(fatal(fault)),
                 _ => {
                     let outcome = self.session.append_finish(appending).await;
-                    return self.finish(outcome).await;
+                    return self.finish(outcome, Expunge::May).await;
                 }
             }
         }

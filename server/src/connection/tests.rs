@@ -1,3 +1,7 @@
+//! Whole connections over an in-memory stream: deadlines, slow clients, what ends a session
+//! (RFC 9051 §5.4, §7.1.5), and answers that transcripts cannot show. Rules of the protocol that can
+//! be written as a dialogue are in `tests/transcripts`.
+
 use std::{sync::Arc, time::Duration};
 
 use store::{
@@ -402,4 +406,21 @@ async fn a_search_is_answered_to_a_client_that_has_closed_its_side() {
     assert_eq!(lines[0], "* SEARCH 1");
     assert!(lines[3].starts_with("b OK"), "{lines:?}");
     assert_eq!(client.line().await, "");
+}
+
+#[tokio::test]
+async fn rule_02_a_refused_literal_tells_no_expunge() {
+    let server = Server::start(&["Limits:MessageBytes=64KiB"]).await;
+    let (mut a, mut b) = (server.selected().await, server.selected().await);
+    a.append("Subject: x\r\n\r\nx\r\n").await;
+    b.run("NOOP").await;
+    a.run("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+    a.run("EXPUNGE").await;
+    let refused = b.ask("APPEND INBOX {1000000}").await;
+    assert!(refused.last().unwrap().starts_with("t NO [TOOBIG]"));
+    assert!(
+        refused.iter().all(|line| !line.contains("EXPUNGE")),
+        "{refused:?}"
+    );
+    assert_eq!(b.run("NOOP").await[0], "* 1 EXPUNGE");
 }

@@ -31,10 +31,7 @@ use wire::{
     },
 };
 
-use self::{
-    ahead::Ahead,
-    text::{Text, append},
-};
+use self::{ahead::Ahead, text::Text};
 use super::{
     Context, Selected,
     answer::{Failure, Outcome, no, ok, refusal},
@@ -268,12 +265,8 @@ async fn pump(
             .unwrap_or(piece.len())
             .min(piece.len());
         left = left.saturating_sub(fits as u64);
-        append(
-            sink.buffer(),
-            piece.get(..fits).unwrap_or_default(),
-            pump.form,
-        );
-        sink.relieve().await?;
+        let fitting = piece.get(..fits).unwrap_or_default();
+        text::send(sink, fitting, pump.form).await?;
         if left > 0 {
             let next = text.pieces.next(bodies, body).await;
             piece = next.map_err(|error| broken_off(&error))?;

@@ -3,13 +3,12 @@
 use mail::mailbox::{MailboxName, SpecialUse};
 use store::Subscription;
 use wire::{
-    encode::{MailboxSpelling, Revision},
+    encode::Revision,
     imap::{
         code::Code,
         mailbox::{Create, Name, Rename, WireName},
         response::Untagged,
     },
-    utf7,
 };
 
 use super::{
@@ -21,7 +20,7 @@ use super::{
 
 impl Authenticated {
     pub(super) async fn create(&mut self, create: &Create, sink: &mut Sink) -> Outcome {
-        let name = self.new_name(&create.mailbox)?;
+        let name = self.name(&create.mailbox)?;
         let mut special_use: Vec<SpecialUse> = Vec::new();
         for attribute in &create.special_use {
             match attribute {
@@ -50,7 +49,7 @@ impl Authenticated {
 
     pub(super) async fn rename(&mut self, rename: &Rename, sink: &mut Sink) -> Outcome {
         let from = self.existing_or_parent(&rename.from)?;
-        let to = self.new_name(&rename.to)?;
+        let to = self.name(&rename.to)?;
         self.account.rename_mailbox(&from, &to).await?;
         // INBOX is still there (RFC 9051 §6.3.6).
         if self.mode.revision == Revision::Rev2 && !from.is_inbox() {
@@ -76,34 +75,12 @@ impl Authenticated {
     }
 
     pub(super) async fn subscribe(&mut self, name: &Name, subscription: Subscription) -> Outcome {
-        let name = match subscription {
-            Subscription::On => self.new_name(&name.0)?,
-            Subscription::Off => self.name(&name.0)?,
-        };
+        let name = self.name(&name.0)?;
         self.account.subscribe(&name, subscription).await?;
         Ok(match subscription {
             Subscription::On => ok("Subscribed."),
             Subscription::Off => ok("No longer subscribed."),
         })
-    }
-
-    /// A name that will be kept: in modified UTF-7 it must be canonical, so that it is given back
-    /// exactly as it was written (protocol rule 50).
-    fn new_name(&self, written: &WireName) -> Result<MailboxName, Failure> {
-        let name = self.name(written)?;
-        let without_separator = written.0.strip_suffix(b"/").unwrap_or(&written.0);
-        let canonical = match self.mode.names {
-            MailboxSpelling::Utf8 => true,
-            MailboxSpelling::ModifiedUtf7 => utf7::is_canonical(without_separator),
-        };
-        if canonical {
-            Ok(name)
-        } else {
-            refuse(
-                Code::Cannot,
-                "The mailbox name is not in canonical modified UTF-7.",
-            )
-        }
     }
 
     /// The source of RENAME: a mailbox, or a name that only exists as a parent of mailboxes.

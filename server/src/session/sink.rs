@@ -138,14 +138,34 @@ impl Sink {
         self.write().await
     }
 
+    /// Adds bytes of a text. What is long goes to the client without being copied.
+    ///
+    /// # Errors
+    /// If the client is gone or does not read.
+    pub async fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.buffer.len().saturating_add(bytes.len()) <= self.limits.buffer_bytes {
+            self.buffer.extend_from_slice(bytes);
+            return Ok(());
+        }
+        self.write().await?;
+        self.write_out(bytes).await
+    }
+
     async fn write(&mut self) -> io::Result<()> {
-        let written = timeout(self.limits.patience, self.output.write_all(&self.buffer)).await;
-        written
-            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the client does not read"))??;
-        self.sent_bytes = self.sent_bytes.saturating_add(self.buffer.len() as u64);
-        self.buffer.clear();
+        let mut waiting = std::mem::take(&mut self.buffer);
+        self.write_out(&waiting).await?;
+        waiting.clear();
+        self.buffer = waiting;
         // A burst must not keep its buffer for the hours that a session idles.
         self.buffer.shrink_to(self.limits.buffer_bytes);
+        Ok(())
+    }
+
+    async fn write_out(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = timeout(self.limits.patience, self.output.write_all(bytes)).await;
+        written
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the client does not read"))??;
+        self.sent_bytes = self.sent_bytes.saturating_add(bytes.len() as u64);
         Ok(())
     }
 

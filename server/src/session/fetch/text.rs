@@ -1,7 +1,7 @@
 //! The texts of FETCH (RFC 9051 §6.4.5.1, §7.5.2): which bytes of a stored message answer a
 //! section, and how they come out of the store in pieces, decoded for `BINARY[…]`.
 
-use std::ops::Range;
+use std::{io, ops::Range};
 
 use bytes::Bytes;
 use mail::{
@@ -19,7 +19,7 @@ use wire::{
 };
 
 use super::{Message, Problems, ahead::Ahead};
-use crate::session::limits::READ_BYTES;
+use crate::session::{limits::READ_BYTES, sink::Sink};
 
 /// A text item ready to be written, and where the bytes come from that are not at hand.
 pub(super) struct Text {
@@ -222,13 +222,12 @@ fn slice(bytes: &Bytes, range: &Range<u64>) -> Bytes {
     bytes.slice(at(range.start)..at(range.end).max(at(range.start)))
 }
 
-/// Adds pumped bytes: NUL cannot stand in a literal and is sent as 0x80.
-pub(super) fn append(buffer: &mut Vec<u8>, bytes: &[u8], form: PumpForm) {
-    let from = buffer.len();
-    buffer.extend_from_slice(bytes);
-    if form == PumpForm::Literal
-        && let Some(new) = buffer.get_mut(from..)
-    {
-        replace_nul(new);
+/// Sends pumped bytes: NUL cannot stand in a literal and is sent as 0x80.
+pub(super) async fn send(sink: &mut Sink, bytes: &[u8], form: PumpForm) -> io::Result<()> {
+    if form == PumpForm::Literal && bytes.contains(&0) {
+        let mut bytes = bytes.to_vec();
+        replace_nul(&mut bytes);
+        return sink.pass(&bytes).await;
     }
+    sink.pass(bytes).await
 }

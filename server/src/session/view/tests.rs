@@ -1,3 +1,6 @@
+//! A client that believes what it is told ends with what the mailbox holds (RFC 9051 §7.4, §7.5),
+//! for random changes and random commands.
+
 use std::collections::HashSet;
 
 use mail::{
