@@ -424,3 +424,21 @@ async fn rule_02_a_refused_literal_tells_no_expunge() {
     );
     assert_eq!(b.run("NOOP").await[0], "* 1 EXPUNGE");
 }
+
+#[tokio::test]
+async fn rule_19_a_move_of_many_tells_one_copyuid_first() {
+    let server = Server::start(&[]).await;
+    let mut client = server.selected().await;
+    client.append("Subject: x\r\n\r\nx\r\n").await;
+    for _ in 0..14 {
+        client.run("COPY 1:* INBOX").await;
+    }
+    let told = client.run("MOVE 1:* Archive").await;
+    assert!(told[0].contains(" 1:16384 1:16384]"), "{}", told[0]);
+    assert!(
+        told[1..16_385]
+            .iter()
+            .all(|line| line.ends_with(" EXPUNGE"))
+    );
+    assert_eq!(told.len(), 16_384 + 2);
+}

@@ -28,20 +28,45 @@ impl Selected {
         })
     }
 
-    /// MOVE, in the store's own steps. COPYUID stands in an untagged OK before the EXPUNGEs
-    /// (protocol rule 19), also of what was moved before a step failed.
+    /// MOVE. One COPYUID stands in an untagged OK before the EXPUNGEs (protocol rule 19), also of
+    /// what was moved before something failed.
     pub(super) async fn move_to(&mut self, transfer: &Transfer, sink: &mut Sink) -> Outcome {
         self.writable()?;
         let (uids, target) = self.source_and_target(transfer, sink).await?;
-        for step in batches(&uids, STEP_MESSAGES) {
-            let moved = self.mailbox.move_to(&step, target).await;
-            if let Some(code) = copy_uid(moved.map_err(try_create)?) {
-                sink.send(&Untagged::Status(ok_with(code, "Moved.")))
-                    .await?;
-            }
-            self.tell(Expunge::May, sink).await?;
+        let (moved, ended) = self.move_steps(&uids, target).await;
+        if let Some(code) = moved.and_then(copy_uid) {
+            sink.send(&Untagged::Status(ok_with(code, "Moved.")))
+                .await?;
         }
+        self.tell(Expunge::May, sink).await?;
+        ended.map_err(try_create)?;
         Ok(ok("The messages are in their new mailbox."))
+    }
+
+    /// Moves in the store's own steps: what was moved, and how it ended.
+    async fn move_steps(
+        &self,
+        uids: &UidSet,
+        target: MailboxId,
+    ) -> (Option<Transferred>, store::Result<()>) {
+        let mut all: Option<Transferred> = None;
+        for step in batches(uids, STEP_MESSAGES) {
+            match self.mailbox.move_to(&step, target).await {
+                Ok(moved) => {
+                    let before = all.take();
+                    all = Some(match before {
+                        Some(before) => Transferred {
+                            uid_validity: moved.uid_validity,
+                            from: before.from.union(&moved.from),
+                            to: before.to.union(&moved.to),
+                        },
+                        None => moved,
+                    });
+                }
+                Err(error) => return (all, Err(error)),
+            }
+        }
+        (all, Ok(()))
     }
 
     /// What is copied or moved, and where to. A message that the client names by its number and
