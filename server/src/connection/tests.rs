@@ -442,3 +442,26 @@ async fn rule_19_a_move_of_many_tells_one_copyuid_first() {
     );
     assert_eq!(told.len(), 16_384 + 2);
 }
+
+#[tokio::test]
+async fn rule_47_an_append_that_stalls_is_ended_and_keeps_nothing() {
+    let server = Server::start(&[]).await;
+    let (mut client, mut other) = (server.selected().await, server.selected().await);
+    client.send("t APPEND INBOX {100}\r\n").await;
+    assert!(client.line().await.starts_with("+ "));
+    client.send("Subject: ").await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    pause();
+    advance(Duration::from_secs(31 * 60)).await;
+    client.is_told_bye("too long").await;
+    resume();
+    // The other one waited for a command all the while, too.
+    other.is_told_bye("too long").await;
+    let mut later = server.selected().await;
+    assert_eq!(
+        later.run("STATUS INBOX (MESSAGES)").await[0],
+        "* STATUS INBOX (MESSAGES 0)"
+    );
+}
