@@ -36,7 +36,7 @@ use crate::{
     rules::{
         Context, Limits,
         accounts::{changed, first_tree, new_info},
-        names::Issuer,
+        names::{Issuer, Retired},
     },
     state::Summary,
 };
@@ -270,6 +270,7 @@ impl Engine {
                 .map(|i| new_mailbox(&info, i))
                 .collect(),
             subscriptions: change.tree.subscriptions.values().cloned().collect(),
+            retired: Retired::new(),
             usage: Usage::default(),
         };
         let mut records = vec![Record::Account(info.clone())];

@@ -30,7 +30,7 @@ pub(crate) use reads::AccountImage;
 
 /// UIDs that share a packed value, as a shift.
 const ROWS_SHIFT: u32 = 6;
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 const FILE: &str = "index.redb";
 
 type Bytes = &'static [u8];
@@ -41,6 +41,8 @@ const MAILBOXES: TableDefinition<'_, u64, Bytes> = TableDefinition::new("mailbox
 const OWNED: TableDefinition<'_, (u64, u64), ()> = TableDefinition::new("owned");
 /// (account, name's key) -> name
 const SUBSCRIPTIONS: TableDefinition<'_, (u64, &str), &str> = TableDefinition::new("subscriptions");
+/// (account, name's key) -> the highest UIDVALIDITY of a mailbox that no longer has this name
+const RETIRED: TableDefinition<'_, (u64, &str), u32> = TableDefinition::new("retired");
 /// (mailbox, UID >> `ROWS_SHIFT`) -> packed rows
 const ROWS: TableDefinition<'_, (u64, u32), Bytes> = TableDefinition::new("rows");
 /// (mailbox, keyword set) -> keywords

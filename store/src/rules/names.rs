@@ -269,7 +269,7 @@ impl TreeChange {
             name,
             ..info.clone()
         };
-        if retired.get(&key).is_some_and(|v| *v >= info.uid_validity) {
+        if retired.get(&key).is_some_and(|v| *v > info.uid_validity) {
             info.uid_validity = issuer.uid_validity()?;
             self.put(context, info);
         } else {

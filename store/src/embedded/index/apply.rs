@@ -18,7 +18,7 @@ use redb::{Durability, ReadableTable, Table, WriteTransaction};
 
 use super::{
     ACCOUNTS, BODIES, Bytes, DEAD, FIXED, GRAVES, HISTORY, Highest, Index, KEYWORDS, MAILBOXES,
-    META, Meta, OWNED, ROWS, ROWS_SHIFT, SUBSCRIPTIONS,
+    META, Meta, OWNED, RETIRED, ROWS, ROWS_SHIFT, SUBSCRIPTIONS,
     entry::{MailboxEntry, pack_rows, unpack_rows},
     failed, guarded,
 };
@@ -124,6 +124,7 @@ struct Batch<'t, 'k> {
     mailboxes: Values<'t, u64>,
     owned: Table<'t, (u64, u64), ()>,
     subscriptions: Table<'t, (u64, &'static str), &'static str>,
+    retired: Table<'t, (u64, &'static str), u32>,
     rows: Values<'t, (u64, u32)>,
     sets: Values<'t, (u64, u32)>,
     bodies: Values<'t, u64>,
@@ -163,6 +164,7 @@ impl<'t, 'k> Batch<'t, 'k> {
             mailboxes: tx.open_table(MAILBOXES).map_err(failed)?,
             owned: tx.open_table(OWNED).map_err(failed)?,
             subscriptions: tx.open_table(SUBSCRIPTIONS).map_err(failed)?,
+            retired: tx.open_table(RETIRED).map_err(failed)?,
             rows: tx.open_table(ROWS).map_err(failed)?,
             sets: tx.open_table(KEYWORDS).map_err(failed)?,
             bodies: tx.open_table(BODIES).map_err(failed)?,
@@ -276,6 +278,23 @@ impl<'t, 'k> Batch<'t, 'k> {
                 .remove((id.get(), name.as_str()))
                 .map_err(failed)?;
         }
+        self.forget_names(id)
+    }
+
+    /// The id of a removed account never returns, so its names need not be remembered.
+    fn forget_names(&mut self, id: AccountId) -> Result<()> {
+        let mut names = Vec::new();
+        for item in self.retired.range((id.get(), "")..).map_err(failed)? {
+            let (key, _) = item.map_err(failed)?;
+            if key.value().0 != id.get() {
+                break;
+            }
+            names.push(key.value().1.to_owned());
+        }
+        for name in names {
+            let key = (id.get(), name.as_str());
+            self.retired.remove(key).map_err(failed)?;
+        }
         Ok(())
     }
 
@@ -285,6 +304,9 @@ impl<'t, 'k> Batch<'t, 'k> {
         *validity = (*validity).max(record.uid_validity.get());
         let entry = match self.entry(record.id)? {
             Some(mut entry) => {
+                if entry.record.name.key() != record.name.key() {
+                    self.retire(&entry.record)?;
+                }
                 entry.summary.uid_validity = record.uid_validity;
                 entry.record = record.clone();
                 entry
@@ -299,6 +321,11 @@ impl<'t, 'k> Batch<'t, 'k> {
 
     fn renamed(&mut self, names: &[(MailboxId, MailboxName)]) -> Result<()> {
         for (id, name) in names {
+            if let Some(entry) = self.entry(*id)?
+                && entry.record.name.key() != name.key()
+            {
+                self.retire(&entry.record)?;
+            }
             self.with_entry(*id, |_, entry| {
                 entry.record.name = name.clone();
                 Ok(())
@@ -310,9 +337,23 @@ impl<'t, 'k> Batch<'t, 'k> {
     fn mailbox_deleted(&mut self, account: AccountId, id: MailboxId) -> Result<()> {
         let key = (account.get(), id.get());
         self.owned.remove(key).map_err(failed)?;
-        if self.entry(id)?.is_some() {
+        if let Some(entry) = self.entry(id)? {
+            self.retire(&entry.record)?;
             self.open.insert(id, None);
             self.graves.insert(id.get(), ()).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers the UIDVALIDITY under which a name was known: a later mailbox of this name must
+    /// have a greater one (RFC 9051 §2.3.1.1).
+    fn retire(&mut self, record: &MailboxRecord) -> Result<()> {
+        let key = record.name.key();
+        let key = (record.account.get(), key.as_str());
+        let known = self.retired.get(key).map_err(failed)?.map(|v| v.value());
+        let validity = record.uid_validity.get();
+        if known.is_none_or(|known| known < validity) {
+            self.retired.insert(key, validity).map_err(failed)?;
         }
         Ok(())
     }

@@ -4,14 +4,15 @@ use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use bytes::Bytes;
 use mail::{
-    id::{AccountId, BodyId, MailboxId, ModSeq, Uid},
+    id::{AccountId, BodyId, MailboxId, ModSeq, Uid, UidValidity},
     mailbox::MailboxName,
     set::UidSet,
 };
 use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use super::{
-    ACCOUNTS, BODIES, FIXED, HISTORY, Index, KEYWORDS, MAILBOXES, OWNED, ROWS, SUBSCRIPTIONS,
+    ACCOUNTS, BODIES, FIXED, HISTORY, Index, KEYWORDS, MAILBOXES, OWNED, RETIRED, ROWS,
+    SUBSCRIPTIONS,
     apply::read_keywords,
     entry::{MailboxEntry, unpack_rows},
     failed,
@@ -25,6 +26,7 @@ use crate::{
         record::MailboxRecord,
     },
     error::What,
+    rules::names::Retired,
     state::{CHUNK_MESSAGES, Chunk, MailboxState, Row, Summary},
 };
 
@@ -35,6 +37,8 @@ pub(crate) struct AccountImage {
     pub(crate) mailboxes: Vec<(MailboxRecord, Summary)>,
     /// Names it is subscribed to.
     pub(crate) subscriptions: Vec<MailboxName>,
+    /// The highest UIDVALIDITY of mailboxes that no longer have these names.
+    pub(crate) retired: Retired,
     /// How much it holds.
     pub(crate) usage: Usage,
 }
@@ -77,6 +81,7 @@ impl Index {
         Ok(AccountImage {
             mailboxes,
             subscriptions: subscriptions(&read, id)?,
+            retired: retired(&read, id)?,
             usage,
         })
     }
@@ -241,6 +246,22 @@ fn subscriptions(read: &ReadTransaction, id: AccountId) -> Result<Vec<MailboxNam
             break;
         }
         names.push(MailboxName::new(name.value()).map_err(|_| Malformed)?);
+    }
+    Ok(names)
+}
+
+fn retired(read: &ReadTransaction, id: AccountId) -> Result<Retired> {
+    let table = read.open_table(RETIRED).map_err(failed)?;
+    let mut names = Retired::new();
+    for item in table.range((id.get(), "")..).map_err(failed)? {
+        let (key, validity) = item.map_err(failed)?;
+        let (account, name) = key.value();
+        if account != id.get() {
+            break;
+        }
+        let name = MailboxName::new(name).map_err(|_| Malformed)?;
+        let validity = UidValidity::new(validity.value()).ok_or(Malformed)?;
+        names.insert(name.key(), validity);
     }
     Ok(names)
 }

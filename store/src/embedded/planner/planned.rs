@@ -91,7 +91,7 @@ impl Planned {
             removed: shown.removed,
             info: Arc::clone(&shown.info),
             tree: Arc::clone(&shown.tree),
-            retired: Retired::new(),
+            retired: shown.retired.clone(),
             usage: shown.usage,
             reserved: Usage::default(),
             mailboxes: entries

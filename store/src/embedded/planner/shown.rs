@@ -9,6 +9,7 @@ use crate::{
     contract::{AccountInfo, MailboxInfo, Tree, Usage},
     embedded::{cache::Cell, frame::Lsn, index::AccountImage, record::Record},
     error::{Error, Result, What},
+    rules::names::Retired,
     state::{MailboxState, Summary},
 };
 
@@ -20,6 +21,9 @@ pub(crate) struct Shown {
     pub(crate) usage: Usage,
     pub(crate) summaries: HashMap<MailboxId, Summary>,
     pub(crate) removed: bool,
+    /// UIDVALIDITYs of names that are gone, as they were when the account was loaded; what came
+    /// since is planned.
+    pub(super) retired: Retired,
     lsn: Option<Lsn>,
     failed_epoch: Option<u64>,
 }
@@ -62,6 +66,7 @@ impl Shown {
             usage: image.usage,
             summaries,
             removed: false,
+            retired: image.retired,
             lsn,
             failed_epoch: None,
         }
