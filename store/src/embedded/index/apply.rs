@@ -144,6 +144,25 @@ struct Chunk {
     is_changed: bool,
 }
 
+/// Removes everything an account has under its names.
+fn forget_names<V: redb::Value>(
+    table: &mut Table<'_, (u64, &'static str), V>,
+    id: AccountId,
+) -> Result<()> {
+    let mut names = Vec::new();
+    for item in table.range((id.get(), "")..).map_err(failed)? {
+        let (key, _) = item.map_err(failed)?;
+        if key.value().0 != id.get() {
+            break;
+        }
+        names.push(key.value().1.to_owned());
+    }
+    for name in names {
+        table.remove((id.get(), name.as_str())).map_err(failed)?;
+    }
+    Ok(())
+}
+
 impl<'t, 'k> Batch<'t, 'k> {
     fn new(
         tx: &'t WriteTransaction,
@@ -265,37 +284,9 @@ impl<'t, 'k> Batch<'t, 'k> {
         for mailbox in mailboxes {
             self.mailbox_deleted(id, MailboxId::new(mailbox).ok_or(Malformed)?)?;
         }
-        let mut names = Vec::new();
-        for item in self.subscriptions.range((id.get(), "")..).map_err(failed)? {
-            let (key, _) = item.map_err(failed)?;
-            if key.value().0 != id.get() {
-                break;
-            }
-            names.push(key.value().1.to_owned());
-        }
-        for name in names {
-            self.subscriptions
-                .remove((id.get(), name.as_str()))
-                .map_err(failed)?;
-        }
-        self.forget_names(id)
-    }
-
-    /// The id of a removed account never returns, so its names need not be remembered.
-    fn forget_names(&mut self, id: AccountId) -> Result<()> {
-        let mut names = Vec::new();
-        for item in self.retired.range((id.get(), "")..).map_err(failed)? {
-            let (key, _) = item.map_err(failed)?;
-            if key.value().0 != id.get() {
-                break;
-            }
-            names.push(key.value().1.to_owned());
-        }
-        for name in names {
-            let key = (id.get(), name.as_str());
-            self.retired.remove(key).map_err(failed)?;
-        }
-        Ok(())
+        // The id of a removed account never returns, so its names need not be remembered.
+        forget_names(&mut self.subscriptions, id)?;
+        forget_names(&mut self.retired, id)
     }
 
     fn mailbox(&mut self, record: &MailboxRecord) -> Result<()> {
