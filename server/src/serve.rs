@@ -165,6 +165,7 @@ pub struct Running {
     /// Where LMTP is spoken.
     pub lmtp: Vec<SocketAddr>,
     tasks: JoinSet<()>,
+    signals: StopSignals,
 }
 
 impl Running {
@@ -187,6 +188,8 @@ impl Running {
             imaps: bound.addresses(Protocols::Imaps),
             lmtp: bound.addresses(Protocols::Lmtp),
             tasks: JoinSet::new(),
+            // Before anybody can connect: whoever sees the server may stop it in order.
+            signals: StopSignals::new(),
             service: Arc::clone(&service),
         };
         let probe = running.imap.first().or(running.imaps.first()).copied();
@@ -222,9 +225,10 @@ impl Running {
     }
 
     /// Serves until SIGINT or SIGTERM, then ends; SIGHUP loads the certificate again.
-    pub async fn until_signal(self) {
+    pub async fn until_signal(mut self) {
         let reload = reload_on_hangup(&self.service);
-        wait_for_stop().await;
+        let mut signals = std::mem::take(&mut self.signals);
+        signals.asked().await;
         tracing::info!(sessions = self.service.sessions.count(), "stopping");
         if let Some(reload) = reload {
             reload.abort();
@@ -233,7 +237,7 @@ impl Running {
         tokio::select! {
             () = self.stop() => {}
             // Asked twice: whoever asks does not want to wait for clients.
-            () = wait_for_stop() => service.store.close().await,
+            () = signals.asked() => service.store.close().await,
         }
         tracing::info!("stopped");
     }
@@ -246,14 +250,27 @@ impl Running {
     }
 }
 
-async fn wait_for_stop() {
-    let (mut interrupt, mut terminate) = (
-        handler(SignalKind::interrupt()),
-        handler(SignalKind::terminate()),
-    );
-    tokio::select! {
-        () = received(&mut interrupt) => {}
-        () = received(&mut terminate) => {}
+/// SIGINT and SIGTERM, caught from when this is made.
+#[derive(Default)]
+struct StopSignals {
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+}
+
+impl StopSignals {
+    fn new() -> Self {
+        Self {
+            interrupt: handler(SignalKind::interrupt()),
+            terminate: handler(SignalKind::terminate()),
+        }
+    }
+
+    /// Waits for either.
+    async fn asked(&mut self) {
+        tokio::select! {
+            () = received(&mut self.interrupt) => {}
+            () = received(&mut self.terminate) => {}
+        }
     }
 }
 
