@@ -11,6 +11,7 @@ use rustix::fs::{Access, AtFlags, CWD};
 use crate::problem::{Problem, Problems};
 use crate::tls::{self, CertificateSource};
 
+use super::table::TABLE;
 use super::value::AllowPlaintextAuth;
 use super::{Config, Loaded, Warning};
 
@@ -150,6 +151,16 @@ pub(super) fn warnings(loaded: &Loaded) -> Vec<Warning> {
             "Imap:RequireAuthentication",
             "remove the setting, or set it to true",
         );
+    }
+    for key in TABLE.iter().flat_map(|section| section.keys) {
+        let path = format!("{}:{}", key.section, key.name);
+        if !key.has_effect() && loaded.is_given(&path) {
+            warn(
+                "this setting has no effect yet",
+                &path,
+                "remove it; what it says is as its default says",
+            );
+        }
     }
     if imap.port == 0 && (imap.secure_port == 0 || imap.certificate_path.is_none()) {
         warn(

@@ -333,6 +333,38 @@ settings! {
 }
 
 /// Finds a section by its name in any case.
+/// Keys that are read and checked, but whose value nothing asks for yet: what they limit is fixed
+/// at their default, or comes with a later part of the server.
+const WITHOUT_EFFECT: &[&str] = &[
+    "Imap:CheckCertificateRevocation",
+    "Otel:Endpoint",
+    "Limits:PreLoginPoolBytes",
+    "Limits:SessionBytes",
+    "Limits:CommandsInFlight",
+    "Limits:CommandsPerMinute",
+    "Limits:NotifyBacklog",
+    "Limits:MimeDepth",
+    "Limits:MimeParts",
+    "Limits:HeaderBytes",
+    "Limits:HeaderBytesSum",
+    "Limits:ParametersPerField",
+    "Limits:MailboxLevelBytes",
+    "Limits:MailboxDepth",
+    "Limits:MailboxNameBytes",
+    "Limits:KeywordBytes",
+    "Limits:SearchDepth",
+    "Limits:SearchTime",
+    "Limits:SearchContexts",
+];
+
+impl Key {
+    /// Whether another value than the default changes anything.
+    pub(super) fn has_effect(&self) -> bool {
+        let path = format!("{}:{}", self.section, self.name);
+        !WITHOUT_EFFECT.contains(&path.as_str())
+    }
+}
+
 pub(super) fn section(name: &str) -> Option<&'static Section> {
     TABLE
         .iter()
