@@ -96,7 +96,6 @@ struct Connection {
     /// Absent only while a command runs.
     session: Session,
     context: Context,
-    peer: Peer,
     limits: Limits,
     begun: Instant,
     commands: u64,
@@ -112,7 +111,7 @@ impl Connection {
         let context = Context {
             channel,
             origin: origin.into(),
-            trust: peer.trust,
+            peer,
             service,
         };
         let (reader, writer) = tokio::io::split(stream);
@@ -123,7 +122,6 @@ impl Connection {
             framer: Framer::new(),
             session: Session::NotAuthenticated,
             context,
-            peer,
             limits,
             begun: Instant::now(),
             commands: 0,
@@ -340,7 +338,7 @@ impl Connection {
         let stream = self.reader.unsplit(writer).start_tls(tls, limit).await?;
         let peer = Peer {
             protection: Protection::Tls,
-            ..self.peer
+            ..self.context.peer
         };
         let mut secured = Self::new(stream, Arc::clone(&service), peer);
         secured.begun = self.begun;

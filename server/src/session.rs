@@ -51,7 +51,10 @@ pub use self::{
     auth::{Credentials, log_in},
     idle::{Change, Changes, Ended},
 };
-use crate::service::{Guard, Service, Trust};
+use crate::{
+    listen::Peer,
+    service::{Guard, Service},
+};
 
 /// What a session knows of its connection and the server.
 pub struct Context {
@@ -61,8 +64,8 @@ pub struct Context {
     pub origin: Arc<str>,
     /// What protects the connection.
     pub channel: Channel,
-    /// Whether the peer counts against the limit of sessions.
-    pub trust: Trust,
+    /// Who is at the other end: what counts against limits, and how late a wrong password is told.
+    pub peer: Peer,
 }
 
 /// What protects a connection.

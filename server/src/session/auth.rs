@@ -92,7 +92,8 @@ async fn login_command(login: &Login, context: &Context) -> (Session, Reply) {
 
 /// Checks a password and opens the account. Unknown, disabled and wrong answer alike.
 pub async fn log_in(user: &str, password: &[u8], context: &Context) -> (Session, Reply) {
-    match context.service.auth.verify(user, password).await {
+    let auth = &context.service.auth;
+    match auth.verify_from(&context.peer, user, password).await {
         Ok(account) => open(account, context).await,
         Err(AuthFailure::Wrong) => {
             tracing::info!(origin = %context.origin, user, "login refused");
@@ -113,7 +114,7 @@ pub async fn log_in(user: &str, password: &[u8], context: &Context) -> (Session,
 }
 
 async fn open(info: Arc<AccountInfo>, context: &Context) -> (Session, Reply) {
-    let guard = match context.service.sessions.enter(info.id, context.trust) {
+    let guard = match context.service.sessions.enter(info.id, context.peer.trust) {
         Ok(guard) => guard,
         Err(LimitReached { limit }) => {
             tracing::info!(origin = %context.origin, user = info.name, "too many connections");
