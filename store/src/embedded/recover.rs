@@ -306,6 +306,8 @@ fn replayed(
             }
             Fit::Not => tracing::warn!("the index does not fit the log; it is made again"),
         },
+        // A new store has neither a log nor an index.
+        Err(_) if chain.links.is_empty() => {}
         Err(error) => tracing::warn!(%error, "the index does not open; it is made again"),
     }
     let index = Index::create(disk, dir, salt, options)?;
