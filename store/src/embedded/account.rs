@@ -44,8 +44,8 @@ const PACK_HERE_BYTES: usize = 64 << 10;
 
 /// An account of the embedded engine.
 pub(crate) struct EmbeddedAccount {
-    engine: Arc<Engine>,
-    planner: Arc<Planner>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) planner: Arc<Planner>,
     actor: Actor,
 }
 
@@ -97,17 +97,17 @@ impl EmbeddedAccount {
         authorise(&self.actor, Subject::Account(self.planner.account), right)
     }
 
-    fn check_mailbox(&self, id: MailboxId, right: Right) -> Result<()> {
+    pub(crate) fn check_mailbox(&self, id: MailboxId, right: Right) -> Result<()> {
         self.engine.check_open()?;
         let subject = Subject::Mailbox(self.planner.account, id);
         authorise(&self.actor, subject, right)
     }
 
-    fn context(&self) -> Context {
+    pub(crate) fn context(&self) -> Context {
         self.engine.context(self.planner.account)
     }
 
-    fn stamp(&self, context: &Context) -> Stamp {
+    pub(crate) fn stamp(&self, context: &Context) -> Stamp {
         Stamp {
             time_secs: context.now_secs,
             origin: Arc::clone(&self.actor.origin),
@@ -367,9 +367,7 @@ impl Account for EmbeddedAccount {
         let (engine, planner) = (Arc::clone(&self.engine), Arc::clone(&self.planner));
         let actor = self.actor.clone();
         Ok(Arc::new(EmbeddedMailbox {
-            engine,
-            planner,
-            actor,
+            account: Self::new(engine, planner, actor),
             cell,
             access,
         }))

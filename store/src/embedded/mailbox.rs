@@ -19,18 +19,17 @@ use mail::{
 use tokio::sync::watch;
 
 use super::{
+    account::EmbeddedAccount,
     blocking,
     cache::Cell,
     core::Core,
-    engine::Engine,
-    planner::{Draft, Planner, Shown, Stamp},
-    rights::{Right, Subject, authorise},
+    planner::{Draft, Shown},
+    rights::Right,
 };
 use crate::{
-    contract::{Access, Actor, Expunge, FlagsOutcome, Mailbox, Static, Transferred, Usage},
+    contract::{Access, Expunge, FlagsOutcome, Mailbox, Static, Transferred, Usage},
     error::{Error, Result},
     rules::{
-        Context,
         messages::{self, FlagsRequest, Moved, Step, Transfer, Wanted},
         quota,
     },
@@ -40,38 +39,20 @@ use crate::{
 
 /// A mailbox of the embedded engine.
 pub(crate) struct EmbeddedMailbox {
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) planner: Arc<Planner>,
-    pub(crate) actor: Actor,
+    /// The account it was opened from: who may do what is asked there.
+    pub(crate) account: EmbeddedAccount,
     pub(crate) cell: Arc<Cell>,
     pub(crate) access: Access,
 }
 
 impl EmbeddedMailbox {
     fn check(&self, right: Right) -> Result<()> {
-        self.check_other(self.cell.id, right)?;
+        self.account.check_mailbox(self.cell.id, right)?;
         let changes = matches!(right, Right::Flags | Right::Expunge | Right::Insert);
         if changes && self.access == Access::ReadOnly {
             return Err(Error::Denied);
         }
         Ok(())
-    }
-
-    fn check_other(&self, id: MailboxId, right: Right) -> Result<()> {
-        self.engine.check_open()?;
-        let subject = Subject::Mailbox(self.planner.account, id);
-        authorise(&self.actor, subject, right)
-    }
-
-    fn context(&self) -> Context {
-        self.engine.context(self.planner.account)
-    }
-
-    fn stamp(&self, context: &Context) -> Stamp {
-        Stamp {
-            time_secs: context.now_secs,
-            origin: Arc::clone(&self.actor.origin),
-        }
     }
 
     /// One step of COPY or MOVE, with the UIDVALIDITY of the target.
@@ -80,9 +61,10 @@ impl EmbeddedMailbox {
         target: &Cell,
         wanted: &Wanted<'_>,
     ) -> Result<(Transferred, Option<Uid>)> {
-        let context = self.context();
-        self.planner
-            .commit(&self.stamp(&context), |planned| {
+        let context = self.account.context();
+        self.account
+            .planner
+            .commit(&self.account.stamp(&context), |planned| {
                 let source = planned.mailbox(self.cell.id)?;
                 let to = planned.mailbox(target.id)?;
                 let uid_validity = to.summary.uid_validity;
@@ -170,10 +152,11 @@ impl Mailbox for EmbeddedMailbox {
         let mut outcome = FlagsOutcome::default();
         let mut from = Some(Uid::MIN);
         while let Some(uid) = from {
-            let context = self.context();
+            let context = self.account.context();
             let (did, resume) = self
+                .account
                 .planner
-                .commit(&self.stamp(&context), |planned| {
+                .commit(&self.account.stamp(&context), |planned| {
                     let state = planned.mailbox(self.cell.id)?;
                     let step = messages::store_flags(&context, state, &request, uid)?;
                     let draft = Draft::messages(planned, step.change, planned.usage);
@@ -195,10 +178,11 @@ impl Mailbox for EmbeddedMailbox {
         let mut gone = UidSet::new();
         let mut from = Some(Uid::MIN);
         while let Some(uid) = from {
-            let context = self.context();
+            let context = self.account.context();
             let (did, resume) = self
+                .account
                 .planner
-                .commit(&self.stamp(&context), |planned| {
+                .commit(&self.account.stamp(&context), |planned| {
                     let state = planned.mailbox(self.cell.id)?;
                     let step = messages::expunge(&context, state, &which, uid)?;
                     let moved = Moved {
@@ -218,10 +202,10 @@ impl Mailbox for EmbeddedMailbox {
 
     async fn copy(&self, uids: &UidSet, to: MailboxId) -> Result<Transferred> {
         self.check(Right::Read)?;
-        self.check_other(to, Right::Insert)?;
-        self.engine.check_space()?;
-        let target = self.planner.cell(to).await?;
-        self.engine.evict();
+        self.account.check_mailbox(to, Right::Insert)?;
+        self.account.engine.check_space()?;
+        let target = self.account.planner.cell(to).await?;
+        self.account.engine.evict();
         let wanted = Wanted {
             uids,
             from: Uid::MIN,
@@ -233,9 +217,9 @@ impl Mailbox for EmbeddedMailbox {
 
     async fn move_to(&self, uids: &UidSet, to: MailboxId) -> Result<Transferred> {
         self.check(Right::Expunge)?;
-        self.check_other(to, Right::Insert)?;
-        let target = self.planner.cell(to).await?;
-        self.engine.evict();
+        self.account.check_mailbox(to, Right::Insert)?;
+        let target = self.account.planner.cell(to).await?;
+        self.account.engine.evict();
         let mut wanted = Wanted {
             uids,
             from: Uid::MIN,
@@ -254,14 +238,14 @@ impl Mailbox for EmbeddedMailbox {
 
     async fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Arc<Static>>> {
         self.check(Right::Read)?;
-        let (core, bodies) = (Arc::clone(&self.engine.parts.core), bodies.to_vec());
+        let (core, bodies) = (Arc::clone(&self.account.engine.parts.core), bodies.to_vec());
         blocking(move || core.fixed(&bodies)).await
     }
 
     async fn expunged_since(&self, mod_seq: ModSeq) -> Result<Option<UidSet>> {
         self.check(Right::Read)?;
-        let (core, id) = (Arc::clone(&self.engine.parts.core), self.cell.id);
-        let lsn = self.planner.shown(Shown::lsn);
+        let (core, id) = (Arc::clone(&self.account.engine.parts.core), self.cell.id);
+        let lsn = self.account.planner.shown(Shown::lsn);
         blocking(move || {
             if let Some(lsn) = lsn {
                 core.wait_applied(lsn)?;
@@ -273,13 +257,13 @@ impl Mailbox for EmbeddedMailbox {
 
     async fn read(&self, body: BodyId, offset: u64, len: usize) -> Result<Bytes> {
         self.check(Right::Read)?;
-        let core = Arc::clone(&self.engine.parts.core);
+        let core = Arc::clone(&self.account.engine.parts.core);
         blocking(move || core.read_body(body, offset, len)).await
     }
 
     async fn read_many(&self, wanted: &[(BodyId, Range<u64>)]) -> Result<Vec<Bytes>> {
         self.check(Right::Read)?;
-        let (core, wanted) = (Arc::clone(&self.engine.parts.core), wanted.to_vec());
+        let (core, wanted) = (Arc::clone(&self.account.engine.parts.core), wanted.to_vec());
         blocking(move || core.read_bodies(&wanted)).await
     }
 
@@ -289,7 +273,7 @@ impl Mailbox for EmbeddedMailbox {
         predicate: &Predicate<UidSet>,
     ) -> Result<UidSet> {
         self.check(Right::Read)?;
-        let core = Arc::clone(&self.engine.parts.core);
+        let core = Arc::clone(&self.account.engine.parts.core);
         let (state, predicate) = (Arc::clone(state), predicate.clone());
         let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop.0);
@@ -300,6 +284,6 @@ impl Mailbox for EmbeddedMailbox {
         if self.access == Access::ReadOnly {
             return None;
         }
-        self.planner.take_recent(&self.cell, state)
+        self.account.planner.take_recent(&self.cell, state)
     }
 }
