@@ -41,8 +41,8 @@ def whole(op, yes, no):
 
 
 def placed(ledger, view, mailbox, message, flags, owner):
-    """Enters the one copy that was found of a message nobody had been told the UID of."""
-    [uid] = view.unclaimed(mailbox, message)
+    """Enters a copy that was found of a message nobody had been told the UID of, the lowest UID first."""
+    uid = min(view.unclaimed(mailbox, message))
     copy = ledger.add(mailbox, message, uid, flags, owner)
     view.claim(copy)
 
@@ -147,8 +147,9 @@ class Transfer(Op):
             if still:
                 view.claim(copy)
         counts = [len(view.unclaimed(self.target, copy.message)) for copy in self.copies]
+        wanted = [sum(c.message == copy.message for c in self.copies) for copy in self.copies]  # Several of one message, maybe.
         left = [not still if self.moves else still for still in there]
-        happened = whole(self, [n == 1 and ok for n, ok in zip(counts, left)], [n == 0 and still for n, still in zip(counts, there)])
+        happened = whole(self, [n == w and ok for n, w, ok in zip(counts, wanted, left)], [n == 0 and still for n, still in zip(counts, there)])
         for copy in self.copies if happened else ():
             placed(ledger, view, self.target, copy.message, copy.flags, self.owner)
             if self.moves:

@@ -112,11 +112,14 @@ class Session(Writer):
     def do(self, op, *command):
         self.ledger.begin(op)
         try:
-            self.ledger.done(op, self.imap.say(*command))
+            answer = self.imap.say(*command)
+            self.ledger.done(op, answer)
         except Gone as gone:
             if isinstance(op, ops.Transfer) and (code := re.search(rb"\[COPYUID ([^\]]*)\]", gone.told)) and op.target.validity:
                 self.ledger.told(op.target, [(uid, copy.message) for copy, uid in op.pairs(code[1])[1]])
             raise
+        if any(b"[CLOSED]" in text for text in answer.texts()):
+            self.selected = None  # RENAME to the name of a mailbox that was deleted gives a new UIDVALIDITY.
 
     def select(self, mailbox):
         if self.selected is not mailbox or self.rng.random() < 0.02:
