@@ -12,9 +12,12 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    /// Adds up every closing line found.
-    pub(crate) fn of_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Self {
+    /// Adds up every closing line found. Nextest repeats what a failed test printed, closing
+    /// lines and all, so where it speaks only its own summary counts.
+    pub(crate) fn of_lines<'a>(lines: impl Iterator<Item = &'a str> + Clone) -> Self {
         let mut total = Self::default();
+        let is_nextest = lines.clone().any(is_summary);
+        let lines = lines.filter(|line| !is_nextest || is_summary(line));
         for count in lines.filter_map(closing_counts) {
             total += count;
         }
@@ -62,10 +65,15 @@ impl Count {
     }
 }
 
+/// Whether nextest closes its run with this line.
+fn is_summary(line: &str) -> bool {
+    line.trim_start().starts_with("Summary [")
+}
+
 /// The counts of a closing line of nextest, of cargo test, or of a script of ours.
 fn closing_counts(line: &str) -> Option<Count> {
     let line = line.trim();
-    let list = if line.starts_with("Summary [") {
+    let list = if is_summary(line) {
         line.split_once(" run: ")?.1
     } else if let Some(rest) = line.strip_prefix("test result: ") {
         rest.split_once(". ")?.1
@@ -155,6 +163,18 @@ mod tests {
                 "{line}"
             );
         }
+    }
+
+    #[test]
+    fn what_a_failed_test_printed_is_not_counted_again() {
+        let lines = [
+            "    test result: FAILED. 0 passed; 1 failed; 0 ignored",
+            "    2 passed, 3 failed",
+            "     Summary [   1.2s] 2 tests run: 1 passed, 1 failed, 0 skipped",
+            "test result: FAILED. 0 passed; 1 failed; 0 ignored",
+        ];
+        let found = Count::of_lines(lines.into_iter());
+        assert_eq!((found.passed, found.failed), (1, 1));
     }
 
     #[test]
