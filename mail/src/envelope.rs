@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn row_28_an_envelope_stops_at_ten_thousand_addresses() {
+    fn threat_28_an_envelope_stops_at_ten_thousand_addresses() {
         for (written, kept) in [(9_999, 9_999), (10_000, 10_000), (10_001, 10_000)] {
             let header = format!("To: {}\r\n\r\n", "a@b,".repeat(written));
             assert_eq!(Envelope::parse(header.as_bytes()).to.len(), kept);

@@ -231,7 +231,7 @@ impl SpecialUse {
 /// A LIST pattern: `%` matches within a level, `*` across levels (RFC 9051 §6.3.9).
 ///
 /// Runs of wildcards are folded, and matching keeps one set of states, so the cost is at most
-/// pattern length times name length whatever the pattern (threats.md row 13).
+/// pattern length times name length whatever the pattern (threat 13).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pattern(Vec<Step>);
 
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn threat_row_13_many_stars_stay_cheap() {
+    fn threat_13_many_stars_stay_cheap() {
         let pattern = Pattern::new(&"*a".repeat(500));
         let name = MailboxName::new(&format!("{}/{}", "b".repeat(255), "a".repeat(255))).unwrap();
         assert!(!pattern.matches(&name.key()));

@@ -218,7 +218,7 @@ impl Connection {
         Ok(Flow::On)
     }
 
-    /// Runs a command. A search is given up when the client is gone (threats.md row 20): it may
+    /// Runs a command. A search is given up when the client is gone (threat 20): it may
     /// take long and writes nothing meanwhile, so that nobody would notice.
     async fn run(&mut self, command: Command) -> Result<Reply, End> {
         let is_search = matches!(command, Command::Selected(Selected::Search(_)));
@@ -327,7 +327,7 @@ impl Connection {
     }
 
     /// Drops everything that came before the handshake, and everything that is known of the client
-    /// (RFC 9051 §6.2.1; threats.md row 1).
+    /// (RFC 9051 §6.2.1; threat 1).
     async fn start_tls(self) -> io::Result<Self> {
         let service = Arc::clone(&self.context.service);
         let writer = self.sink.into_output::<WriteHalf<Stream>>();

@@ -242,7 +242,7 @@ impl Authenticated {
 
     /// The mailbox name a client wrote. In an IMAP4rev1 session it is modified UTF-7, later UTF-8.
     /// There is one spelling of a name in modified UTF-7, so that it is given back exactly as it
-    /// was written (protocol rule 50, threats.md row 24).
+    /// was written (protocol rule 50, threat 24).
     fn name(&self, written: &WireName) -> Result<MailboxName, Failure> {
         let text = self.text(written)?;
         let spelled = written.0.strip_suffix(b"/").unwrap_or(&written.0);

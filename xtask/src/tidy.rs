@@ -8,6 +8,7 @@ mod manifests;
 pub(crate) mod rules;
 mod shape;
 mod text;
+pub(crate) mod threats;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -73,6 +74,8 @@ pub(crate) fn check(root: &Path) -> Fallible<Report> {
     problems.extend(coverage::transcripts(&tree));
     problems.extend(coverage::protocol_rules(&tree));
     problems.extend(rules::current(&tree));
+    problems.extend(threats::rows(&tree));
+    problems.extend(threats::current(&tree));
     let lengths = shape::lengths(&tree);
     problems.extend(lengths.problem());
     problems.sort();

@@ -819,7 +819,7 @@ mod tests {
     }
 
     #[test]
-    fn row_27_depth_has_a_limit() {
+    fn threat_27_depth_has_a_limit() {
         for depth in [98, 99, 100, 1_000] {
             // So many multiparts around one text.
             let mut message = String::new();
@@ -844,7 +844,7 @@ mod tests {
     }
 
     #[test]
-    fn row_27_parts_have_a_limit() {
+    fn threat_27_parts_have_a_limit() {
         for last in [
             "\nx",
             "Content-Type: message/rfc822\n\nA: b\n\nx",
@@ -874,7 +874,7 @@ mod tests {
     }
 
     #[test]
-    fn row_28_long_headers_are_cut_for_understanding_only() {
+    fn threat_28_long_headers_are_cut_for_understanding_only() {
         let message = format!(
             "A: {}\r\nContent-Type: a/b\r\n\r\nbody",
             "x".repeat(limits::HEADER_BYTES_MAX)

@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn row_29_pieces_past_the_limit_cost_nothing() {
+    fn threat_29_pieces_past_the_limit_cost_nothing() {
         let mut value = b"a/b".to_vec();
         for at in 0..100_000 {
             value.extend_from_slice(format!("; name*{at}*=x").as_bytes());

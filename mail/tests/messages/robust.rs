@@ -196,7 +196,7 @@ fn check_linear(name: &str, make: impl Fn(usize) -> Vec<u8>, run: impl Fn(&[u8])
 }
 
 #[test]
-fn row_28_costs_grow_with_the_size() {
+fn threat_28_costs_grow_with_the_size() {
     let repeat = |text: &'static str| move |times: usize| text.repeat(60_000 * times).into_bytes();
     let run_index = |bytes: &[u8]| drop(index(bytes));
     check_linear("header lines", repeat("X-A: b\r\n"), run_index);
@@ -257,7 +257,7 @@ fn row_28_costs_grow_with_the_size() {
 }
 
 #[test]
-fn rows_28_and_29_what_is_kept_of_a_message_has_a_limit() {
+fn threat_28_and_29_what_is_kept_of_a_message_has_a_limit() {
     let list = "a=b;".repeat(200);
     let part = format!(
         "--b\nContent-Type: message/rfc822;{list}\n\nTo: {}\nContent-Type: a/b;{list}\n\n",
@@ -277,7 +277,7 @@ fn rows_28_and_29_what_is_kept_of_a_message_has_a_limit() {
 }
 
 #[test]
-fn rows_29_and_30_costs_of_text_grow_with_the_size() {
+fn threat_29_and_30_costs_of_text_grow_with_the_size() {
     let repeat = |text: &'static str| move |times: usize| text.repeat(60_000 * times).into_bytes();
     let run_words = |bytes: &[u8]| drop(words::decode(bytes));
     check_linear("openings", repeat("=?"), run_words);

@@ -60,7 +60,7 @@ impl Connection {
         }
     }
 
-    /// Acting as somebody else needs a right that nobody has yet (threats.md row 8).
+    /// Acting as somebody else needs a right that nobody has yet (threat 8).
     async fn verify(&mut self, credentials: &sasl::Credentials) -> Result<(), End> {
         let myself = credentials
             .act_as

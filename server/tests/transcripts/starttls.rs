@@ -1,5 +1,5 @@
 //! STARTTLS (RFC 9051 §6.2.1) and LOGINDISABLED (§6.2.3), with a real TLS client: what an attacker
-//! puts before the handshake is never answered after it (threats.md row 1).
+//! puts before the handshake is never answered after it (threat 1).
 
 use std::{sync::Arc, time::SystemTime};
 

@@ -2,7 +2,7 @@
 //! length in front.
 //!
 //! A reader checks every length before it uses it and never panics, whatever the bytes are: files
-//! on disk are not trusted (threats row 35).
+//! on disk are not trusted (threat 35).
 
 pub(crate) mod records;
 

@@ -2,7 +2,7 @@
 //! (RFC 9051 §4.1 to §4.3, §9).
 //!
 //! CR, LF and NUL never leave inside an atom or a quoted string, whatever the value holds
-//! (threats.md row 18).
+//! (threat 18).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use mail::{flag::is_atom_byte, id::Number, set::Set};
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn threat_row_18_human_text_is_one_line_and_no_code() {
+    fn threat_18_human_text_is_one_line_and_no_code() {
         let text = written(|out| human(out, "[ALERT] x\r\n* BYE ä\0", Quoting::Ascii));
         assert_eq!(text, b"(ALERT] x  * BYE ? ");
         assert_eq!(written(|out| human(out, "", Quoting::Utf8)), b".");

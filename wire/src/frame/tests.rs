@@ -188,7 +188,7 @@ fn rule_34_a_literal_of_no_bytes_is_granted_too() {
 }
 
 #[test]
-fn threat_row_02_malformed_announcements_are_bad_and_announce_nothing() {
+fn threat_02_malformed_announcements_are_bad_and_announce_nothing() {
     for size in [
         "",
         "-1",
@@ -215,7 +215,7 @@ fn threat_row_02_malformed_announcements_are_bad_and_announce_nothing() {
 }
 
 #[test]
-fn threat_row_02_sizes_are_not_believed() {
+fn threat_02_sizes_are_not_believed() {
     for size in [4_097u64, 400_000_000, 1 << 32, i64::MAX as u64] {
         let mut waiting = framer(format!("a LOGIN {{{size}}}\r\nb NOOP\r\n").as_bytes());
         assert_bad(&mut waiting, &BEFORE, Some("a"), Fault::TooBig);
@@ -233,7 +233,7 @@ fn threat_row_02_sizes_are_not_believed() {
 }
 
 #[test]
-fn threat_row_02_count_and_sum_of_literals_are_bounded() {
+fn threat_02_count_and_sum_of_literals_are_bounded() {
     let send = |count: usize, size: usize, limits: &Limits| {
         let literal = format!("{{{size}+}}\r\n{} ", "x".repeat(size));
         let mut framer =
@@ -314,7 +314,7 @@ fn an_overlong_line_is_dropped_and_then_bye() {
 }
 
 #[test]
-fn threat_row_03_open_parentheses_hold_only_their_bytes() {
+fn threat_03_open_parentheses_hold_only_their_bytes() {
     for count in [31usize, 32, 33, 4_000, 60_000] {
         let mut framer = framer(b"a NOOP ");
         for _ in 0..count {
@@ -341,7 +341,7 @@ fn threat_row_03_open_parentheses_hold_only_their_bytes() {
 }
 
 #[test]
-fn threat_row_01_reset_drops_what_came_before_the_handshake() {
+fn threat_01_reset_drops_what_came_before_the_handshake() {
     for rest in [
         "b NOOP\r\n",
         "b LOGIN {5}\r\n",
@@ -529,7 +529,7 @@ fn a_message_over_its_limit_ends_the_connection_only_if_it_is_on_its_way() {
 }
 
 #[test]
-fn threat_row_14_hostile_commands_take_linear_time() {
+fn threat_14_hostile_commands_take_linear_time() {
     let repeat = |head: &str, unit: &str| format!("{head}{}\r\n", unit.repeat(60_000 / unit.len()));
     let waiting = format!(
         "a SEARCH {}\r\n",

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_44_and_threat_row_05_initial_response() {
+    fn rule_44_and_threat_05_initial_response() {
         assert_eq!(authenticate_of("AUTHENTICATE plain").initial, None);
         assert_eq!(&*authenticate_of("AUTHENTICATE plain").mechanism, "PLAIN");
         let with = authenticate_of("AUTHENTICATE PLAIN AHQAcA==")

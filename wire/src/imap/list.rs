@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn threat_row_13_patterns_are_bounded() {
+    fn threat_13_patterns_are_bounded() {
         let max = Limits::AFTER_LOGIN.list_pattern_bytes_max;
         listed(&format!("LIST \"\" \"{}\"", "*".repeat(max)));
         reject(&format!("LIST \"\" ^\"{}\"", "*".repeat(max + 1)));

@@ -185,9 +185,9 @@ mod tests {
         reject("RENAME a b^ c");
     }
 
-    /// threats.md row 4: each byte at each place, told by what it may be there.
+    /// threat 4: each byte at each place, told by what it may be there.
     #[test]
-    fn threat_row_04_every_byte_in_atom_quoted_literal_and_tag() {
+    fn threat_04_every_byte_in_atom_quoted_literal_and_tag() {
         use crate::{
             frame::{Frame, Framer},
             imap::fixture::frame,

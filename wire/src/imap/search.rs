@@ -574,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn threat_row_03_nesting_is_bounded() {
+    fn threat_03_nesting_is_bounded() {
         let nested = |levels| format!("{}ALL{}", "(".repeat(levels), ")".repeat(levels));
         let max = Limits::AFTER_LOGIN.depth_max;
         assert_eq!(key(&nested(max - 1)), Predicate::All);

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn threat_row_15_number_boundaries() {
+    fn threat_15_number_boundaries() {
         for number in [
             1,
             2_147_483_647,
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn threat_row_16_ranges_are_bounded() {
+    fn threat_16_ranges_are_bounded() {
         let max = Limits::AFTER_LOGIN.set_ranges_max;
         let set = set_of(&vec!["9:1"; max].join(","));
         assert_eq!(set.resolve(Seq::new(5)).to_string(), "1:9");

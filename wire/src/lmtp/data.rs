@@ -3,7 +3,7 @@
 //!
 //! Only CRLF ends a line, so only `CRLF.CRLF` ends a message (RFC 5321 §4.1.1.4, §2.3.8). A CR or
 //! LF alone is content and is kept; where another server takes it for a line end, this one does
-//! not, and nothing can be smuggled in between (threats.md row 33).
+//! not, and nothing can be smuggled in between (threat 33).
 
 /// Undoes dot-stuffing in a stream and finds the end of the message.
 #[derive(Debug, Default)]
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn threat_row_33_only_crlf_dot_crlf_ends_data() {
+    fn threat_33_only_crlf_dot_crlf_ends_data() {
         let ends = ["\r\n", "\n", "\r"];
         for before in ends {
             for after in ends {

@@ -249,7 +249,7 @@ fn address_node(address: &Address) -> Node {
 
 proptest! {
     #[test]
-    fn threat_row_18_envelopes_come_back(
+    fn threat_18_envelopes_come_back(
         subject in prop::option::of(any_bytes()),
         message_id in prop::option::of(any_bytes()),
         to in prop::collection::vec(any_address(), 0..4),
@@ -270,7 +270,7 @@ proptest! {
     }
 
     #[test]
-    fn threat_row_18_messages_come_back(header in any_bytes(), file_name in any_bytes()) {
+    fn threat_18_messages_come_back(header in any_bytes(), file_name in any_bytes()) {
         let mut message = b"Subject: ".to_vec();
         message.extend_from_slice(&header);
         message.extend_from_slice(b"\r\nContent-Disposition: attachment; filename=\"");
@@ -296,7 +296,7 @@ proptest! {
     }
 
     #[test]
-    fn threat_row_18_mailbox_names_come_back(written in "\\PC{0,20}|[\"\\\\{}()\\[\\]&~ a/é😀-]{0,12}") {
+    fn threat_18_mailbox_names_come_back(written in "\\PC{0,20}|[\"\\\\{}()\\[\\]&~ a/é😀-]{0,12}") {
         let Ok(name) = MailboxName::new(&written) else { return Ok(()) };
         for mode in [Mode::REV1, Mode::REV1_UTF8, Mode::REV2] {
             let entry = ListEntry {
@@ -325,7 +325,7 @@ proptest! {
     }
 
     #[test]
-    fn threat_row_18_keywords_and_field_names_come_back(
+    fn threat_18_keywords_and_field_names_come_back(
         keyword in "[!-~]{0,10}",
         field in any_bytes(),
         content in any_bytes(),
@@ -359,7 +359,7 @@ proptest! {
     }
 
     #[test]
-    fn threat_row_18_texts_stay_on_their_line(text in any_bytes(), tag in "[!-~ ]{0,6}") {
+    fn threat_18_texts_stay_on_their_line(text in any_bytes(), tag in "[!-~ ]{0,6}") {
         let text = String::from_utf8_lossy(&text).into_owned();
         let completion = Completion { status: Status::No, code: None, text: text.into() };
         for mode in [Mode::REV1, Mode::REV2] {

@@ -189,7 +189,7 @@ const REFUSED: &[&str] = &[
 ];
 
 #[test]
-fn threat_row_32_corpus_of_paths() {
+fn threat_32_corpus_of_paths() {
     assert!(ACCEPTED.len() + REFUSED.len() >= 150);
     for (written, want) in ACCEPTED {
         let (address, rest) = path(written).unwrap_or_else(|| panic!("{written:?} is refused"));
@@ -206,7 +206,7 @@ fn threat_row_32_corpus_of_paths() {
 }
 
 #[test]
-fn threat_row_32_lengths() {
+fn threat_32_lengths() {
     let check = |local: usize, domain: String, fits: bool| {
         let written = format!("<{}@{domain}>", "x".repeat(local));
         assert_eq!(
@@ -237,7 +237,7 @@ fn parts_of_an_address() {
 
 proptest::proptest! {
     #[test]
-    fn threat_row_32_any_text_is_answered(text in "[<>@\"\\\\,:.\\[\\]a1 é]{0,40}") {
+    fn threat_32_any_text_is_answered(text in "[<>@\"\\\\,:.\\[\\]a1 é]{0,40}") {
         if let Some((Some(address), _)) = path(&text) {
             let again = format!("<{address}>");
             proptest::prop_assert_eq!(path(&again), Some((Some(address), "")));
