@@ -16,6 +16,7 @@ use crate::{config::LimitSettings, listen::Peer};
 
 mod cache;
 mod hashes;
+pub mod scram;
 pub mod throttle;
 
 /// The longest name with which one can log in, bytes.

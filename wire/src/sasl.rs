@@ -6,6 +6,7 @@
 //! it looks the user up and decides. Which mechanisms are offered is not decided here either.
 
 mod plain;
+pub mod scram;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
