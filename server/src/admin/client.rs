@@ -19,7 +19,7 @@ use super::{Properties, Request, execute, socket};
 use crate::{
     auth,
     cli::{self, AccountProperties, Exit, PasswordSource},
-    config::Config,
+    config::{self, Config},
     problem::Problem,
     serve::{Failure, open_store},
 };
@@ -104,11 +104,14 @@ pub async fn perform(config: &Config, request: Request) -> Result<Value, Failure
     }
 }
 
-/// There is nothing at the store's path.
+/// There is nothing at the store's path. Who has just tried `up` is told how to reach what it made.
 #[must_use]
 pub fn no_store(path: &Path) -> Failure {
     let place = format!("Store:Path, {}", path.display());
-    let next = "name the configuration with --config, or run this where its appsettings.json is";
+    let next = match Path::new(config::UP_STORE).join("log").exists() {
+        true => "`up` keeps its store in ./data: add --set Store:Path=./data",
+        false => "name the configuration with --config, or run this where its appsettings.json is",
+    };
     Failure::new(
         Exit::Failed,
         Problem::new("there is no mail store", place, next),

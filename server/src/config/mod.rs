@@ -50,11 +50,13 @@ pub enum Preset {
 
 /// What `up` sets in any case, unless a file, the environment or an option does.
 const UP_ALWAYS: [(&str, &str); 1] = [("Imap:MaxConnectionsPerUser", "20")];
+/// Where `up` keeps its store when there is no configuration file.
+pub const UP_STORE: &str = "./data";
 /// What `up` sets when there is no configuration file.
 const UP_WITHOUT_FILE: [(&str, &str); 3] = [
     ("Imap:Addresses", "127.0.0.1, ::1"),
     ("Lmtp:Port", "1124"),
-    ("Store:Path", "./data"),
+    ("Store:Path", UP_STORE),
 ];
 
 /// Where to read from. Everything is passed in, so that tests own all of it.
