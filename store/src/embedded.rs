@@ -3,6 +3,7 @@
 
 pub(crate) mod account;
 pub(crate) mod applier;
+pub(crate) mod assemble;
 pub(crate) mod audit;
 pub(crate) mod bodies;
 pub(crate) mod body;
@@ -19,8 +20,10 @@ pub(crate) mod index;
 pub(crate) mod log;
 pub(crate) mod mailbox;
 pub(crate) mod planner;
+pub(crate) mod quarantine;
 pub(crate) mod record;
 pub(crate) mod recover;
+pub(crate) mod replay;
 pub(crate) mod rights;
 pub(crate) mod segment;
 pub(crate) mod upload;

@@ -56,7 +56,9 @@ impl Bodies {
             .partition_point(|chunk| end_of(chunk) <= range.start);
         let mut bytes = BytesMut::new();
         for chunk in place.chunks.iter().skip(first) {
-            if chunk.at >= range.end {
+            // A chunk in front of it may be lost.
+            let at = range.start + bytes.len() as u64;
+            if chunk.at >= range.end || chunk.at > at {
                 break;
             }
             let raw = self.chunk(segments, id, chunk)?;

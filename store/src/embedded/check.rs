@@ -8,6 +8,7 @@ use mail::id::BodyId;
 
 use super::{
     core::{Core, Shared},
+    quarantine::{self, Spoilt},
     recover,
     segment::{Item, Scanner, unavailable},
 };
@@ -41,12 +42,23 @@ fn frames(shared: &Shared, report: &mut Vec<String>) -> Result<()> {
     let reading = |error: std::io::Error| unavailable("reading the log", &error);
     for (segment, end) in recover::valid(&shared.segments, shared.backlog.valid())? {
         let file = shared.segments.file(segment).map_err(reading)?;
-        let mut scanner = Scanner::new(file, shared.salt(), 0, end);
+        let (mut scanner, mut after) = (Scanner::new(file, shared.salt(), 0, end), 0);
         while let Some(item) = scanner.next().map_err(reading)? {
-            if let Item::Bad { from, to, .. } = item {
-                report.push(format!(
-                    "segment {segment}: bytes {from} to {to} are no frame"
-                ));
+            match item {
+                Item::Frame { header, .. } => after = header.lsn,
+                Item::Bad { from, to, .. } => {
+                    let spoilt = Spoilt {
+                        segment,
+                        from,
+                        to,
+                        after,
+                    };
+                    let line = quarantine::keep(&shared.segments, &spoilt);
+                    // What was found when the store was opened is told once.
+                    if !report.contains(&line) {
+                        report.push(line);
+                    }
+                }
             }
         }
     }

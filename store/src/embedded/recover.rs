@@ -3,37 +3,27 @@
 //! Segments form a chain: each begins by naming the one before and the byte to which that is
 //! valid. The first bad frame of the newest segment is a torn tail, and cut off, if nothing says
 //! that it was durable: no later header, and not the index. Anything else that cannot be read is
-//! damage: it is named, left where it is, and reading goes on at the next valid header.
+//! damage: it is named, copied to quarantine, and reading goes on at the next valid header.
 
 use std::{
-    collections::HashMap,
     io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use bytes::Bytes;
-use mail::id::BodyId;
-
 use super::{
-    body::{Packed, Place, places},
-    codec::{Malformed, Read, Reader, records},
-    commit::{Pending, is_before},
-    frame::{HEADER_BYTES, Header, Kind, Lsn, Salt},
-    index::{Applied, Event, Index, Meta},
+    frame::Salt,
+    index::{Index, Meta},
     log::{Log, Tail},
-    record::{BodyData, BodyRecord, Record},
-    segment::{Item, Position, Scanner, Segments, unavailable},
+    quarantine,
+    replay::{After, End, Into, Replay},
+    segment::{Position, Scanner, Segments, unavailable},
 };
 use crate::{
     Error, Options, Result,
     disk::{Disk, Lock, OpenMode},
 };
 
-/// Log applied with one batch while replaying, bytes.
-const REPLAY_BATCH_BYTES: u64 = 4 << 20;
-/// Log read between checkpoints while replaying, bytes.
-const CHECKPOINT_BYTES: u64 = 64 << 20;
 const ID_FILE: &str = "id";
 
 /// A recovered store.
@@ -224,13 +214,6 @@ fn chain(segments: &Segments, damage: &mut Vec<String>) -> Result<Chain> {
     Ok(chain)
 }
 
-/// How far reading the log came.
-#[derive(Clone, Copy, Debug)]
-struct End {
-    lsn: Lsn,
-    at: Position,
-}
-
 /// Cuts a torn tail off, durably, and says where writing goes on.
 fn finish_tail(segments: &Segments, chain: &Chain, end: End, is_sound: bool) -> Result<Tail> {
     let cutting = failed("cutting a torn tail");
@@ -411,19 +394,12 @@ fn replay(
     damage: &mut Vec<String>,
 ) -> Result<End> {
     let meta = index.meta();
-    let mut reader = Replay {
-        index,
-        damage,
-        end: End {
-            lsn: meta.replay_lsn.saturating_sub(1),
-            at: meta.replay,
-        },
-        group: Vec::new(),
-        pending: HashMap::new(),
-        events: Vec::new(),
-        bytes: 0,
-        unsaved: 0,
+    let begin = End {
+        lsn: meta.replay_lsn.saturating_sub(1),
+        at: meta.replay,
     };
+    let mut sink = Into { index, unsaved: 0 };
+    let mut reader = Replay::new(&mut sink, begin);
     let newest = chain.links.last().map(|link| link.segment);
     let links = chain
         .links
@@ -438,10 +414,19 @@ fn replay(
             false => 0,
         };
         let scanner = Scanner::new(file, Salt::of(&meta.salt), from, link.end);
-        reader.segment(link, scanner, newest == Some(link.segment))?;
+        let after = match newest == Some(link.segment) {
+            true => After::Tail,
+            false => After::Log,
+        };
+        reader.segment(link.segment, scanner, after)?;
     }
     reader.flush()?;
-    let mut end = reader.end;
+    let (mut end, spoilt) = (reader.end, reader.spoilt);
+    damage.extend(
+        spoilt
+            .iter()
+            .map(|spoilt| quarantine::keep(segments, spoilt)),
+    );
     if index.meta().applied > end.lsn {
         let (has, applied) = (end.lsn, index.meta().applied);
         damage.push(format!(
@@ -450,209 +435,4 @@ fn replay(
         end.lsn = applied;
     }
     Ok(end)
-}
-
-/// Reading the log into the index.
-struct Replay<'a> {
-    index: &'a Index,
-    damage: &'a mut Vec<String>,
-    end: End,
-    /// Parts of a transaction whose commit is still to come.
-    group: Vec<(Header, u64, Bytes)>,
-    pending: HashMap<BodyId, Pending>,
-    events: Vec<Event>,
-    /// Read since the last batch, bytes.
-    bytes: u64,
-    /// Read since the last checkpoint, bytes.
-    unsaved: u64,
-}
-
-impl Replay<'_> {
-    fn segment(&mut self, link: &Link, mut scanner: Scanner, is_newest: bool) -> Result<()> {
-        let reading = failed("reading the log");
-        self.end.at.segment = link.segment;
-        self.end.at.offset = scanner.position();
-        while let Some(item) = scanner.next().map_err(&reading)? {
-            match item {
-                Item::Frame {
-                    at,
-                    header,
-                    payload,
-                } => self.frame(link.segment, at, header, &payload)?,
-                Item::Bad { from, to, header } => {
-                    if is_newest && !self.was_durable(&mut scanner, header).map_err(&reading)? {
-                        return Ok(());
-                    }
-                    self.damaged(link.segment, from, to);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a bad frame was durable once: a later header or the index says so.
-    fn was_durable(&self, scanner: &mut Scanner, header: Option<Header>) -> io::Result<bool> {
-        let bad = self.end.lsn + 1;
-        let mut known = self.index.meta().applied;
-        known = known.max(header.map_or(0, |header| header.durable));
-        Ok(known >= bad || scanner.highest_durable()? >= bad)
-    }
-
-    fn damaged(&mut self, segment: u32, from: u64, to: u64) {
-        let after = self.end.lsn;
-        self.damage.push(format!(
-            "segment {segment}, bytes {from} to {to}, behind frame {after}: cannot be read"
-        ));
-        self.end.at.offset = to;
-    }
-
-    fn frame(&mut self, segment: u32, at: u64, header: Header, payload: &Bytes) -> Result<()> {
-        let position = Position {
-            segment,
-            offset: at,
-        };
-        let taken = match header.kind {
-            Kind::Start => Ok(()),
-            Kind::Body => self.body(position, &header, payload),
-            Kind::Whole => self.transaction(segment, &[(header, at, payload.clone())]),
-            Kind::Part => {
-                self.group.retain(|(part, ..)| part.group == header.group);
-                self.group.push((header, at, payload.clone()));
-                Ok(())
-            }
-            Kind::Commit => self.commit(segment, (header, at, payload.clone())),
-        };
-        self.end = End {
-            lsn: header.lsn,
-            at: Position {
-                segment,
-                offset: at + HEADER_BYTES as u64 + u64::from(header.len),
-            },
-        };
-        if taken.is_err() {
-            self.damaged(segment, at, self.end.at.offset);
-        }
-        self.bytes += u64::from(header.len);
-        if self.bytes >= REPLAY_BATCH_BYTES {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self, segment: u32, last: (Header, u64, Bytes)) -> Read<()> {
-        let mut frames = std::mem::take(&mut self.group);
-        let header = last.0;
-        frames.push(last);
-        let is_whole = frames
-            .iter()
-            .zip(header.group..)
-            .all(|((part, ..), lsn)| part.group == header.group && part.lsn == lsn);
-        match is_whole && frames.len() as u64 == header.lsn - header.group + 1 {
-            true => self.transaction(segment, &frames),
-            false => Err(Malformed),
-        }
-    }
-
-    fn transaction(&mut self, segment: u32, frames: &[(Header, u64, Bytes)]) -> Read<()> {
-        let (mut records, mut bodies) = (Vec::new(), Vec::new());
-        let (mut time_secs, mut log_bytes) = (0, 0);
-        for (header, at, payload) in frames {
-            let (transaction, placed) = records::payload(payload)?;
-            time_secs = transaction.time_secs;
-            log_bytes += u64::from(header.len);
-            let payload_at = at + HEADER_BYTES as u64;
-            for mut record in transaction.records {
-                if let Record::Body(body) = &mut record
-                    && let BodyData::Packed(packed) =
-                        std::mem::replace(&mut body.data, BodyData::Before)
-                {
-                    let offset = placed
-                        .iter()
-                        .find(|(id, _)| *id == body.id)
-                        .ok_or(Malformed)?
-                        .1;
-                    let chunks = places(&packed.chunks, segment, payload_at + offset as u64, 0);
-                    bodies.push((body.id, place(body, chunks)));
-                } else if let Some(body) = is_before(&record) {
-                    let pending = self.pending.remove(&body.id).ok_or(Malformed)?;
-                    bodies.push((body.id, pending.place(body)));
-                }
-                records.push(record);
-            }
-        }
-        let Some((last, at, _)) = frames.last() else {
-            return Ok(());
-        };
-        self.events.push(Event::Applied(Box::new(Applied {
-            lsn: last.lsn,
-            end: Position {
-                segment,
-                offset: at + HEADER_BYTES as u64 + u64::from(last.len),
-            },
-            time_secs,
-            records,
-            bodies,
-            lag_bytes: log_bytes,
-            log_bytes,
-        })));
-        Ok(())
-    }
-
-    fn body(&mut self, at: Position, header: &Header, payload: &Bytes) -> Read<()> {
-        let piece = body_piece(payload)?;
-        let offset = at.offset + (HEADER_BYTES + piece.data) as u64;
-        let chunks = places(&piece.packed.chunks, at.segment, offset, piece.at);
-        if piece.at == 0 {
-            self.pending.insert(piece.id, Pending::default());
-            self.events.push(Event::BodyBegun(piece.id, at, header.lsn));
-        }
-        let pending = self.pending.entry(piece.id).or_default();
-        if pending.bytes() == piece.at {
-            pending.chunks.extend(chunks);
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.unsaved += std::mem::take(&mut self.bytes);
-        self.index.apply(&std::mem::take(&mut self.events))?;
-        // What is read was synced before: the index may be durable as far as it has come.
-        if self.unsaved >= CHECKPOINT_BYTES {
-            self.unsaved = 0;
-            self.index.checkpoint()?;
-        }
-        Ok(())
-    }
-}
-
-fn place(body: &BodyRecord, chunks: Vec<super::body::ChunkPlace>) -> Arc<Place> {
-    Arc::new(Place {
-        size: body.size,
-        digest: body.digest,
-        chunks,
-    })
-}
-
-/// A body frame's payload.
-struct Piece {
-    id: BodyId,
-    at: u64,
-    packed: Packed,
-    /// Where the stored bytes begin.
-    data: usize,
-}
-
-fn body_piece(payload: &[u8]) -> Read<Piece> {
-    let mut r = Reader::new(payload);
-    let id = BodyId::new(r.u64()?).ok_or(Malformed)?;
-    let at = r.u64()?;
-    let packed = Packed::decode(&mut r)?;
-    r.end()?;
-    let data = payload.len() - packed.data.len();
-    Ok(Piece {
-        id,
-        at,
-        packed,
-        data,
-    })
 }

@@ -311,15 +311,39 @@ fn damage_is_named_and_costs_only_what_it_hit() {
     opened.core.close();
     // A byte of a delivery in the middle of the first segment, and no index.
     let (path, mut bytes) = segments_of(&sim).swap_remove(0);
-    let at = bytes.windows(9).position(|w| w == b"message 9").unwrap();
+    let at = bytes.windows(11).position(|w| w == b"envelope 99").unwrap();
     bytes[at] ^= 1;
     sim.put(&path, Some(bytes));
     sim.put(&dir.join("index/index.redb"), None);
     let opened = open(&disk, dir).unwrap();
     assert_eq!(opened.damage.len(), 1, "{:?}", opened.damage);
+    // It is kept aside, and named as it is by `check`.
+    let files = sim.files();
+    let is_kept = |path: &Path| path.starts_with("/store/quarantine");
+    let kept: Vec<_> = files.iter().filter(|(path, _)| is_kept(path)).collect();
+    assert_eq!(kept.len(), 1);
+    let name = kept[0].0.strip_prefix("/store").unwrap().to_str().unwrap();
+    assert!(
+        opened.damage[0].ends_with(&format!("kept as {name}")),
+        "{:?}",
+        opened.damage
+    );
+    let is_in = |bytes: &[u8]| {
+        bytes
+            .windows(kept[0].1.len())
+            .any(|w| w == kept[0].1.as_slice())
+    };
+    assert!(segments_of(&sim).iter().any(|(_, bytes)| is_in(bytes)));
+    let mut report = Vec::new();
+    opened.core.check(&mut report).unwrap();
+    assert_eq!(report, opened.damage);
+    // Everything else is served.
     let state = opened.core.load_mailbox(MAILBOX).unwrap();
-    assert!(state.row(Uid::new(99).unwrap()).is_none() || state.summary.messages == 150);
-    assert!(state.summary.messages >= 149);
+    assert_eq!(state.summary.messages, 149);
+    for (uid, row) in state.rows() {
+        let bytes = opened.core.read_body(row.body, 0, 1 << 20).unwrap();
+        assert_eq!(bytes, text(uid.get().into()));
+    }
     // Writing goes on, in a new segment.
     let before = segments_of(&sim).len();
     deliver(&opened.core, 300).unwrap();
