@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{
     Account, AccountChange, AccountInfo, Actor, Error, MailboxInfo, NewAccount, Quota, Store,
-    Subscription, error::What,
+    Subscription,
+    credential::{CredentialChange, Verifiers},
+    error::What,
 };
 
 use crate::{auth, problem::Problem};
@@ -33,8 +35,8 @@ pub enum Request {
     AccountAdd {
         /// Its name.
         name: String,
-        /// The stored form of its password.
-        password_hash: String,
+        /// Its password as it is to be kept.
+        password: Kept,
         /// What else it has.
         properties: Properties,
     },
@@ -56,8 +58,8 @@ pub enum Request {
     AccountPasswd {
         /// Its name or an alias.
         name: String,
-        /// The stored form of the new password.
-        password_hash: String,
+        /// The new password as it is to be kept.
+        password: Kept,
     },
     /// Remove an account and its mail.
     AccountRemove {
@@ -122,6 +124,25 @@ pub struct Properties {
     pub enabled: Option<bool>,
 }
 
+/// A password as it is kept, on its way to the server.
+#[derive(Serialize, Deserialize)]
+pub struct Kept {
+    hash: String,
+    scram: Option<String>,
+}
+
+impl From<Verifiers> for Kept {
+    fn from(Verifiers { hash, scram }: Verifiers) -> Self {
+        Self { hash, scram }
+    }
+}
+
+impl From<Kept> for Verifiers {
+    fn from(Kept { hash, scram }: Kept) -> Self {
+        Self { hash, scram }
+    }
+}
+
 /// Carries a request out.
 ///
 /// # Errors
@@ -131,9 +152,9 @@ pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Probl
         Request::Ping => Ok(Value::Null),
         Request::AccountAdd {
             name,
-            password_hash,
+            password,
             properties,
-        } => add(store, name, password_hash, properties).await,
+        } => add(store, name, password, properties).await,
         Request::AccountList => {
             let mut all = Vec::new();
             for account in store.accounts() {
@@ -143,12 +164,9 @@ pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Probl
         }
         Request::AccountShow { name } => shown(store, &*find(store, &name)?).await,
         Request::AccountSet { name, properties } => set(store, &name, properties).await,
-        Request::AccountPasswd {
-            name,
-            password_hash,
-        } => {
+        Request::AccountPasswd { name, password } => {
             let change = AccountChange {
-                password_hash: Some(password_hash),
+                credentials: vec![CredentialChange::Password(password.into())],
                 ..AccountChange::default()
             };
             change_account(store, &name, change).await
@@ -184,14 +202,14 @@ pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Probl
 async fn add(
     store: &dyn Store,
     name: String,
-    password_hash: String,
+    password: Kept,
     properties: Properties,
 ) -> Result<Value, Problem> {
     check_names(properties.aliases.iter().chain([&name]))?;
     let new = NewAccount {
         name: name.clone(),
         aliases: properties.aliases,
-        password_hash: Some(password_hash),
+        password: Some(password.into()),
         display_name: properties.display_name.unwrap_or_default(),
         quota: quota(
             Quota::default(),

@@ -149,11 +149,11 @@ async fn prepare(
         )
     };
     let password = auth::generate_password().map_err(|error| unfit(&error))?;
-    let hash = auth::hash_password(password.as_bytes()).map_err(|error| unfit(&error))?;
+    let kept = auth::keep_password(password.as_bytes()).map_err(|error| unfit(&error))?;
     let account = NewAccount {
         name: ACCOUNT.to_owned(),
         aliases: Vec::new(),
-        password_hash: Some(hash),
+        password: Some(kept),
         display_name: "You".to_owned(),
         quota: Quota::default(),
     };

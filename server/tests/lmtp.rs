@@ -63,7 +63,7 @@ impl Server {
         let new = NewAccount {
             name: name.to_owned(),
             aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
-            password_hash: None,
+            password: None,
             display_name: String::new(),
             quota,
         };

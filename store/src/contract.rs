@@ -19,6 +19,7 @@ use mail::{
 use tokio::sync::watch;
 
 use crate::{
+    credential::{ActAs, AppPassword, CredentialChange, CredentialId, MainPassword, Verifiers},
     error::Result,
     state::{MailboxState, Summary},
 };
@@ -70,8 +71,8 @@ pub struct NewAccount {
     pub name: String,
     /// Other names under which mail and logins find it.
     pub aliases: Vec<String>,
-    /// The stored form of its password (PHC string); without one nobody can log in.
-    pub password_hash: Option<String>,
+    /// What its password is compared with; without one nobody can log in with a password.
+    pub password: Option<Verifiers>,
     /// Shown to people.
     pub display_name: String,
     /// How much it may hold.
@@ -105,8 +106,14 @@ pub struct AccountInfo {
     pub name: String,
     /// Its aliases.
     pub aliases: Vec<String>,
-    /// The stored form of its password.
-    pub password_hash: Option<String>,
+    /// Its main password.
+    pub password: Option<MainPassword>,
+    /// Its app passwords, in the order in which they were made.
+    pub app_passwords: Vec<AppPassword>,
+    /// The highest id of a credential ever given in this account.
+    pub credentials_issued: CredentialId,
+    /// As whom it may act.
+    pub may_act_as: ActAs,
     /// Shown to people.
     pub display_name: String,
     /// Whether it may log in and receive mail.
@@ -131,8 +138,10 @@ impl std::fmt::Debug for AccountInfo {
 pub struct AccountChange {
     /// All aliases.
     pub aliases: Option<Vec<String>>,
-    /// The stored form of the password.
-    pub password_hash: Option<String>,
+    /// What becomes of its credentials, in order.
+    pub credentials: Vec<CredentialChange>,
+    /// As whom it may act.
+    pub may_act_as: Option<ActAs>,
     /// Shown to people.
     pub display_name: Option<String>,
     /// Whether it may log in and receive mail.

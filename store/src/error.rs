@@ -60,6 +60,8 @@ pub enum What {
     Mailbox,
     /// A message.
     Message,
+    /// An app password.
+    AppPassword,
 }
 
 impl std::fmt::Display for What {
@@ -68,6 +70,7 @@ impl std::fmt::Display for What {
             Self::Account => "account",
             Self::Mailbox => "mailbox",
             Self::Message => "message",
+            Self::AppPassword => "app password",
         })
     }
 }

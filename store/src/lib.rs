@@ -9,6 +9,7 @@
 pub(crate) mod check;
 pub mod clock;
 pub mod contract;
+pub mod credential;
 pub mod disk;
 pub mod embedded;
 pub mod error;

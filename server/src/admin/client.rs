@@ -15,7 +15,7 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::{Properties, Request, execute, socket};
+use super::{Kept, Properties, Request, execute, socket};
 use crate::{
     auth,
     cli::{self, AccountProperties, Exit, PasswordSource},
@@ -40,7 +40,7 @@ pub fn account_request(command: cli::Account) -> Result<Request, Failure> {
             password,
             properties,
         } => Request::AccountAdd {
-            password_hash: hash(&password)?,
+            password: kept(&password)?,
             properties: to_properties(properties, Vec::new()),
             name,
         },
@@ -56,7 +56,7 @@ pub fn account_request(command: cli::Account) -> Result<Request, Failure> {
         },
         cli::Account::Passwd { name, password } => Request::AccountPasswd {
             name,
-            password_hash: hash(&password)?,
+            password: kept(&password)?,
         },
         cli::Account::Remove { name, purge, yes } => {
             if !yes {
@@ -168,10 +168,11 @@ fn to_properties(given: AccountProperties, remove_aliases: Vec<String>) -> Prope
     }
 }
 
-fn hash(source: &PasswordSource) -> Result<String, Failure> {
+fn kept(source: &PasswordSource) -> Result<Kept, Failure> {
     let password =
         password(source).map_err(|error| refused("the password cannot be read", &error))?;
-    auth::hash_password(password.as_bytes())
+    auth::keep_password(password.as_bytes())
+        .map(Kept::from)
         .map_err(|unfit| refused("the password cannot be taken", &unfit))
 }
 

@@ -1,10 +1,10 @@
 //! Logins that were right a moment ago, so that a client which connects again does not cost a
-//! hash each time. What is kept is a keyed digest of account, stored hash and password: a changed
-//! password changes the stored hash, so old entries match nothing any more.
+//! hash each time. What is kept is a keyed digest of whose password it is, what it was compared
+//! with, and the password: when what it is compared with changes, old entries match nothing any
+//! more.
 
 use std::collections::HashMap;
 
-use mail::id::AccountId;
 use parking_lot::Mutex;
 
 /// How long a login is remembered, seconds.
@@ -12,7 +12,7 @@ const KEPT_SECS: i64 = 5 * 60;
 /// Logins remembered.
 const ENTRIES_MAX: usize = 10_000;
 
-/// A digest that names account, stored hash and password together.
+/// A digest of everything that makes a login right.
 pub(super) type Key = [u8; blake3::OUT_LEN];
 
 pub(super) struct Cache {
@@ -32,10 +32,9 @@ impl Cache {
     }
 
     /// The key of a login; each part is preceded by its length, so that none runs into the next.
-    pub(super) fn key(&self, account: AccountId, stored: &str, password: &[u8]) -> Key {
+    pub(super) fn key(&self, parts: &[&[u8]]) -> Key {
         let mut hasher = blake3::Hasher::new_keyed(&self.secret.unwrap_or_default());
-        hasher.update(&account.get().to_le_bytes());
-        for part in [stored.as_bytes(), password] {
+        for part in parts {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
@@ -66,18 +65,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_login_is_remembered_for_its_account_hash_and_password() {
+    fn a_login_is_remembered_for_all_its_parts() {
         let cache = Cache::new();
-        let id = |id| AccountId::new(id).unwrap();
-        let key = cache.key(id(1), "hash", b"secret");
-        cache.insert(key, 1_000);
-        assert!(cache.holds(&key, 1_000 + KEPT_SECS - 1));
-        assert!(!cache.holds(&key, 1_000 + KEPT_SECS));
+        let key = |parts: [&str; 3]| cache.key(&parts.map(str::as_bytes));
+        let login = key(["1", "hash", "secret"]);
+        cache.insert(login, 1_000);
+        assert!(cache.holds(&login, 1_000 + KEPT_SECS - 1));
+        assert!(!cache.holds(&login, 1_000 + KEPT_SECS));
         for other in [
-            cache.key(id(2), "hash", b"secret"),
-            cache.key(id(1), "hash2", b"secret"),
-            cache.key(id(1), "hash", b"secret2"),
-            cache.key(id(1), "hashs", b"ecret"),
+            key(["2", "hash", "secret"]),
+            key(["1", "hash2", "secret"]),
+            key(["1", "hash", "secret2"]),
+            key(["1", "hashs", "ecret"]),
         ] {
             assert!(!cache.holds(&other, 1_000));
         }

@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn the_right_password_matches_and_memory_is_used_again() {
         let hashes = Hashes::default();
-        let stored = crate::auth::hash_password(b"right").unwrap();
+        let stored = crate::auth::password::hash_password(b"right").unwrap();
         assert_eq!(hashes.matches(&stored, b"right"), Some(true));
         assert_eq!(hashes.matches(&stored, b"wrong"), Some(false));
         assert_eq!(hashes.matches("{PLAIN}right", b"right"), None);

@@ -7,11 +7,14 @@ use wire::{
 };
 
 use super::{Connection, End};
-use crate::session::{
-    Credentials, Reply, Session,
-    answer::{bad, no},
-    log_in,
-    sink::OutputLimits,
+use crate::{
+    auth::Proof,
+    session::{
+        Credentials, Reply, Session,
+        answer::{bad, no},
+        log_in,
+        sink::OutputLimits,
+    },
 };
 
 impl Connection {
@@ -60,21 +63,14 @@ impl Connection {
         }
     }
 
+<<<<<<< HEAD
     /// Acting as somebody else needs a right that nobody has yet (threat 8).
+=======
+>>>>>>> 6db77f5 (auth: one seam says who somebody is; accounts have app passwords and rights to act as others)
     async fn verify(&mut self, credentials: &sasl::Credentials) -> Result<(), End> {
-        let myself = credentials
-            .act_as
-            .as_ref()
-            .is_none_or(|other| *other == credentials.user);
-        if !myself {
-            let denied = no(
-                Code::AuthorizationFailed,
-                "You cannot act as somebody else.",
-            );
-            return self.logged_in(denied).await;
-        }
-        let password = credentials.password.expose();
-        let (session, reply) = log_in(&credentials.user, password, &self.context).await;
+        let proof = Proof::Password(credentials.password.expose());
+        let act_as = credentials.act_as.as_deref();
+        let (session, reply) = log_in((&credentials.user, proof), act_as, &self.context).await;
         self.session = session;
         match reply {
             Reply::Done(completion) => self.logged_in(completion).await,

@@ -37,11 +37,11 @@ impl Server {
         let clock = Arc::new(ManualClock::new(1_795_305_600));
         let kept = config.store_options();
         let store = EmbeddedStore::open(directory.path(), kept, Arc::clone(&clock) as _).unwrap();
-        let hash = crate::auth::hash_password(b"secret-enough").unwrap();
+        let kept = crate::auth::keep_password(b"secret-enough").unwrap();
         let tim = NewAccount {
             name: "tim".to_owned(),
             aliases: Vec::new(),
-            password_hash: Some(hash),
+            password: Some(kept),
             display_name: String::new(),
             quota: Quota::default(),
         };

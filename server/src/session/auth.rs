@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use store::{AccountInfo, Actor};
+use store::{Actor, credential::Scope};
 use wire::{
     encode::Mode,
     imap::{
@@ -19,7 +19,10 @@ use super::{
     Authenticated, Channel, Context, Reply, Session,
     answer::{bad, no, ok_with, refusal},
 };
-use crate::{auth::AuthFailure, service::LimitReached};
+use crate::{
+    auth::{Attempt, AuthFailure, Identity, Proof},
+    service::LimitReached,
+};
 
 /// A SASL exchange about to begin.
 pub struct Credentials {
@@ -87,33 +90,49 @@ async fn login_command(login: &Login, context: &Context) -> (Session, Reply) {
         return (Session::NotAuthenticated, Reply::Done(refused));
     }
     let user = String::from_utf8_lossy(&login.user);
-    log_in(&user, login.password.expose(), context).await
+    let proof = Proof::Password(login.password.expose());
+    log_in((&user, proof), None, context).await
 }
 
-/// Checks a password and opens the account. Unknown, disabled and wrong answer alike.
-pub async fn log_in(user: &str, password: &[u8], context: &Context) -> (Session, Reply) {
-    let auth = &context.service.auth;
-    match auth.verify_from(&context.peer, user, password).await {
-        Ok(account) => open(account, context).await,
-        Err(AuthFailure::Wrong) => {
-            tracing::info!(origin = %context.origin, user, "login refused");
-            let wrong = no(
-                Code::AuthenticationFailed,
-                "The user name or the password is wrong.",
-            );
-            (Session::NotAuthenticated, Reply::Done(wrong))
-        }
-        Err(AuthFailure::Unavailable) => {
-            let later = no(
-                Code::Unavailable,
-                "Passwords cannot be checked now; try again later.",
-            );
-            (Session::NotAuthenticated, Reply::Done(later))
-        }
+/// Checks who a client is and opens the account. Unknown, disabled and wrong answer alike.
+pub async fn log_in(
+    (user, proof): (&str, Proof<'_>),
+    act_as: Option<&str>,
+    context: &Context,
+) -> (Session, Reply) {
+    let attempt = Attempt {
+        user,
+        proof,
+        scope: Scope::Imap,
+        peer: &context.peer,
+        act_as,
+    };
+    let refused = |reason: &str, code, text: &'static str| {
+        tracing::info!(origin = %context.origin, user, reason, "login refused");
+        (Session::NotAuthenticated, Reply::Done(no(code, text)))
+    };
+    match context.service.auth.log_in(&attempt).await {
+        Ok(identity) => open(&identity, context).await,
+        Err(AuthFailure::Wrong) => refused(
+            "wrong",
+            Code::AuthenticationFailed,
+            "The user name or the password is wrong.",
+        ),
+        Err(AuthFailure::MayNotActAs) => refused(
+            "may not act as the other",
+            Code::AuthorizationFailed,
+            "You cannot act as somebody else.",
+        ),
+        Err(AuthFailure::Unavailable) => refused(
+            "unavailable",
+            Code::Unavailable,
+            "Passwords cannot be checked now; try again later.",
+        ),
     }
 }
 
-async fn open(info: Arc<AccountInfo>, context: &Context) -> (Session, Reply) {
+async fn open(identity: &Identity, context: &Context) -> (Session, Reply) {
+    let info = &identity.account;
     let guard = match context.service.sessions.enter(info.id, context.peer.trust) {
         Ok(guard) => guard,
         Err(LimitReached { limit }) => {
@@ -133,7 +152,10 @@ async fn open(info: Arc<AccountInfo>, context: &Context) -> (Session, Reply) {
     };
     match context.service.store.open_account(info.id, actor).await {
         Ok(account) => {
-            tracing::info!(origin = %context.origin, user = info.name, "login");
+            tracing::info!(
+                origin = %context.origin, user = info.name, by = %identity.credential,
+                authenticated = identity.authenticated.name, "login"
+            );
             let session = Session::Authenticated(Authenticated {
                 account,
                 mode: Mode::REV1,

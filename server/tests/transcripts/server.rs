@@ -9,7 +9,9 @@ use server::{
     service::Service,
     tls::Tls,
 };
-use store::{NewAccount, Quota, clock::ManualClock, embedded::EmbeddedStore};
+use store::{
+    NewAccount, Quota, clock::ManualClock, credential::Verifiers, embedded::EmbeddedStore,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::{
@@ -212,17 +214,17 @@ pub(crate) async fn add_account(service: &Service, name: &str) {
     let new = NewAccount {
         name: name.to_owned(),
         aliases: Vec::new(),
-        password_hash: Some(password_hash()),
+        password: Some(kept_password()),
         display_name: String::new(),
         quota: Quota::default(),
     };
     service.store.create_account(new).await.unwrap();
 }
 
-/// The hash of the password, made once: it is slow by design.
-fn password_hash() -> String {
-    static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    HASH.get_or_init(|| server::auth::hash_password(PASSWORD.as_bytes()).unwrap())
+/// The password as it is kept, made once: hashing is slow by design.
+fn kept_password() -> Verifiers {
+    static KEPT: std::sync::OnceLock<Verifiers> = std::sync::OnceLock::new();
+    KEPT.get_or_init(|| server::auth::keep_password(PASSWORD.as_bytes()).unwrap())
         .clone()
 }
 

@@ -348,7 +348,11 @@ impl Store for EmbeddedStore {
         let directory = &self.engine.parts.directory;
         planner
             .commit(&self.stamp(), |planned| {
-                let info = Arc::new(changed(&planned.info, change));
+                let now_secs = self.engine.clock.now_secs();
+                let info = Arc::new(changed(&planned.info, change, now_secs)?);
+                if info == planned.info {
+                    return Ok((Draft::nothing(planned), info));
+                }
                 directory.claim(&info)?;
                 let draft = Draft {
                     records: vec![Record::Account(AccountInfo::clone(&info))],

@@ -132,7 +132,7 @@ pub(crate) fn new_account(name: &str) -> NewAccount {
     NewAccount {
         name: name.into(),
         aliases: Vec::new(),
-        password_hash: None,
+        password: None,
         display_name: String::new(),
         quota: Quota::default(),
     }

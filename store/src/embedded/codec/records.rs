@@ -9,6 +9,8 @@
 //! with time and origin, cut between records. The length in front of each record bounds what its
 //! content may read.
 
+pub(crate) mod accounts;
+
 use std::sync::Arc;
 
 use mail::{
@@ -21,7 +23,7 @@ use mail::{
 
 use super::{Malformed, Read, Reader, Writer};
 use crate::{
-    contract::{AccountInfo, Quota, Static},
+    contract::Static,
     embedded::{
         body::Packed,
         record::{
@@ -99,7 +101,7 @@ fn tag(record: &Record) -> u8 {
 
 fn content(w: &mut Writer, record: &Record, placed: &mut Placed) {
     match record {
-        Record::Account(info) => account(w, info),
+        Record::Account(info) => accounts::account(w, info),
         Record::AccountRemoved(id) => w.var(id.get()),
         Record::Mailbox(mailbox_record) => mailbox(w, mailbox_record),
         Record::Renamed(account, names) => {
@@ -147,7 +149,7 @@ fn content(w: &mut Writer, record: &Record, placed: &mut Placed) {
 
 fn decode(tag: u8, r: &mut Reader<'_>) -> Read<Record> {
     Ok(match tag {
-        1 => Record::Account(read_account(r)?),
+        1 => Record::Account(accounts::read_account(r)?),
         2 => Record::AccountRemoved(account_id(r)?),
         3 => Record::Mailbox(read_mailbox(r)?),
         4 => Record::Renamed(account_id(r)?, r.list(|r| Ok((mailbox_id(r)?, name(r)?)))?),
@@ -221,37 +223,6 @@ fn read_option<'a, T>(
         1 => read(r).map(Some),
         _ => Err(Malformed),
     }
-}
-
-pub(crate) fn account(w: &mut Writer, info: &AccountInfo) {
-    w.var(info.id.get());
-    w.str(&info.name);
-    w.var(info.aliases.len() as u64);
-    for alias in &info.aliases {
-        w.str(alias);
-    }
-    option(w, info.password_hash.as_deref(), Writer::str);
-    w.str(&info.display_name);
-    w.u8(info.enabled.into());
-    option(w, info.quota.bytes, Writer::var);
-    option(w, info.quota.messages, Writer::var);
-    w.signed(info.created_secs);
-}
-
-pub(crate) fn read_account(r: &mut Reader<'_>) -> Read<AccountInfo> {
-    Ok(AccountInfo {
-        id: account_id(r)?,
-        name: r.str()?.to_owned(),
-        aliases: r.list(|r| r.str().map(str::to_owned))?,
-        password_hash: read_option(r, |r| r.str().map(str::to_owned))?,
-        display_name: r.str()?.to_owned(),
-        enabled: read_bool(r)?,
-        quota: Quota {
-            bytes: read_option(r, Reader::var)?,
-            messages: read_option(r, Reader::var)?,
-        },
-        created_secs: r.signed()?,
-    })
 }
 
 fn read_bool(r: &mut Reader<'_>) -> Read<bool> {

@@ -243,7 +243,7 @@ impl<'t, 'k> Batch<'t, 'k> {
         match record {
             Record::Account(info) => {
                 let mut w = Writer::default();
-                records::account(&mut w, info);
+                records::accounts::account(&mut w, info);
                 raise(&mut self.meta.highest.account, info.id.get());
                 put(&mut self.accounts, info.id.get(), &w.0)
             }

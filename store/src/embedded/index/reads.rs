@@ -54,7 +54,9 @@ impl Index {
         let mut accounts = Vec::new();
         for item in table.iter().map_err(failed)? {
             let (_, value) = item.map_err(failed)?;
-            accounts.push(records::read_account(&mut Reader::new(value.value()))?);
+            accounts.push(records::accounts::read_account(&mut Reader::new(
+                value.value(),
+            ))?);
         }
         Ok(accounts)
     }

@@ -5,6 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    contract::{AccountInfo, Quota},
+    credential::{
+        ActAs, AppPassword, CredentialId, LastUse, MainPassword, Scope, Scopes, Verifiers,
+    },
     disk::{Disk, DiskFile, OpenMode, SimDisk},
     embedded::{
         body::places,
@@ -48,21 +52,59 @@ fn some_name() -> impl Strategy<Value = MailboxName> {
 
 fn some_account() -> impl Strategy<Value = AccountInfo> {
     let quota = any::<(Option<u64>, Option<u64>)>();
-    let texts = any::<(String, Vec<String>, Option<String>, String)>();
-    (id(AccountId::new), texts, any::<(bool, i64)>(), quota).prop_map(|(id, texts, more, quota)| {
-        AccountInfo {
-            id,
-            name: texts.0,
-            aliases: texts.1,
-            password_hash: texts.2,
-            display_name: texts.3,
-            enabled: more.0,
-            quota: Quota {
-                bytes: quota.0,
-                messages: quota.1,
+    let texts = any::<(String, Vec<String>, Option<String>, String, Option<String>)>();
+    let apps = prop::collection::vec(some_app_password(), 0..3);
+    let may_act_as = prop_oneof![
+        Just(ActAs::Anyone),
+        prop::collection::vec(id(AccountId::new), 0..3).prop_map(ActAs::These),
+    ];
+    let more = any::<(bool, i64, u64)>();
+    let all = (id(AccountId::new), texts, more, quota, apps, may_act_as);
+    all.prop_map(|(id, texts, more, quota, apps, may_act_as)| AccountInfo {
+        id,
+        name: texts.0,
+        aliases: texts.1,
+        password: texts.2.map(|hash| MainPassword {
+            id: CredentialId(more.2),
+            verifiers: Verifiers {
+                hash,
+                scram: texts.4,
             },
-            created_secs: more.1,
-        }
+        }),
+        app_passwords: apps,
+        credentials_issued: CredentialId(more.2),
+        may_act_as,
+        display_name: texts.3,
+        enabled: more.0,
+        quota: Quota {
+            bytes: quota.0,
+            messages: quota.1,
+        },
+        created_secs: more.1,
+    })
+}
+
+fn some_app_password() -> impl Strategy<Value = AppPassword> {
+    let texts = any::<(String, String, Option<String>, String)>();
+    let numbers = any::<(u64, i64, Option<i64>)>();
+    let last_use = prop::option::of(any::<(i64, String)>());
+    let scopes = (0u8..8).prop_map(|bits| Scopes::from_bits(bits).unwrap());
+    (texts, numbers, last_use, scopes).prop_map(|(texts, numbers, last_use, scopes)| AppPassword {
+        id: CredentialId(numbers.0),
+        name: texts.0,
+        verifiers: Verifiers {
+            hash: texts.1,
+            scram: texts.2,
+        },
+        selector: texts.3,
+        scopes,
+        created_secs: numbers.1,
+        expires_secs: numbers.2,
+        last_use: last_use.map(|(secs, place)| LastUse {
+            secs,
+            place,
+            scope: Scope::Imap,
+        }),
     })
 }
 

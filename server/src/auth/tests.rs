@@ -1,0 +1,252 @@
+//! Logging in as a whole: who gets in by what, and what everybody else is told when.
+
+use std::{net::SocketAddr, time::Duration};
+
+use store::{
+    AccountChange, NewAccount, Quota,
+    clock::ManualClock,
+    credential::{ActAs, CredentialChange, NewAppPassword, Scopes},
+    embedded::EmbeddedStore,
+};
+
+use super::*;
+use crate::{config, listen::Protection, service::Trust};
+
+pub(super) const NOW: i64 = 1_795_305_600;
+
+/// Logins to a store with tim and ann, whose password is `tanstaaf`.
+pub(super) struct Given {
+    pub(super) auth: Auth,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<ManualClock>,
+    _directory: tempfile::TempDir,
+}
+
+impl Given {
+    pub(super) async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(NOW));
+        let options = store::Options::default();
+        let opened = EmbeddedStore::open(directory.path(), options, Arc::clone(&clock) as _);
+        let store: Arc<dyn Store> = opened.unwrap();
+        let config = config::load(&config::Options::default()).unwrap().config;
+        for name in ["tim", "ann"] {
+            let new = NewAccount {
+                name: name.to_owned(),
+                aliases: vec![format!("{name}@localhost")],
+                password: Some(keep_password(b"tanstaaf").unwrap()),
+                display_name: String::new(),
+                quota: Quota::default(),
+            };
+            store.create_account(new).await.unwrap();
+        }
+        Self {
+            auth: Auth::new(Arc::clone(&store), Arc::clone(&clock) as _, &config.limits),
+            store,
+            clock,
+            _directory: directory,
+        }
+    }
+
+    async fn change(&self, name: &str, change: AccountChange) {
+        let id = self.store.find_account(name).unwrap().id;
+        self.store.change_account(id, change).await.unwrap();
+    }
+
+    pub(super) async fn credential(&self, name: &str, change: CredentialChange) {
+        let change = AccountChange {
+            credentials: vec![change],
+            ..AccountChange::default()
+        };
+        self.change(name, change).await;
+    }
+
+    async fn app(&self, name: &str, password: &str, scopes: &[Scope]) {
+        let new = NewAppPassword {
+            name: name.to_owned(),
+            verifiers: keep_password(password.as_bytes()).unwrap(),
+            selector: password[..4].to_owned(),
+            scopes: scopes.iter().copied().collect::<Scopes>(),
+            expires_secs: Some(NOW + 100),
+        };
+        self.credential("tim", CredentialChange::AddApp(new)).await;
+    }
+
+    async fn log_in(&self, user: &str, password: &str) -> Result<Identity, AuthFailure> {
+        let attempt = attempt(user, Proof::Password(password.as_bytes()));
+        self.auth.log_in(&attempt).await
+    }
+
+    /// By what somebody got in.
+    async fn by(&self, user: &str, password: &str) -> Result<String, AuthFailure> {
+        let identity = self.log_in(user, password).await?;
+        assert_eq!(identity.account.name, "tim");
+        Ok(identity.credential.to_string())
+    }
+}
+
+pub(super) const fn attempt<'a>(user: &'a str, proof: Proof<'a>) -> Attempt<'a> {
+    Attempt {
+        user,
+        proof,
+        scope: Scope::Imap,
+        peer: &Peer::LOCAL,
+        act_as: None,
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_that_of_its_account_by_any_name() {
+    let given = Given::new().await;
+    for user in ["tim", "TIM", "tim@localhost"] {
+        assert_eq!(given.by(user, "tanstaaf").await.unwrap(), "password");
+    }
+    for (user, password) in [
+        ("tim", "tanstaag"),
+        ("tim", ""),
+        ("nobody", "tanstaaf"),
+        ("", "tanstaaf"),
+        ("tim\0", "tanstaaf"),
+        ("tim+", "tanstaaf"),
+        ("tim+phone", "tanstaaf"),
+    ] {
+        let refused = given.log_in(user, password).await.unwrap_err();
+        assert_eq!(refused, AuthFailure::Wrong, "{user}");
+    }
+    let off = AccountChange {
+        enabled: Some(false),
+        ..AccountChange::default()
+    };
+    given.change("tim", off).await;
+    let disabled = given.log_in("tim", "tanstaaf").await.unwrap_err();
+    assert_eq!(disabled, AuthFailure::Wrong);
+}
+
+#[tokio::test]
+async fn a_changed_password_is_forgotten_at_once() {
+    let given = Given::new().await;
+    given.by("tim", "tanstaaf").await.unwrap();
+    let new = keep_password(b"other").unwrap();
+    given
+        .credential("tim", CredentialChange::Password(new))
+        .await;
+    assert!(given.by("tim", "tanstaaf").await.is_err());
+    assert!(given.by("tim", "other").await.is_ok());
+}
+
+#[tokio::test]
+async fn an_app_password_is_found_by_its_first_letters_and_by_its_name() {
+    let given = Given::new().await;
+    given.app("phone", "abcd-efgh-jkmn", &[Scope::Imap]).await;
+    for user in ["tim", "tim+phone", "tim@localhost+phone"] {
+        let by = given.by(user, "abcd-efgh-jkmn").await;
+        assert_eq!(by.unwrap(), "app password phone", "{user}");
+    }
+    assert!(given.by("tim+tablet", "abcd-efgh-jkmn").await.is_err());
+    assert!(given.by("tim", "abcd-efgh-jkmm").await.is_err());
+    assert_eq!(given.by("tim", "tanstaaf").await.unwrap(), "password");
+    let attempt = Attempt {
+        scope: Scope::Admin,
+        ..attempt("tim+phone", Proof::Password(b"abcd-efgh-jkmn"))
+    };
+    let refused = given.auth.log_in(&attempt).await.unwrap_err();
+    assert_eq!(refused, AuthFailure::Wrong);
+    given.clock.set(NOW + 100);
+    assert!(given.by("tim", "abcd-efgh-jkmn").await.is_err(), "expired");
+    given.clock.set(NOW);
+    let revoke = CredentialChange::RevokeApp("phone".to_owned());
+    given.credential("tim", revoke).await;
+    assert!(given.by("tim", "abcd-efgh-jkmn").await.is_err(), "revoked");
+}
+
+#[tokio::test]
+async fn a_main_password_may_begin_as_an_app_password_does() {
+    let given = Given::new().await;
+    given.app("phone", "tans-efgh-jkmn", &[Scope::Imap]).await;
+    assert_eq!(given.by("tim", "tanstaaf").await.unwrap(), "password");
+}
+
+#[tokio::test]
+async fn scram_compares_with_the_verifier_of_what_the_name_stands_for() {
+    let given = Given::new().await;
+    assert!(given.auth.has_scram_for_all());
+    let change = CredentialChange::Password(keep_password(b"tanstaaf").unwrap());
+    let entry = given.auth.scram("tim@localhost", Scope::Imap).unwrap();
+    assert!(scram::find(&entry.verifier, scram::Hash::Sha256).is_some());
+    let attempt = attempt("tim", Proof::Scram(entry.claim));
+    let identity = given.auth.log_in(&attempt).await.unwrap();
+    assert_eq!(identity.credential, Credential::Main);
+    // Changed while the exchange ran: what was proved is over.
+    given.credential("tim", change).await;
+    assert!(given.auth.log_in(&attempt).await.is_err());
+    let imported = CredentialChange::Password(store::credential::Verifiers {
+        scram: None,
+        ..keep_password(b"tanstaaf").unwrap()
+    });
+    given.credential("ann", imported).await;
+    for user in ["nobody", "ann", "tim+phone"] {
+        assert!(given.auth.scram(user, Scope::Imap).is_none(), "{user}");
+    }
+    assert!(!given.auth.has_scram_for_all());
+}
+
+#[tokio::test]
+async fn threat_row_08_acting_as_another_needs_the_right() {
+    let given = Given::new().await;
+    let tim = &given;
+    let as_other = |act_as| async move {
+        let attempt = Attempt {
+            act_as: Some(act_as),
+            ..attempt("tim", Proof::Password(b"tanstaaf"))
+        };
+        tim.auth.log_in(&attempt).await
+    };
+    let own = as_other("tim@localhost").await.unwrap();
+    assert_eq!(own.account.name, "tim");
+    for other in ["ann", "nobody", ""] {
+        let refused = as_other(other).await.unwrap_err();
+        assert_eq!(refused, AuthFailure::MayNotActAs, "{other}");
+    }
+    let ann = given.store.find_account("ann").unwrap().id;
+    for right in [ActAs::These(vec![ann]), ActAs::Anyone] {
+        let change = AccountChange {
+            may_act_as: Some(right),
+            ..AccountChange::default()
+        };
+        given.change("tim", change).await;
+        let identity = as_other("ann").await.unwrap();
+        assert_eq!(identity.account.name, "ann");
+        assert_eq!(identity.authenticated.name, "tim");
+        assert!(as_other("nobody").await.is_err());
+    }
+    let attempt = Attempt {
+        act_as: Some("tim"),
+        ..attempt("tim", Proof::Password(b"wrong"))
+    };
+    let wrong = given.auth.log_in(&attempt).await.unwrap_err();
+    assert_eq!(wrong, AuthFailure::Wrong);
+}
+
+#[tokio::test]
+async fn threat_row_11_every_failure_is_told_at_the_same_time() {
+    let given = Given::new().await;
+    tokio::time::pause();
+    let address: SocketAddr = "192.0.2.1:1".parse().unwrap();
+    let peer = Peer {
+        address: Some(address),
+        local: None,
+        loopback: false,
+        protection: Protection::Tls,
+        trust: Trust::Trusted,
+    };
+    for user in ["tim", "nobody", "tim+phone", "a b"] {
+        let arrived = Instant::now();
+        let attempt = Attempt {
+            peer: &peer,
+            ..attempt(user, Proof::Password(b"wrong"))
+        };
+        let refused = given.auth.log_in(&attempt).await.unwrap_err();
+        assert_eq!(refused, AuthFailure::Wrong);
+        assert_eq!(arrived.elapsed(), Duration::from_secs(2), "{user}");
+    }
+}
