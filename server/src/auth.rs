@@ -118,7 +118,7 @@ impl Auth {
 
     /// The account as which another one wants to act (RFC 4422 §3.4.1): itself, or one for which
     /// it was granted the right. An account that does not exist and one without the right answer
-    /// alike (threats.md row 8).
+    /// alike (threat 8).
     fn acted_as(
         &self,
         authenticated: &Arc<AccountInfo>,

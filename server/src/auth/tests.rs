@@ -191,7 +191,7 @@ async fn scram_compares_with_the_verifier_of_what_the_name_stands_for() {
 }
 
 #[tokio::test]
-async fn threat_row_08_acting_as_another_needs_the_right() {
+async fn threat_08_acting_as_another_needs_the_right() {
     let given = Given::new().await;
     let tim = &given;
     let as_other = |act_as| async move {
@@ -228,7 +228,7 @@ async fn threat_row_08_acting_as_another_needs_the_right() {
 }
 
 #[tokio::test]
-async fn threat_row_11_every_failure_is_told_at_the_same_time() {
+async fn threat_11_every_failure_is_told_at_the_same_time() {
     let given = Given::new().await;
     tokio::time::pause();
     let address: SocketAddr = "192.0.2.1:1".parse().unwrap();
@@ -247,6 +247,9 @@ async fn threat_row_11_every_failure_is_told_at_the_same_time() {
         };
         let refused = given.auth.log_in(&attempt).await.unwrap_err();
         assert_eq!(refused, AuthFailure::Wrong);
-        assert_eq!(arrived.elapsed(), Duration::from_secs(2), "{user}");
+        assert!(arrived.elapsed() >= Duration::from_secs(2), "{user}");
+        // The timer's step is a millisecond.
+        let waited = arrived.elapsed().saturating_sub(Duration::from_secs(2));
+        assert!(waited <= Duration::from_millis(2), "{user}: {waited:?}");
     }
 }

@@ -63,10 +63,6 @@ impl Connection {
         }
     }
 
-<<<<<<< HEAD
-    /// Acting as somebody else needs a right that nobody has yet (threat 8).
-=======
->>>>>>> 6db77f5 (auth: one seam says who somebody is; accounts have app passwords and rights to act as others)
     async fn verify(&mut self, credentials: &sasl::Credentials) -> Result<(), End> {
         let proof = Proof::Password(credentials.password.expose());
         let act_as = credentials.act_as.as_deref();
