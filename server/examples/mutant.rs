@@ -12,7 +12,7 @@ use server::{
     listen::Bound,
     log,
     serve::{Failure, Running, load_tls},
-    tls::CertificateSource,
+    tls::Sources,
 };
 use store::{
     Store,
@@ -65,8 +65,8 @@ async fn serve(loaded: &Loaded, broken: Broken) -> Result<(), String> {
         .map_err(|error| error.to_string())?
         .map_err(|error| error.to_string())?;
     let said = |failure: Failure| failure.problems.to_string();
-    let tls = CertificateSource::of(&loaded.config)
-        .map(|source| load_tls(&source))
+    let tls = Sources::of(&loaded.config)
+        .map(|sources| load_tls(&sources))
         .transpose()
         .map_err(said)?;
     let bound =

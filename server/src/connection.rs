@@ -111,6 +111,7 @@ impl Connection {
         let context = Context {
             channel,
             origin: origin.into(),
+            secured: stream.secured().cloned(),
             peer,
             service,
         };

@@ -19,14 +19,13 @@ use tokio::{
     net::{TcpListener, UnixListener},
     task::JoinSet,
 };
-use tokio_rustls::TlsAcceptor;
 
 use self::gate::Gate;
 use crate::{
     config::Config,
     problem::{Problem, Problems},
     service::{Service, Trust},
-    tls::Tls,
+    tls::{Secured, Tls},
 };
 
 mod gate;
@@ -49,13 +48,25 @@ pub trait Transport: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Transport for T {}
 
 /// A connection's bytes, whatever carries them.
-pub struct Stream(Box<dyn Transport>);
+pub struct Stream {
+    transport: Box<dyn Transport>,
+    secured: Option<Arc<Secured>>,
+}
 
 impl Stream {
     /// A stream over anything that reads and writes.
     #[must_use]
     pub fn new(transport: impl Transport + 'static) -> Self {
-        Self(Box::new(transport))
+        Self {
+            transport: Box::new(transport),
+            secured: None,
+        }
+    }
+
+    /// What the TLS handshake established, if there was one.
+    #[must_use]
+    pub const fn secured(&self) -> Option<&Arc<Secured>> {
+        self.secured.as_ref()
     }
 
     /// Performs a TLS handshake as the server (RFC 9051 §6.2.1). What was read before it stays
@@ -64,9 +75,11 @@ impl Stream {
     /// # Errors
     /// The handshake failed, or took longer than `time_max`.
     pub async fn start_tls(self, tls: &Tls, time_max: Duration) -> io::Result<Self> {
-        let handshake = TlsAcceptor::from(tls.config()).accept(self.0);
-        match tokio::time::timeout(time_max, handshake).await {
-            Ok(shaken) => shaken.map(Self::new),
+        match tokio::time::timeout(time_max, tls.accept(self.transport)).await {
+            Ok(shaken) => shaken.map(|(stream, secured)| Self {
+                transport: Box::new(stream),
+                secured: Some(Arc::new(secured)),
+            }),
             Err(_) => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 "TLS handshake timed out",
@@ -81,7 +94,7 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.transport).poll_read(cx, buf)
     }
 }
 
@@ -91,15 +104,15 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        Pin::new(&mut self.transport).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.transport).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.transport).poll_shutdown(cx)
     }
 }
 

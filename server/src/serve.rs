@@ -14,7 +14,7 @@ use store::{
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    task::{JoinHandle, JoinSet},
+    task::JoinSet,
 };
 
 use crate::{
@@ -25,7 +25,10 @@ use crate::{
     listen::{Bound, Protocols},
     problem::{Problem, Problems},
     service::Service,
-    tls::{self, CertificateSource, Tls},
+    tls::{
+        Sources, Tls,
+        watch::{Watch, log_certificates},
+    },
 };
 
 /// Why the program ends before it has done what it was asked.
@@ -123,7 +126,7 @@ fn store_failure(config: &Config, error: &Error) -> Failure {
     Failure::new(exit, Problem::new(what, place, next))
 }
 
-/// Loads the certificate, if there is one.
+/// Loads the certificates, if there are any.
 fn certificate(loaded: &Loaded) -> Result<Option<Tls>, Failure> {
     for warning in loaded
         .check_machine(system_time())
@@ -134,16 +137,16 @@ fn certificate(loaded: &Loaded) -> Result<Option<Tls>, Failure> {
     for warning in &loaded.warnings {
         tracing::warn!(place = %warning.0.to_what, next = %warning.0.next, "{}", warning.0.what);
     }
-    let source = CertificateSource::of(&loaded.config);
-    source.map(|source| load_tls(&source)).transpose()
+    let sources = Sources::of(&loaded.config);
+    sources.map(|sources| load_tls(&sources)).transpose()
 }
 
-/// Makes the TLS side of the listeners of a certificate.
+/// Makes the TLS side of the listeners.
 ///
 /// # Errors
-/// It cannot be used.
-pub fn load_tls(source: &CertificateSource) -> Result<Tls, Failure> {
-    let tls = tls::load(source).and_then(|certificate| Tls::new(&certificate));
+/// A file cannot be used.
+pub fn load_tls(sources: &Sources) -> Result<Tls, Failure> {
+    let tls = sources.load().and_then(Tls::with);
     tls.map_err(|problem| Failure::configuration(problem.into()))
 }
 
@@ -212,6 +215,11 @@ impl Running {
         running
             .tasks
             .spawn(health::serve(health, Arc::clone(&service), probe));
+        // Caught from here on, so that an early SIGHUP does not end the server.
+        let hangup = handler(SignalKind::hangup());
+        running
+            .tasks
+            .spawn(keep_certificates(Arc::clone(&service), hangup));
         running.tasks.spawn(bound.serve(service));
         Ok(running)
     }
@@ -224,15 +232,11 @@ impl Running {
         );
     }
 
-    /// Serves until SIGINT or SIGTERM, then ends; SIGHUP loads the certificate again.
+    /// Serves until SIGINT or SIGTERM, then ends.
     pub async fn until_signal(mut self) {
-        let reload = reload_on_hangup(&self.service);
         let mut signals = std::mem::take(&mut self.signals);
         signals.asked().await;
         tracing::info!(sessions = self.service.sessions.count(), "stopping");
-        if let Some(reload) = reload {
-            reload.abort();
-        }
         let service = Arc::clone(&self.service);
         tokio::select! {
             () = self.stop() => {}
@@ -280,7 +284,8 @@ fn handler(kind: SignalKind) -> Option<Signal> {
         .ok()
 }
 
-async fn received(signal: &mut Option<Signal>) {
+/// Waits for a signal, for ever if it cannot be caught.
+pub(crate) async fn received(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => {
             signal.recv().await;
@@ -289,23 +294,19 @@ async fn received(signal: &mut Option<Signal>) {
     }
 }
 
-/// Loads the certificate again at SIGHUP; a bad one leaves the old in use.
-fn reload_on_hangup(service: &Service) -> Option<JoinHandle<()>> {
-    let tls = service.tls.clone()?;
-    let source = CertificateSource::of(&service.config)?;
-    let mut hangup = handler(SignalKind::hangup());
-    Some(tokio::spawn(async move {
-        loop {
-            received(&mut hangup).await;
-            match tls::load(&source) {
-                Ok(certificate) => {
-                    tls.replace(&certificate);
-                    tracing::info!(until = ?certificate.not_after(), "certificate loaded again");
-                }
-                Err(problem) => tracing::error!(%problem, "the certificate in use stays"),
-            }
+/// Loads certificates again at SIGHUP and when their files change. Without any, SIGHUP does nothing.
+async fn keep_certificates(service: Arc<Service>, mut hangup: Option<Signal>) {
+    let sources = Sources::of(&service.config);
+    if let (Some(tls), Some(sources)) = (service.tls.clone(), sources) {
+        log_certificates(&tls, "certificate in use");
+        return Watch::new(tls, sources).run(service, hangup).await;
+    }
+    loop {
+        tokio::select! {
+            () = service.shutdown.notified() => return,
+            () = received(&mut hangup) => tracing::info!("there is no certificate to load again"),
         }
-    }))
+    }
 }
 
 /// Takes as many file descriptors as the system allows: each connection needs one.

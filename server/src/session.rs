@@ -54,6 +54,7 @@ pub use self::{
 use crate::{
     listen::Peer,
     service::{Guard, Service},
+    tls::Secured,
 };
 
 /// What a session knows of its connection and the server.
@@ -64,6 +65,9 @@ pub struct Context {
     pub origin: Arc<str>,
     /// What protects the connection.
     pub channel: Channel,
+    /// What the TLS handshake established: by what SASL can bind to it (RFC 5056), and whom the
+    /// client's certificate names.
+    pub secured: Option<Arc<Secured>>,
     /// Who is at the other end: what counts against limits, and how late a wrong password is told.
     pub peer: Peer,
 }

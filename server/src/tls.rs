@@ -1,461 +1,340 @@
-//! Certificates and the TLS configuration of the listeners: PEM and PKCS#12
-//! (RFC 7292) files are loaded, checked against their key and put where a running
-//! listener takes them for its next handshake. It opens no socket, watches no file
-//! and asks no certificate authority.
+//! TLS 1.2 and 1.3 for the listeners (RFC 8446, RFC 5246): which certificate a client is shown
+//! (RFC 6066 §3, SNI), what is asked of clients with certificates of their own, and what a finished
+//! handshake established. Certificates and client authorities can be replaced while the server
+//! runs; connections that are open keep theirs. It opens no socket.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+pub mod binding;
+mod certificate;
+pub mod client;
+mod self_signed;
+pub mod watch;
+
+use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use p12_keystore::Pkcs12Archive;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig};
+use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use x509_parser::prelude::{FromDer, X509Certificate};
-use x509_parser::time::ASN1Time;
+use rustls::{HandshakeKind, ServerConnection};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use crate::config::{Config, Password};
+pub use self::certificate::{Certificate, CertificateSource, load};
+pub use self::self_signed::self_signed;
+use self::{
+    binding::{ChannelBindings, ServerEndPoint},
+    client::{ClientAuthority, ClientAuthoritySource, ClientIdentity},
+};
+use crate::config::Config;
 use crate::problem::Problem;
 
-/// The protocol name of IMAP in the TLS handshake (RFC 7301, registered by IANA).
+/// The protocol name of IMAP in the TLS handshake (RFC 7301 §3, registered by IANA).
 const ALPN: &[u8] = b"imap";
-/// How long a self-signed certificate is valid: the longest that clients take.
-const SELF_SIGNED_DAYS: u64 = 825;
-/// Clocks of clients may be a little behind.
-const SELF_SIGNED_BACKDATE: Duration = Duration::from_secs(24 * 60 * 60);
-/// A certificate file larger than this is some other file.
-const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// Where a certificate and its key are.
+/// Where everything is that TLS needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateSource {
-    /// PEM or PKCS#12.
-    pub path: PathBuf,
-    /// The key in PEM, when it is not in `path`.
-    pub key_path: Option<PathBuf>,
-    /// The password of a PKCS#12 file.
-    pub password: Option<Password>,
+pub struct Sources {
+    /// The certificates; clients that name none of them are shown the first.
+    pub certificates: Vec<CertificateSource>,
+    /// Who may issue certificates to clients.
+    pub clients: Option<ClientAuthoritySource>,
 }
 
-impl CertificateSource {
+impl Sources {
     /// What the configuration names, if it names a certificate.
     #[must_use]
     pub fn of(config: &Config) -> Option<Self> {
-        let imap = &config.imap;
         Some(Self {
-            path: imap.certificate_path.clone()?,
-            key_path: imap.certificate_key_path.clone(),
-            password: imap.certificate_password.clone(),
+            certificates: vec![CertificateSource::of(config)?],
+            clients: ClientAuthoritySource::of(config),
+        })
+    }
+
+    /// Reads all files.
+    ///
+    /// # Errors
+    /// The first that cannot be used.
+    pub fn load(&self) -> Result<Material, Problem> {
+        Ok(Material {
+            certificates: self
+                .certificates
+                .iter()
+                .map(load)
+                .collect::<Result<_, _>>()?,
+            clients: self
+                .clients
+                .as_ref()
+                .map(ClientAuthoritySource::load)
+                .transpose()?,
         })
     }
 }
 
-/// A certificate with its chain and key, known to belong together.
+/// What was read from the files.
 #[derive(Debug, Clone)]
-pub struct Certificate {
-    certified: Arc<CertifiedKey>,
-    path: PathBuf,
-    not_before: ASN1Time,
-    not_after: ASN1Time,
-    names: Vec<String>,
+pub struct Material {
+    /// The certificates, the default first.
+    pub certificates: Vec<Certificate>,
+    /// Who may issue certificates to clients.
+    pub clients: Option<ClientAuthority>,
 }
 
-impl Certificate {
-    /// The end of its validity.
-    #[must_use]
-    pub fn not_after(&self) -> SystemTime {
-        let seconds = u64::try_from(self.not_after.timestamp()).unwrap_or(0);
-        UNIX_EPOCH
-            .checked_add(Duration::from_secs(seconds))
-            .unwrap_or(UNIX_EPOCH)
-    }
-
-    /// The names and addresses it is made out to.
-    #[must_use]
-    pub fn names(&self) -> &[String] {
-        &self.names
-    }
-
-    /// How many certificates are sent, the server's own included.
-    #[must_use]
-    pub fn chain_length(&self) -> usize {
-        self.certified.cert.len()
-    }
-
-    /// Fails when clients would refuse it for its dates.
+impl Material {
+    /// Fails when clients would refuse a certificate for its dates.
+    ///
+    /// # Errors
+    /// The first such certificate.
     pub fn check_dates(&self, now: SystemTime) -> Result<(), Problem> {
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let now = i64::try_from(now).unwrap_or(i64::MAX);
-        let what = if now > self.not_after.timestamp() {
-            format!("the certificate expired on {}", self.not_after)
-        } else if now < self.not_before.timestamp() {
-            format!("the certificate is valid only from {}", self.not_before)
-        } else {
-            return Ok(());
-        };
-        let next = "renew the certificate, or mend this machine's clock";
-        Err(Problem::new(what, self.path.display().to_string(), next))
+        self.certificates
+            .iter()
+            .try_for_each(|certificate| certificate.check_dates(now))
     }
 }
 
-/// Loads a certificate and its key. The file's first bytes tell PEM from PKCS#12.
-pub fn load(source: &CertificateSource) -> Result<Certificate, Problem> {
-    let file = read(&source.path)?;
-    let certified = if is_pem(&file) {
-        from_pem(source, &file)
-    } else if file.first() == Some(&DER_SEQUENCE) {
-        from_pkcs12(source, &file)
-    } else {
-        Err(Problem::new(
-            "the file is neither PEM nor PKCS#12",
-            source.path.display().to_string(),
-            "give a PEM file (it holds -----BEGIN CERTIFICATE-----) or a .p12 or .pfx file",
-        ))
-    }?;
-    describe(certified, &source.path)
-}
-
-/// The first byte of every DER structure that matters here.
-const DER_SEQUENCE: u8 = 0x30;
-
-fn is_pem(file: &[u8]) -> bool {
-    file.windows(b"-----BEGIN ".len())
-        .any(|window| window == b"-----BEGIN ")
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Problem> {
-    let place = || path.display().to_string();
-    let size = fs::metadata(path).map(|data| data.len()).unwrap_or(0);
-    if size > FILE_BYTES_MAX {
-        let what = "the file is too large to be a certificate";
-        return Err(Problem::new(what, place(), "name the certificate's file"));
-    }
-    fs::read(path).map_err(|error| {
-        let next = match error.kind() {
-            ErrorKind::NotFound => "check the path; relative paths start at the working directory",
-            _ => "let the user that runs relate-imap read the file",
-        };
-        Problem::new(format!("the file cannot be read: {error}"), place(), next)
-    })
-}
-
-fn from_pem(source: &CertificateSource, file: &[u8]) -> Result<CertifiedKey, Problem> {
-    let place = || source.path.display().to_string();
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(file).collect();
-    let chain = chain.map_err(|error| {
-        let what = format!("the PEM is damaged: {error}");
-        Problem::new(what, place(), "copy the file again, whole")
-    })?;
-    if chain.is_empty() {
-        let next = "put the server's certificate and its chain into the file";
-        return Err(Problem::new("the file holds no certificate", place(), next));
-    }
-    let key = match &source.key_path {
-        Some(path) => pem_key(&read(path)?, path)?,
-        None => pem_key(file, &source.path)?,
-    };
-    pair(chain, &key, source)
-}
-
-fn pem_key(file: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
-    if let Ok(key) = PrivateKeyDer::from_pem_slice(file) {
-        return Ok(key);
-    }
-    let encrypted = file
-        .windows(b"ENCRYPTED".len())
-        .any(|window| window == b"ENCRYPTED");
-    let (what, next) = if encrypted {
-        (
-            "the private key is encrypted, which is supported in PKCS#12 files only",
-            "decrypt it with `openssl pkey -in FILE -out KEY.pem`, or make a .p12 file",
-        )
-    } else {
-        (
-            "the file holds no private key",
-            "set Imap:CertificateKeyPath to the key's file, or append the key to this one",
-        )
-    };
-    Err(Problem::new(what, path.display().to_string(), next))
-}
-
-fn from_pkcs12(source: &CertificateSource, file: &[u8]) -> Result<CertifiedKey, Problem> {
-    let place = || source.path.display().to_string();
-    if source.key_path.is_some() {
-        let next = "remove Imap:CertificateKeyPath";
-        return Err(Problem::new(
-            "a PKCS#12 file brings its own key",
-            place(),
-            next,
-        ));
-    }
-    let password = source.password.as_ref().map_or("", Password::expose);
-    let archive = Pkcs12Archive::from_pkcs12(file, password).map_err(|error| {
-        let what = match error {
-            p12_keystore::error::Error::MacError(_) => {
-                "the password does not open the file".to_owned()
-            }
-            other => format!("the PKCS#12 file cannot be read: {other}"),
-        };
-        let next = "check Imap:CertificatePassword; or turn the file into PEM with \
-                    `openssl pkcs12 -in FILE -nodes -out CERT.pem`";
-        Problem::new(what, place(), next)
-    })?;
-    let Some(bag) = archive.keys.first() else {
-        let next = "export the certificate with its private key";
-        return Err(Problem::new("the file holds no private key", place(), next));
-    };
-    let certificates: Vec<&[u8]> = archive.certs.iter().map(|bag| bag.cert.as_der()).collect();
-    // Not every tool writes the id that ties a key to its certificate, so the
-    // public key decides.
-    let key = || {
-        let der = bag.key.as_der().to_vec();
-        PrivateKeyDer::try_from(der).map_err(|what| Problem::new(what, place(), KEY_KINDS))
-    };
-    for own in &certificates {
-        let chain = chain_from(own, &certificates);
-        if let Ok(certified) = pair(chain, &key()?, source) {
-            return Ok(certified);
-        }
-    }
-    Err(mismatch(source))
-}
-
-/// The certificate and those that issued it, one after the other, roots left out
-/// unless the certificate is its own.
-fn chain_from(own: &[u8], all: &[&[u8]]) -> Vec<CertificateDer<'static>> {
-    let mut chain = vec![CertificateDer::from(own.to_vec())];
-    let mut last = own;
-    while let Some(next) = all.iter().find(|candidate| issued(candidate, last))
-        && chain.len() <= all.len()
-    {
-        chain.push(CertificateDer::from(next.to_vec()));
-        last = next;
-    }
-    chain
-}
-
-/// Whether `issuer` is an intermediate certificate whose subject issued `subject`.
-fn issued(issuer: &[u8], subject: &[u8]) -> bool {
-    let (Ok((_, issuer)), Ok((_, subject))) = (
-        X509Certificate::from_der(issuer),
-        X509Certificate::from_der(subject),
-    ) else {
-        return false;
-    };
-    issuer.subject() == subject.issuer() && issuer.subject() != issuer.issuer()
-}
-
-const KEY_KINDS: &str = "use an ECDSA (P-256, P-384), RSA (2048 bits or more) or Ed25519 key";
-
-fn pair(
-    chain: Vec<CertificateDer<'static>>,
-    key: &PrivateKeyDer<'_>,
-    source: &CertificateSource,
-) -> Result<CertifiedKey, Problem> {
-    let key_file = source
-        .key_path
-        .as_ref()
-        .unwrap_or(&source.path)
-        .display()
-        .to_string();
-    let key = aws_lc_rs::sign::any_supported_type(key).map_err(|error| {
-        let what = format!("the private key cannot be used: {error}");
-        Problem::new(what, key_file, KEY_KINDS)
-    })?;
-    let certified = CertifiedKey::new(chain, key);
-    match certified.keys_match() {
-        Ok(()) => Ok(certified),
-        Err(rustls::Error::InconsistentKeys(_)) => Err(mismatch(source)),
-        Err(error) => Err(Problem::new(
-            format!("the certificate cannot be used: {error}"),
-            source.path.display().to_string(),
-            "put the server's own certificate first in the file",
-        )),
-    }
-}
-
-fn mismatch(source: &CertificateSource) -> Problem {
-    let mut files = source.path.display().to_string();
-    if let Some(key) = &source.key_path {
-        files.push_str(&format!(" and {}", key.display()));
-    }
-    Problem::new(
-        "the certificate does not match the private key",
-        files,
-        "use the key the certificate was made for, and put the server's own certificate first",
-    )
-}
-
-fn describe(certified: CertifiedKey, path: &Path) -> Result<Certificate, Problem> {
-    let damaged = || {
-        let place = path.display().to_string();
-        Problem::new("the certificate is damaged", place, "have it made again")
-    };
-    let own = certified.end_entity_cert().map_err(|_| damaged())?;
-    let (_, parsed) = X509Certificate::from_der(own).map_err(|_| damaged())?;
-    let names = parsed.subject_alternative_name().ok().flatten();
-    let names = names.map(|extension| extension.value.general_names.iter().map(name).collect());
-    Ok(Certificate {
-        not_before: parsed.validity().not_before,
-        not_after: parsed.validity().not_after,
-        names: names.unwrap_or_default(),
-        path: path.to_owned(),
-        certified: Arc::new(certified),
-    })
-}
-
-fn name(general: &x509_parser::extensions::GeneralName<'_>) -> String {
-    use x509_parser::extensions::GeneralName;
-    match general {
-        GeneralName::DNSName(name) => (*name).to_owned(),
-        GeneralName::IPAddress(bytes) => address(bytes).unwrap_or_else(|| general.to_string()),
-        other => other.to_string(),
-    }
-}
-
-fn address(bytes: &[u8]) -> Option<String> {
-    let v4 = <[u8; 4]>::try_from(bytes).map(std::net::IpAddr::from);
-    let ip = v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(std::net::IpAddr::from));
-    ip.ok().map(|ip| ip.to_string())
-}
-
-/// The TLS side of the listeners: one configuration for all, and the certificate
-/// of the next handshake, which can be replaced while the server runs.
+/// The TLS side of the listeners. What the next handshake uses can be replaced while the server
+/// runs.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    config: Arc<ServerConfig>,
-    current: Arc<Current>,
+    state: Arc<ArcSwap<State>>,
 }
 
 #[derive(Debug)]
-struct Current(ArcSwap<CertifiedKey>);
+struct State {
+    /// Never empty; the first is the default.
+    endpoints: Vec<Endpoint>,
+    clients: Option<ClientAuthority>,
+}
 
-impl ResolvesServerCert for Current {
+/// A certificate, and the configuration that shows it.
+#[derive(Debug)]
+struct Endpoint {
+    certificate: Certificate,
+    config: Arc<ServerConfig>,
+    binding: Option<ServerEndPoint>,
+}
+
+#[derive(Debug)]
+struct Always(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Always {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+        Some(Arc::clone(&self.0))
     }
 }
 
-impl Tls {
-    /// TLS 1.2 and 1.3 with this certificate.
-    pub fn new(certificate: &Certificate) -> Result<Self, Problem> {
-        let unusable = |error: rustls::Error| {
-            let place = certificate.path.display().to_string();
-            Problem::new(
-                format!("TLS cannot be set up: {error}"),
-                place,
-                "report this as a fault",
-            )
-        };
-        let current = Arc::new(Current(ArcSwap::new(Arc::clone(&certificate.certified))));
-        let provider: Arc<CryptoProvider> = Arc::new(aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&TLS13, &TLS12])
-            .map_err(unusable)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![ALPN.to_vec()];
-        // Tickets keep resumption out of our memory.
-        config.ticketer = aws_lc_rs::Ticketer::new().map_err(unusable)?;
+impl State {
+    fn new(material: Material) -> Result<Self, Problem> {
+        // Tickets keep resumption out of our memory (RFC 8446 §4.6.1); their keys are changed
+        // every six hours, and with the certificates: a session that is resumed was begun under
+        // the certificate that would be shown now.
+        let ticketer = aws_lc_rs::Ticketer::new().map_err(|error| unusable(&material, &error))?;
+        let mut endpoints = Vec::new();
+        for certificate in &material.certificates {
+            let config = server_config(certificate, material.clients.as_ref());
+            let mut config = config.map_err(|error| unusable(&material, &error))?;
+            config.alpn_protocols = vec![ALPN.to_vec()];
+            config.ticketer = Arc::clone(&ticketer);
+            endpoints.push(Endpoint {
+                certificate: certificate.clone(),
+                config: Arc::new(config),
+                binding: ServerEndPoint::of(certificate.der()),
+            });
+        }
         Ok(Self {
-            config: Arc::new(config),
-            current,
+            endpoints,
+            clients: material.clients,
         })
     }
 
-    /// The configuration for a TLS acceptor.
-    #[must_use]
-    pub fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config)
+    /// The certificate for a client: made out to the name it asks for, if one is, and of a kind
+    /// whose signatures it understands. Names that match exactly go before wildcards.
+    fn choose(&self, hello: &ClientHello<'_>) -> Option<&Endpoint> {
+        let asked = hello.server_name().and_then(|name| self.named(name));
+        let own = || {
+            let first = self.endpoints.first()?;
+            self.named(first.certificate.names().first()?)
+        };
+        let fitting = asked.or_else(own).unwrap_or_default();
+        let understood = |endpoint: &&&Endpoint| {
+            let schemes = hello.signature_schemes();
+            endpoint.certificate.key().choose_scheme(schemes).is_some()
+        };
+        let best = fitting.iter().find(understood).or(fitting.first());
+        best.copied().or(self.endpoints.first())
     }
 
-    /// Loads the certificate anew and uses it from the next handshake on. One that
-    /// cannot be used, or whose dates are wrong, changes nothing.
-    pub fn reload(&self, source: &CertificateSource, now: SystemTime) -> Result<(), Problem> {
-        let certificate = load(source)?;
-        certificate.check_dates(now)?;
-        self.replace(&certificate);
+    fn named(&self, name: &str) -> Option<Vec<&Endpoint>> {
+        let by = |matches: fn(&str, &str) -> bool| {
+            let made_out = |endpoint: &&Endpoint| {
+                let mut names = endpoint.certificate.names().iter();
+                names.any(|own| matches(own, name))
+            };
+            let found: Vec<&Endpoint> = self.endpoints.iter().filter(made_out).collect();
+            (!found.is_empty()).then_some(found)
+        };
+        by(|own, name| own.eq_ignore_ascii_case(name)).or_else(|| by(is_wildcard_for))
+    }
+}
+
+/// Whether a name such as `*.example.org` covers this one: the star stands for one whole label
+/// (RFC 9525 §6.3).
+fn is_wildcard_for(own: &str, name: &str) -> bool {
+    let (Some(domain), Some((first, rest))) = (own.strip_prefix("*."), name.split_once('.')) else {
+        return false;
+    };
+    !first.is_empty() && domain.eq_ignore_ascii_case(rest)
+}
+
+fn server_config(
+    certificate: &Certificate,
+    clients: Option<&ClientAuthority>,
+) -> Result<ServerConfig, rustls::Error> {
+    let provider: Arc<CryptoProvider> = Arc::new(aws_lc_rs::default_provider());
+    let verifier = clients.map_or_else(WebPkiClientVerifier::no_client_auth, |clients| {
+        Arc::clone(clients.verifier())
+    });
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .with_client_cert_verifier(verifier);
+    let resolver = Always(Arc::clone(certificate.certified()));
+    Ok(builder.with_cert_resolver(Arc::new(resolver)))
+}
+
+fn unusable(material: &Material, error: &rustls::Error) -> Problem {
+    let places = material.certificates.iter().map(Certificate::place);
+    Problem::new(
+        format!("TLS cannot be set up: {error}"),
+        places.collect::<Vec<_>>().join(", "),
+        "report this as a fault",
+    )
+}
+
+impl Tls {
+    /// TLS 1.2 and 1.3 with this certificate, for any name.
+    ///
+    /// # Errors
+    /// TLS cannot be set up with it.
+    pub fn new(certificate: &Certificate) -> Result<Self, Problem> {
+        Self::with(Material {
+            certificates: vec![certificate.clone()],
+            clients: None,
+        })
+    }
+
+    /// TLS 1.2 and 1.3 with these certificates and authorities.
+    ///
+    /// # Errors
+    /// TLS cannot be set up with them.
+    pub fn with(material: Material) -> Result<Self, Problem> {
+        let state = Arc::new(ArcSwap::from_pointee(State::new(material)?));
+        Ok(Self { state })
+    }
+
+    /// Every later handshake uses these; connections that are open keep theirs.
+    ///
+    /// # Errors
+    /// TLS cannot be set up with them; nothing is changed.
+    pub fn replace(&self, material: Material) -> Result<(), Problem> {
+        self.state.store(Arc::new(State::new(material)?));
         Ok(())
     }
 
-    /// Every later handshake uses this certificate; sessions that run keep theirs.
-    pub fn replace(&self, certificate: &Certificate) {
-        self.current.0.store(Arc::clone(&certificate.certified));
+    /// The certificates in use, the default first.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<Certificate> {
+        let state = self.state.load();
+        let certificates = state.endpoints.iter();
+        certificates
+            .map(|endpoint| endpoint.certificate.clone())
+            .collect()
+    }
+
+    /// Whether clients are asked for a certificate.
+    #[must_use]
+    pub fn asks_for_client_certificates(&self) -> bool {
+        self.state.load().clients.is_some()
+    }
+
+    /// Performs a handshake as the server.
+    ///
+    /// # Errors
+    /// The client is gone, or nothing can be agreed on with it.
+    pub async fn accept<T>(&self, transport: T) -> io::Result<(TlsStream<T>, Secured)>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        let acceptor = rustls::server::Acceptor::default();
+        let start = LazyConfigAcceptor::new(acceptor, transport).await?;
+        let state = self.state.load_full();
+        let chosen = state.choose(&start.client_hello());
+        let Some(endpoint) = chosen else {
+            return Err(io::Error::other("there is no certificate"));
+        };
+        let stream = start.into_stream(Arc::clone(&endpoint.config)).await?;
+        let secured = Secured::of(stream.get_ref().1, endpoint, state.clients.as_ref());
+        Ok((stream, secured))
     }
 }
 
-/// The certificate and key in `directory`, made there if they are missing, unusable
-/// or past their dates. The files can be read by their owner alone.
-pub fn self_signed(directory: &Path, now: SystemTime) -> Result<CertificateSource, Problem> {
-    let source = CertificateSource {
-        path: directory.join("cert.pem"),
-        key_path: Some(directory.join("key.pem")),
-        password: None,
-    };
-    let kept = load(&source).and_then(|certificate| certificate.check_dates(now));
-    if kept.is_ok() {
-        return Ok(source);
-    }
-    let (certificate, key) = generate(now).map_err(|error| {
-        let what = format!("a certificate could not be made: {error}");
-        Problem::new(
-            what,
-            directory.display().to_string(),
-            "set Imap:CertificatePath to one",
-        )
-    })?;
-    let written = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .and_then(|()| write_private(&directory.join("key.pem"), &key))
-        .and_then(|()| write_private(&directory.join("cert.pem"), &certificate));
-    written.map(|()| source).map_err(|error| {
-        let what = format!("a certificate could not be written: {error}");
-        let next = "let the user that runs relate-imap write there";
-        Problem::new(what, directory.display().to_string(), next)
-    })
+/// What a finished handshake established.
+#[derive(Debug, Clone)]
+pub struct Secured {
+    /// The version, as `TLSv1.3`.
+    pub version: &'static str,
+    /// The cipher suite's name.
+    pub cipher_suite: &'static str,
+    /// The key exchange's name; a resumed TLS 1.2 session has none.
+    pub key_exchange: Option<&'static str>,
+    /// The name the client asked for (RFC 6066 §3).
+    pub server_name: Option<String>,
+    /// Whether the client resumed an earlier session.
+    pub resumption: Resumption,
+    /// What ties a SASL exchange to this connection.
+    pub bindings: ChannelBindings,
+    /// Who the client is, by a certificate that was verified.
+    pub client: Option<ClientIdentity>,
 }
 
-fn generate(now: SystemTime) -> Result<(String, String), rcgen::Error> {
-    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    let mut params = rcgen::CertificateParams::new(names)?;
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let epoch = rcgen::date_time_ymd(1970, 1, 1);
-    params.not_before = epoch + since.saturating_sub(SELF_SIGNED_BACKDATE);
-    params.not_after = params.not_before + Duration::from_secs(SELF_SIGNED_DAYS * 24 * 60 * 60);
-    params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, "localhost");
-    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
-    let key = rcgen::KeyPair::generate()?;
-    let certificate = params.self_signed(&key)?;
-    Ok((certificate.pem(), key.serialize_pem()))
+/// Whether a handshake resumed an earlier session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resumption {
+    /// A full handshake.
+    Full,
+    /// An earlier session went on.
+    Resumed,
 }
 
-/// Writes beside the file and renames, so that nobody reads half a file and the
-/// mode is right from the first byte.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let beside = path.with_extension("new");
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
+impl Secured {
+    fn of(
+        connection: &ServerConnection,
+        endpoint: &Endpoint,
+        clients: Option<&ClientAuthority>,
+    ) -> Self {
+        let resumption = match connection.handshake_kind() {
+            Some(HandshakeKind::Resumed) => Resumption::Resumed,
+            _ => Resumption::Full,
+        };
+        let suite = connection.negotiated_cipher_suite();
+        let group = connection.negotiated_key_exchange_group();
+        Self {
+            version: match connection.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+                _ => "TLSv1.2",
+            },
+            cipher_suite: suite
+                .and_then(|suite| suite.suite().as_str())
+                .unwrap_or("unknown"),
+            key_exchange: group.and_then(|group| group.name().as_str()),
+            server_name: connection.server_name().map(str::to_owned),
+            resumption,
+            bindings: ChannelBindings::of(connection, endpoint.binding.as_ref()),
+            client: clients.and_then(|clients| clients.identify(connection, resumption)),
+        }
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(beside, path)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use crate::{
     log,
     problem::Problem,
     serve::{Failure, Running, load_tls, open_store, system_time},
-    tls::{self, CertificateSource},
+    tls::{self, Sources, client::ClientAuthoritySource},
 };
 
 mod read_back;
@@ -56,14 +56,14 @@ pub async fn run(mut loaded: Loaded) -> Result<(), Failure> {
     let store = open_store(&loaded.config).await?;
     let notes = choose_ports(&mut loaded);
     let prepared = prepare(&mut loaded, &*store).await;
-    let (certificate, password) = match prepared {
+    let (certificates, password) = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => {
             store.close().await;
             return Err(failure);
         }
     };
-    let bound = load_tls(&certificate).and_then(|tls| {
+    let bound = load_tls(&certificates).and_then(|tls| {
         let bound = Bound::bind(&loaded.config, Some(&tls));
         let bound = bound.map_err(|problems| Failure {
             exit: Exit::Port,
@@ -133,13 +133,13 @@ fn choose_ports(loaded: &mut Loaded) -> Vec<String> {
 async fn prepare(
     loaded: &mut Loaded,
     store: &dyn Store,
-) -> Result<(CertificateSource, Option<Zeroizing<String>>), Failure> {
-    let certificate = match CertificateSource::of(&loaded.config) {
-        Some(source) => source,
+) -> Result<(Sources, Option<Zeroizing<String>>), Failure> {
+    let certificates = match Sources::of(&loaded.config) {
+        Some(sources) => sources,
         None => own_certificate(&mut loaded.config)?,
     };
     if store.find_account(ACCOUNT).is_some() {
-        return Ok((certificate, None));
+        return Ok((certificates, None));
     }
     let unfit = |error: &dyn std::fmt::Display| {
         let what = format!("the account could not be made: {error}");
@@ -161,10 +161,10 @@ async fn prepare(
         .create_account(account)
         .await
         .map_err(|error| unfit(&error))?;
-    Ok((certificate, Some(password)))
+    Ok((certificates, Some(password)))
 }
 
-fn own_certificate(config: &mut Config) -> Result<CertificateSource, Failure> {
+fn own_certificate(config: &mut Config) -> Result<Sources, Failure> {
     let directory = config.store.path.join(CERTIFICATE_DIRECTORY);
     let source = tls::self_signed(&directory, system_time())
         .map_err(|problem| Failure::configuration(problem.into()))?;
@@ -173,7 +173,10 @@ fn own_certificate(config: &mut Config) -> Result<CertificateSource, Failure> {
         .imap
         .certificate_key_path
         .clone_from(&source.key_path);
-    Ok(source)
+    Ok(Sources {
+        certificates: vec![source],
+        clients: ClientAuthoritySource::of(config),
+    })
 }
 
 /// Delivers the welcome message over LMTP and reads it back over IMAP; only the run that made the

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{Access, AtFlags, CWD};
 
 use crate::problem::{Problem, Problems};
-use crate::tls::{self, CertificateSource};
+use crate::tls::{Sources, Tls};
 
 use super::table::TABLE;
 use super::value::AllowPlaintextAuth;
@@ -95,7 +95,31 @@ pub(super) fn together(loaded: &Loaded) -> Vec<Problem> {
             "set Imap:CertificatePath as well",
         ));
     }
+    problems.extend(client_certificates(loaded));
     problems
+}
+
+/// A check that was asked for and cannot be made is not left out in silence.
+fn client_certificates(loaded: &Loaded) -> Option<Problem> {
+    let imap = &loaded.config.imap;
+    imap.client_ca_path.as_ref()?;
+    let place = |key: &str| format!("{key}, given by {}", loaded.source(key));
+    if imap.certificate_path.is_none() {
+        return Some(Problem::new(
+            "client certificates need TLS, and there is no certificate",
+            place("Imap:ClientCaPath"),
+            "set Imap:CertificatePath as well",
+        ));
+    }
+    let unchecked = imap.check_certificate_revocation && imap.crl_path.is_none();
+    unchecked.then(|| {
+        Problem::new(
+            "the revocation of client certificates is to be checked, but there is no list to look in",
+            place("Imap:ClientCaPath"),
+            "set Imap:CrlPath to the authorities' revocation lists; or, to take certificates that \
+             were revoked, set Imap:CheckCertificateRevocation to false",
+        )
+    })
 }
 
 fn shared_ports(loaded: &Loaded) -> Vec<Problem> {
@@ -152,6 +176,13 @@ pub(super) fn warnings(loaded: &Loaded) -> Vec<Warning> {
             "remove the setting, or set it to true",
         );
     }
+    if imap.crl_path.is_some() && imap.client_ca_path.is_none() {
+        warn(
+            "revocation lists are read for client certificates, and none is asked for",
+            "Imap:CrlPath",
+            "set Imap:ClientCaPath, or remove Imap:CrlPath",
+        );
+    }
     for key in TABLE.iter().flat_map(|section| section.keys) {
         let path = format!("{}:{}", key.section, key.name);
         if !key.has_effect() && loaded.is_given(&path) {
@@ -189,11 +220,11 @@ pub(super) fn warnings(loaded: &Loaded) -> Vec<Warning> {
 pub(super) fn machine(loaded: &Loaded, now: SystemTime) -> Result<Vec<Warning>, Problems> {
     let mut problems = Vec::new();
     let mut warnings = Vec::new();
-    if let Some(source) = CertificateSource::of(&loaded.config) {
-        match tls::load(&source) {
+    if let Some(sources) = Sources::of(&loaded.config) {
+        match sources.load().and_then(Tls::with) {
             // An expired certificate stops clients, not delivery: refusing to
             // start would bounce mail as well.
-            Ok(certificate) => warnings.extend(certificate.check_dates(now).err().map(Warning)),
+            Ok(tls) => warnings.extend(tls.notices(now).into_iter().map(Warning)),
             Err(mut problem) => {
                 let given = loaded.source("Imap:CertificatePath");
                 problem.to_what = format!(

@@ -157,7 +157,11 @@ settings! {
         certificate_key_path: Option<PathBuf> = "CertificateKeyPath", "", ANY;
         /// The password of a PKCS#12 file.
         certificate_password: Option<Password> = "CertificatePassword", "", ANY;
-        /// Whether revocation lists are consulted for client certificates. No client certificate is asked for, so this changes nothing yet.
+        /// The certificates of the authorities, in PEM, whose client certificates are taken for AUTHENTICATE EXTERNAL. With it clients are asked for a certificate; who has none may log in otherwise.
+        client_ca_path: Option<PathBuf> = "ClientCaPath", "", ANY;
+        /// The revocation lists of those authorities: any number in PEM, or one in DER. They are read again when the file changes.
+        crl_path: Option<PathBuf> = "CrlPath", "", ANY;
+        /// Whether client certificates are looked up in the lists of CrlPath; one whose authority has no list there, or an outdated one, is refused. With ClientCaPath and without CrlPath the server does not start.
         check_certificate_revocation: bool = "CheckCertificateRevocation", "true", ANY;
         /// Who may log in without TLS: Loopback (peers on this machine), Never, or Always (passwords cross the network readable).
         allow_plaintext_auth: AllowPlaintextAuth = "AllowPlaintextAuth", "Loopback", ANY;
@@ -336,7 +340,6 @@ settings! {
 /// Keys that are read and checked, but whose value nothing asks for yet: what they limit is fixed
 /// at their default, or comes with a later part of the server.
 const WITHOUT_EFFECT: &[&str] = &[
-    "Imap:CheckCertificateRevocation",
     "Otel:Endpoint",
     "Limits:PreLoginPoolBytes",
     "Limits:SessionBytes",

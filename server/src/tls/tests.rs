@@ -1,13 +1,16 @@
 //! Tests of certificates: every file form that is read, every mistake that is
 //! told, and real handshakes in memory. The files come from `make.sh` beside them.
 
-use std::io::{Read as _, Write as _};
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
-
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, ServerConnection};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
+use crate::config::Password;
+
+mod handshakes;
+mod reloads;
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -226,115 +229,4 @@ fn a_self_signed_certificate_is_private_long_lived_and_kept() {
     fs::write(inside.join("key.pem"), "broken").unwrap();
     self_signed(&inside, now()).unwrap();
     load(&made).unwrap();
-}
-
-#[derive(Debug)]
-struct At(SystemTime);
-
-impl rustls::time_provider::TimeProvider for At {
-    fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {
-        self.0
-            .duration_since(UNIX_EPOCH)
-            .ok()
-            .map(rustls::pki_types::UnixTime::since_unix_epoch)
-    }
-}
-
-/// A client that trusts one certificate and offers one protocol.
-fn client(
-    trusted: &Path,
-    versions: &[&'static rustls::SupportedProtocolVersion],
-    alpn: &[u8],
-) -> ClientConnection {
-    let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_file(trusted).unwrap())
-        .unwrap();
-    let provider: Arc<CryptoProvider> = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_details(provider, Arc::new(At(now())))
-        .with_protocol_versions(versions)
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = if alpn.is_empty() {
-        vec![]
-    } else {
-        vec![alpn.to_vec()]
-    };
-    let name = ServerName::try_from("127.0.0.1").unwrap();
-    ClientConnection::new(Arc::new(config), name).unwrap()
-}
-
-/// Runs a handshake in memory and sends a line through it.
-fn talk(tls: &Tls, mut client: ClientConnection) -> Result<ClientConnection, rustls::Error> {
-    let mut server = ServerConnection::new(tls.config()).unwrap();
-    for _ in 0..10 {
-        let mut bytes = Vec::new();
-        while client.wants_write() {
-            client.write_tls(&mut bytes).unwrap();
-        }
-        let mut unread = bytes.as_slice();
-        while !unread.is_empty() {
-            server.read_tls(&mut unread).unwrap();
-            server.process_new_packets()?;
-        }
-        bytes.clear();
-        while server.wants_write() {
-            server.write_tls(&mut bytes).unwrap();
-        }
-        let mut unread = bytes.as_slice();
-        while !unread.is_empty() {
-            client.read_tls(&mut unread).unwrap();
-            client.process_new_packets()?;
-        }
-        if !client.is_handshaking() && !server.is_handshaking() {
-            break;
-        }
-    }
-    server.writer().write_all(b"* OK\r\n").unwrap();
-    let mut bytes = Vec::new();
-    server.write_tls(&mut bytes).unwrap();
-    client.read_tls(&mut bytes.as_slice()).unwrap();
-    client.process_new_packets()?;
-    let mut line = [0; 6];
-    client.reader().read_exact(&mut line).unwrap();
-    assert_eq!(&line, b"* OK\r\n");
-    Ok(client)
-}
-
-#[test]
-fn clients_of_both_versions_trust_the_chain() {
-    for path in ["together.pem", "chain.p12"] {
-        let password = path.ends_with("p12").then_some("secret");
-        let tls = Tls::new(&load(&source(path, None, password)).unwrap()).unwrap();
-        for (version, number) in [
-            (&TLS12, ProtocolVersion::TLSv1_2),
-            (&TLS13, ProtocolVersion::TLSv1_3),
-        ] {
-            for alpn in [&b"imap"[..], b""] {
-                let client = talk(&tls, client(&data("root.pem"), &[version], alpn)).unwrap();
-                assert_eq!(client.protocol_version(), Some(number));
-                assert_eq!(client.alpn_protocol().unwrap_or_default(), alpn);
-            }
-        }
-        let wrong = talk(&tls, client(&data("root.pem"), &[&TLS13], b"http/1.1"));
-        assert_eq!(wrong.err(), Some(rustls::Error::NoApplicationProtocol));
-    }
-}
-
-#[test]
-fn a_replaced_certificate_is_used_by_the_next_handshake() {
-    let directory = tempfile::tempdir().unwrap();
-    let own = self_signed(directory.path(), now()).unwrap();
-    let tls = Tls::new(&load(&own).unwrap()).unwrap();
-    talk(&tls, client(&own.path, &[&TLS13], b"imap")).unwrap();
-    assert!(talk(&tls, client(&data("root.pem"), &[&TLS13], b"imap")).is_err());
-    let committed = source("together.pem", None, None);
-    tls.reload(&source("none.pem", None, None), now())
-        .unwrap_err();
-    tls.reload(&committed, UNIX_EPOCH).unwrap_err();
-    talk(&tls, client(&own.path, &[&TLS13], b"imap")).unwrap();
-    tls.reload(&committed, now()).unwrap();
-    talk(&tls, client(&data("root.pem"), &[&TLS13], b"imap")).unwrap();
-    assert!(talk(&tls, client(&own.path, &[&TLS13], b"imap")).is_err());
 }
