@@ -22,7 +22,7 @@ const EXPORTER_BYTES: usize = 32;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChannelBindings {
     /// `tls-exporter`; none in TLS 1.2, where it would need the extended master secret, which this
-    /// end cannot tell (RFC 9266 §3).
+    /// end cannot tell (RFC 9266 §4.1).
     pub exporter: Option<[u8; EXPORTER_BYTES]>,
     /// `tls-server-end-point`; none if the certificate's signature names no hash.
     pub server_end_point: Option<ServerEndPoint>,
