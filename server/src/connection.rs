@@ -33,7 +33,7 @@ use crate::{
     listen::{Peer, Protection, Stream},
     service::Service,
     session::{
-        Channel, Context, Ended, Reply, Session,
+        Change, Channel, Context, Ended, Reply, Session,
         answer::{bad, no, ok, wrong_state},
         sink::{OutputLimits, Sink},
     },
@@ -242,7 +242,7 @@ impl Connection {
             Status::Bad => self.count_bad()?,
             Status::Ok | Status::No => self.bad_commands = 0,
         }
-        if let Some(ended) = self.session.ended() {
+        if let Some(ended) = self.session.ended(&self.context) {
             return Err(ended.into());
         }
         Ok(self.sink.relieve().await?)
@@ -302,11 +302,21 @@ impl Connection {
         let mut changes = self.session.changes();
         let buffer = self.framer.buffer_mut();
         buffer.reserve(READ_BYTES);
-        let read = tokio::select! {
-            read = timeout_at(deadline, self.reader.read_buf(buffer)) => read,
-            ended = changes.end() => return Err(ended.into()),
-            () = self.context.service.shutdown.notified() => {
-                return Err(End::Bye(None, "The server is shutting down."));
+        let read = loop {
+            tokio::select! {
+                read = timeout_at(deadline, self.reader.read_buf(buffer)) => break read,
+                change = changes.next() => {
+                    let ended = match change {
+                        Change::Ended(why) => Some(why),
+                        Change::Version => self.session.ended(&self.context),
+                    };
+                    if let Some(why) = ended {
+                        return Err(why.into());
+                    }
+                }
+                () = self.context.service.shutdown.notified() => {
+                    return Err(End::Bye(None, "The server is shutting down."));
+                }
             }
         };
         match read {

@@ -231,7 +231,7 @@ impl Authenticated {
         match command {
             C::Enable(enable) => self.enable(&enable, sink).await,
             C::Create(create) => self.create(&create, sink).await,
-            C::Delete(name) => self.delete(&name).await,
+            C::Delete(name) => self.delete(&name, sink).await,
             C::Rename(rename) => self.rename(&rename, sink).await,
             C::Subscribe(name) => self.subscribe(&name, store::Subscription::On).await,
             C::Unsubscribe(name) => self.subscribe(&name, store::Subscription::Off).await,
@@ -304,8 +304,8 @@ impl Selected {
             other => {
                 let own = matches!(other, C::Delete(_) | C::Rename(_));
                 let outcome = self.auth.stateless(other, context, sink).await;
-                let session = Session::Selected(self);
-                match (session.ended(), session) {
+                let mut session = Session::Selected(self);
+                match (session.ended(context), session) {
                     (Some(Ended::Deleted), Session::Selected(selected)) if own => {
                         selected.closed(sink, outcome).await
                     }
@@ -341,7 +341,7 @@ impl Selected {
             }
             C::Check => Ok(ok("Everything is kept safe at all times.")),
             C::Expunge(uids) => self.expunge(uids, sink).await,
-            C::Search(search) => self.search(search, sink).await,
+            C::Search(search) => self.search(search, context, sink).await,
             C::Fetch(fetch) => self.fetch(&fetch, context, sink).await,
             C::Store(store) => self.store_flags(&store, sink).await,
             C::Copy(copy) => self.copy(&copy, sink).await,

@@ -239,8 +239,8 @@ settings! {
         idle_keep_alive: Duration = "IdleKeepAlive", "4m", SECOND..=DAY;
         /// Memory all connections that have not logged in share.
         pre_login_pool_bytes: Bytes = "PreLoginPoolBytes", "256 MiB", MIB..=1 << 50;
-        /// Memory one session may use.
-        session_bytes: Bytes = "SessionBytes", "8 MiB", MIB..=1 << 50;
+        /// Memory one session may use for a search result, or for messages that are gone while it could not be told so.
+        session_bytes: Bytes = "SessionBytes", "8 MiB", 64 * KIB..=1 << 50;
         /// The longest command line before login.
         line_bytes_before_login: Bytes = "LineBytesBeforeLogin", "8 KiB", KIB..=GIB;
         /// The longest ID command (RFC 2971), before and after login.
@@ -342,7 +342,6 @@ settings! {
 const WITHOUT_EFFECT: &[&str] = &[
     "Otel:Endpoint",
     "Limits:PreLoginPoolBytes",
-    "Limits:SessionBytes",
     "Limits:CommandsInFlight",
     "Limits:CommandsPerMinute",
     "Limits:NotifyBacklog",

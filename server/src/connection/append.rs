@@ -76,7 +76,7 @@ impl Connection {
                 Frame::Refused(_, _, refusal) => return self.refused(refusal).await,
                 Frame::Fatal(fault) => return Err(fatal(fault)),
                 _ => {
-                    let outcome = self.session.append_finish(appending).await;
+                    let outcome = self.session.append_finish(appending, &mut self.sink).await;
                     return self.finish(outcome, Expunge::May).await;
                 }
             }

@@ -2,10 +2,13 @@
 //! (RFC 9051 §5.4, §7.1.5), and answers that transcripts cannot show. Rules of the protocol that can
 //! be written as a dialogue are in `tests/transcripts`.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use store::{
-    Access, AccountChange, Actor, NewAccount, Quota, clock::ManualClock, embedded::EmbeddedStore,
+    Access, AccountChange, Actor, NewAccount, Quota,
+    clock::ManualClock,
+    disk::{Fault, Plan, SimDisk},
+    embedded::EmbeddedStore,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
@@ -23,20 +26,53 @@ const MANY: usize = 40;
 /// A server without listeners, and its account `tim`.
 struct Server {
     service: Arc<Service>,
-    _directory: tempfile::TempDir,
+    _directory: Option<tempfile::TempDir>,
+}
+
+fn configured(set: &[&str]) -> Arc<Config> {
+    let options = config::Options {
+        set: set.iter().map(|s| (*s).to_owned()).collect(),
+        ..Default::default()
+    };
+    Arc::new(config::load(&options).unwrap().config)
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(1_795_305_600))
 }
 
 impl Server {
     async fn start(set: &[&str]) -> Self {
-        let options = config::Options {
-            set: set.iter().map(|s| (*s).to_owned()).collect(),
-            ..Default::default()
-        };
-        let config: Arc<Config> = Arc::new(config::load(&options).unwrap().config);
+        let config = configured(set);
         let directory = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::new(1_795_305_600));
         let kept = config.store_options();
-        let store = EmbeddedStore::open(directory.path(), kept, Arc::clone(&clock) as _).unwrap();
+        let store = EmbeddedStore::open(directory.path(), kept, clock()).unwrap();
+        Self::with(config, store, Some(directory)).await
+    }
+
+    /// A server on a disk that fails on demand, which may hold its store already.
+    async fn start_on(disk: &SimDisk) -> Self {
+        let (config, disk) = (configured(&[]), Arc::new(disk.clone()));
+        let kept = config.store_options();
+        let store = EmbeddedStore::open_on(disk, Path::new("/mail"), kept, clock()).unwrap();
+        Self::with(config, store, None).await
+    }
+
+    async fn with(
+        config: Arc<Config>,
+        store: Arc<EmbeddedStore>,
+        directory: Option<tempfile::TempDir>,
+    ) -> Self {
+        if store::Store::find_account(&*store, "tim").is_none() {
+            Self::create_tim(&*store).await;
+        }
+        Self {
+            service: Arc::new(Service::new(config, store, None, clock())),
+            _directory: directory,
+        }
+    }
+
+    async fn create_tim(store: &dyn store::Store) {
         let kept = crate::auth::keep_password(b"secret-enough").unwrap();
         let tim = NewAccount {
             name: "tim".to_owned(),
@@ -45,11 +81,7 @@ impl Server {
             display_name: String::new(),
             quota: Quota::default(),
         };
-        store::Store::create_account(&*store, tim).await.unwrap();
-        Self {
-            service: Arc::new(Service::new(config, store, None, clock)),
-            _directory: directory,
-        }
+        store.create_account(tim).await.unwrap();
     }
 
     /// A client that is connected and has not read the greeting.
@@ -464,4 +496,154 @@ async fn rule_47_an_append_that_stalls_is_ended_and_keeps_nothing() {
         later.run("STATUS INBOX (MESSAGES)").await[0],
         "* STATUS INBOX (MESSAGES 0)"
     );
+}
+
+/// INBOX with 49,152 messages, of which every third is gone if they are scattered.
+async fn a_large_mailbox(client: &mut Client, scattered: bool) {
+    client.append("Subject: x\r\n\r\nx\r\n").await;
+    client.append("Subject: x\r\n\r\nx\r\n").await;
+    client.append("Subject: x\r\n\r\nx\r\n").await;
+    client.run("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+    for _ in 0..14 {
+        client.run("COPY 1:* INBOX").await;
+    }
+    match scattered {
+        true => client.run("EXPUNGE").await,
+        false => client.run("STORE 1:* -FLAGS.SILENT (\\Deleted)").await,
+    };
+}
+
+/// Expunges one message here and there, so that no part of the mailbox stays as it was.
+async fn thin_out(client: &mut Client) {
+    let some: Vec<String> = (0..41).map(|n| (n * 800 + 1).to_string()).collect();
+    let store = format!("STORE {} +FLAGS.SILENT (\\Deleted)", some.join(","));
+    client.run(&store).await;
+    client.run("EXPUNGE").await;
+}
+
+#[tokio::test]
+async fn what_a_session_is_behind_becomes_ranges() {
+    let server = Server::start(&["Limits:SessionBytes=64KiB"]).await;
+    let mut writer = server.selected().await;
+    a_large_mailbox(&mut writer, false).await;
+    let mut reader = server.selected().await;
+    thin_out(&mut writer).await;
+    // More than 64 KiB of UIDs, none of which the mailbox has like this any more.
+    for n in [2u32, 800, 802, 32_002, 49_152] {
+        let told = reader.ask(&format!("UID SEARCH {n}")).await;
+        assert_eq!(told[0], format!("* SEARCH {n}"), "{told:?}");
+    }
+    let told = reader.run("FETCH 49151:* (UID)").await;
+    assert_eq!(told[0], "* 49151 FETCH (UID 49151)");
+    let told = reader.run("NOOP").await;
+    assert_eq!(told.len(), 42);
+    assert_eq!(told[40], "* 1 EXPUNGE");
+    let told = reader.run("FETCH * (UID)").await;
+    assert_eq!(told[0], "* 49111 FETCH (UID 49152)");
+}
+
+#[tokio::test]
+async fn what_ranges_cannot_hold_ends_the_session() {
+    let server = Server::start(&["Limits:SessionBytes=64KiB"]).await;
+    let mut writer = server.selected().await;
+    a_large_mailbox(&mut writer, true).await;
+    let (mut waiting, mut idling) = (server.selected().await, server.selected().await);
+    idling.idle().await;
+    thin_out(&mut writer).await;
+    waiting
+        .is_told_bye("[UNAVAILABLE] More has changed than can be remembered")
+        .await;
+    // One that lets itself be told holds nothing.
+    let mut expunged = 0;
+    while expunged < 41 {
+        expunged += usize::from(idling.line().await.ends_with("EXPUNGE"));
+    }
+    // A result that takes more is refused as well: each two of them are a range.
+    let found = writer.ask("UID SEARCH ALL").await;
+    assert!(found[0].starts_with("t NO [LIMIT]"), "{found:?}");
+    writer.run("UID SEARCH UID 1:16000").await;
+}
+
+/// A disk whose next sync from `at` calls on fails.
+fn failing_sync(disk: &SimDisk, at: u64) {
+    disk.set_plan(Some(Plan {
+        at: disk.calls() + at,
+        fault: Fault::FailedSync,
+        for_ever: false,
+    }));
+}
+
+/// How many messages a mailbox holds.
+async fn count(client: &mut Client, mailbox: &str) -> usize {
+    let told = client.run(&format!("STATUS {mailbox} (MESSAGES)")).await;
+    let number = told[0].rsplit(' ').next().unwrap();
+    number.trim_end_matches(')').parse().unwrap()
+}
+
+#[tokio::test]
+async fn rule_19_a_move_that_fails_half_way_tells_what_it_moved() {
+    const ALL: usize = 16_384;
+    let disk = SimDisk::new();
+    let server = Server::start_on(&disk).await;
+    let mut client = server.selected().await;
+    client.append("Subject: x\r\n\r\nx\r\n").await;
+    for _ in 0..14 {
+        client.run("COPY 1:* INBOX").await;
+    }
+    server.service.store.close().await;
+    let (calls, mut half_way) = (disk.calls(), false);
+    // Which call is the sync of the second step is the store's business: each is tried in turn.
+    for at in 1..30 {
+        let disk = disk.after_power_cut(calls, 1);
+        let server = Server::start_on(&disk).await;
+        let (mut client, mut other) = (server.selected().await, server.selected().await);
+        failing_sync(&disk, at);
+        let told = client.ask("MOVE 1:* Archive").await;
+        disk.set_plan(None);
+        let moved = count(&mut other, "Archive").await;
+        assert_eq!(count(&mut other, "INBOX").await, ALL - moved);
+        let gone = told.iter().filter(|line| line.ends_with(" EXPUNGE"));
+        assert_eq!(gone.count(), moved);
+        let copied = told.iter().position(|line| line.contains("[COPYUID"));
+        assert_eq!(copied, (moved > 0).then_some(0), "before all EXPUNGE");
+        if moved > 0 {
+            assert!(told[0].ends_with(&format!(" 1:{moved} 1:{moved}] Moved.")));
+        }
+        let last = told.last().unwrap();
+        let expected = if moved == ALL {
+            "t OK"
+        } else {
+            "t NO [UNAVAILABLE]"
+        };
+        assert!(last.starts_with(expected), "{last}");
+        // What is left is moved when the client asks again.
+        client.ask("MOVE 1:* Archive").await;
+        assert_eq!(count(&mut other, "Archive").await, ALL);
+        half_way |= moved == 10_000;
+        if half_way {
+            break;
+        }
+    }
+    assert!(half_way);
+}
+
+#[tokio::test]
+async fn deletions_that_logout_cannot_commit_are_told_in_bye() {
+    let disk = SimDisk::new();
+    let server = Server::start_on(&disk).await;
+    let mut client = server.selected().await;
+    client.append("Subject: x\r\n\r\nx\r\n").await;
+    client.run("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+    failing_sync(&disk, 1);
+    let told = client.ask("LOGOUT").await;
+    assert_eq!(
+        told,
+        [
+            "* BYE Goodbye. Your deletions could not be committed; they are still marked.",
+            "t OK Logged out."
+        ]
+    );
+    let mut later = server.selected().await;
+    let marked = later.run("SEARCH DELETED").await;
+    assert_eq!(marked[0], "* SEARCH 1");
 }

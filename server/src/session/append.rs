@@ -7,13 +7,14 @@ use wire::encode::MailboxSpelling;
 use wire::imap::{
     append::{Append, AppendData, AppendMessage},
     code::Code,
-    response::Completion,
+    response::{Completion, Untagged},
 };
 
 use super::{
     Session,
     answer::{Failure, Outcome, bad, no, ok_with, wrong_state},
     limits::APPEND_MESSAGES_MAX,
+    sink::Sink,
     transfer::try_create,
 };
 use crate::message::Intake;
@@ -21,6 +22,8 @@ use crate::message::Intake;
 /// An APPEND whose messages are arriving.
 pub struct Appending {
     to: MailboxId,
+    /// What the client is told if it named the mailbox in another spelling.
+    respelled: Option<Untagged>,
     done: Vec<NewMessage>,
     /// The announced sizes of all of them.
     bytes: u64,
@@ -52,8 +55,10 @@ impl Session {
             Self::Authenticated(auth) => auth,
             Self::Selected(selected) => &selected.auth,
         };
+        let (to, respelled) = auth.target(&append.mailbox)?;
         let mut appending = Appending {
-            to: auth.target(&append.mailbox)?,
+            to,
+            respelled,
             done: Vec::new(),
             bytes: 0,
             current: None,
@@ -101,7 +106,7 @@ impl Session {
     }
 
     /// Adds the messages, all or none.
-    pub async fn append_finish(&self, appending: Appending) -> Outcome {
+    pub async fn append_finish(&self, appending: Appending, sink: &mut Sink) -> Outcome {
         let Some(account) = self.account() else {
             return Ok(wrong_state());
         };
@@ -109,6 +114,9 @@ impl Session {
             .append(appending.to, appending.done)
             .await
             .map_err(try_create)?;
+        if let Some(told) = appending.respelled {
+            sink.send(&told).await?;
+        }
         let code = Code::AppendUid(appended.uid_validity, appended.uids);
         Ok(ok_with(code, "The message is kept."))
     }

@@ -54,6 +54,12 @@ impl Context {
         self.service.config.limits.message_bytes.0
     }
 
+    /// How much memory one session may use, bytes.
+    #[must_use]
+    pub fn session_bytes_max(&self) -> usize {
+        usize::try_from(self.service.config.limits.session_bytes.0).unwrap_or(usize::MAX)
+    }
+
     /// Whether STARTTLS is offered.
     #[must_use]
     pub fn offers_starttls(&self) -> bool {

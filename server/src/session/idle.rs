@@ -8,7 +8,7 @@ use store::{Account, state::MailboxState};
 use tokio::sync::watch;
 use wire::imap::code::Code;
 
-use super::Session;
+use super::{Context, Session};
 
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,11 +86,12 @@ impl Session {
 
     /// Why the session cannot go on, if so.
     #[must_use]
-    pub fn ended(&self) -> Option<Ended> {
-        if let Self::Selected(selected) = self
-            && selected.view.is_too_far_behind(&selected.mailbox.state())
-        {
-            return Some(Ended::Behind);
+    pub fn ended(&mut self, context: &Context) -> Option<Ended> {
+        if let Self::Selected(selected) = self {
+            let state = selected.mailbox.state();
+            if !selected.view.fits(&state, context.session_bytes_max()) {
+                return Some(Ended::Behind);
+            }
         }
         self.changes().0.as_ref().and_then(Watched::ended)
     }
@@ -102,15 +103,6 @@ impl Changes {
         match &mut self.0 {
             Some(watched) => watched.next().await,
             None => std::future::pending().await,
-        }
-    }
-
-    /// Waits until the session cannot go on.
-    pub async fn end(&mut self) -> Ended {
-        loop {
-            if let Change::Ended(why) = self.next().await {
-                return why;
-            }
         }
     }
 }

@@ -4,8 +4,6 @@
 pub const KNOWN_VERSIONS_MAX: usize = 64;
 /// Ranges of UIDs whose flags a client was sent ahead of its view; past it, it is told twice.
 pub const KNOWN_RANGES_MAX: usize = 20_000;
-/// Bytes of UIDs that a session keeps because EXPUNGE must wait; past it, BYE.
-pub const HELD_BYTES_MAX: usize = 8 << 20;
 /// Messages of one APPEND. Together they may be as long as one message may be.
 pub const APPEND_MESSAGES_MAX: usize = 1_000;
 /// Ranges of UIDs that a session remembers as deleted by itself (issue: `CommitDeletionsOnLogout`).

@@ -59,13 +59,9 @@ impl Authenticated {
         let wanted = self.wanted(&list.reference, &list.patterns);
         let tree = self.account.tree();
         let candidates = candidates(&tree, list.select);
-        let parents = parents(
-            candidates
-                .iter()
-                .filter(|(_, c)| c.info.is_some())
-                .map(|(k, _)| k),
-        );
-        let with_child = children_selected(&candidates, list.select);
+        let existing = candidates.iter().filter(|(_, c)| c.info.is_some());
+        let parents = parents(existing.map(|(key, _)| key));
+        let below = Below::of(&candidates, list.select, &wanted);
         let told = Attributes {
             subscribed: list.returns.subscribed || list.select.subscribed,
         };
@@ -73,19 +69,16 @@ impl Authenticated {
             let Some(pattern) = wanted.iter().find(|w| w.matches(key, candidate)) else {
                 continue;
             };
-            let child_info = with_child.contains(key.as_str());
-            if !selected(candidate, list.select) && !child_info {
+            let is_selected = selected(candidate, list.select);
+            if !is_selected && !below.unlisted.contains(key.as_str()) {
                 continue;
             }
             let mut entry = candidate.entry(parents.contains(key.as_str()), told);
-            entry.child_info = child_info;
+            entry.child_info = below.selected.contains(key.as_str()).then_some(list.select);
             entry.old_name = self.old_name(pattern, key);
             sink.send(&Untagged::List(entry)).await?;
-            if let Some(info) = candidate
-                .info
-                .as_ref()
-                .filter(|_| !list.returns.status.is_empty())
-            {
+            let counted = is_selected && !list.returns.status.is_empty();
+            if let Some(info) = candidate.info.as_ref().filter(|_| counted) {
                 // A mailbox that is deleted meanwhile has no counters (RFC 5819 §2).
                 if let Ok(counters) = self.counters(info, &list.returns.status, context) {
                     sink.send(&Untagged::MailboxStatus(counters)).await?;
@@ -140,7 +133,7 @@ impl Authenticated {
                     attributes,
                     name: Some(name),
                     old_name: None,
-                    child_info: false,
+                    child_info: None,
                 };
                 sink.send(&Untagged::Lsub(entry)).await?;
             }
@@ -211,8 +204,35 @@ impl Candidate {
             attributes,
             name: Some(self.name.clone()),
             old_name: None,
-            child_info: false,
+            child_info: None,
         }
+    }
+}
+
+impl Authenticated {
+    /// The line that tells an IMAP4rev2 client which mailbox it named in another spelling
+    /// (RFC 9051 §6.3.9.7).
+    pub(super) fn respelled(&self, written: &MailboxName, info: &MailboxInfo) -> Option<Untagged> {
+        let differs = written.as_str() != info.name.key().as_str();
+        let entry = || ListEntry {
+            old_name: Some(written.clone()),
+            ..entry_of(&self.account.tree(), info, Attributes::default())
+        };
+        (differs && self.mode.revision == Revision::Rev2).then(|| Untagged::List(entry()))
+    }
+}
+
+/// The line of a mailbox that was just deleted under another spelling than its own.
+pub(super) fn deleted_entry(tree: &Tree, written: MailboxName, info: &MailboxInfo) -> ListEntry {
+    let candidate = Candidate {
+        name: info.name.clone(),
+        info: None,
+        subscribed: false,
+    };
+    let has_children = has_children(tree, &info.name.key());
+    ListEntry {
+        old_name: Some(written),
+        ..candidate.entry(has_children, Attributes::default())
     }
 }
 
@@ -285,20 +305,32 @@ fn parents<'a>(keys: impl Iterator<Item = &'a MailboxKey>) -> BTreeSet<String> {
     levels
 }
 
-/// Levels that have a selected name below them, when RECURSIVEMATCH asks (RFC 5258 §3.5).
-fn children_selected(
-    candidates: &BTreeMap<MailboxKey, Candidate>,
-    select: SelectOptions,
-) -> BTreeSet<String> {
-    if !select.recursive_match {
-        return BTreeSet::new();
+/// What RECURSIVEMATCH asks for (RFC 9051 §6.3.9.6); nothing unless it does.
+#[derive(Default)]
+struct Below {
+    /// Levels that have a selected name below them: CHILDINFO is told of them.
+    selected: BTreeSet<String>,
+    /// Those of which one is not listed itself, so that a level that is not selected is listed for
+    /// its sake (RFC 9051 §6.3.9.3).
+    unlisted: BTreeSet<String>,
+}
+
+impl Below {
+    fn of(
+        candidates: &BTreeMap<MailboxKey, Candidate>,
+        select: SelectOptions,
+        wanted: &[Wanted],
+    ) -> Self {
+        if !select.recursive_match {
+            return Self::default();
+        }
+        let names = || candidates.iter().filter(|(_, c)| selected(c, select));
+        let listed = |key: &MailboxKey, c: &Candidate| wanted.iter().any(|w| w.matches(key, c));
+        Self {
+            selected: parents(names().map(|(key, _)| key)),
+            unlisted: parents(names().filter(|(key, c)| !listed(key, c)).map(|(k, _)| k)),
+        }
     }
-    parents(
-        candidates
-            .iter()
-            .filter(|(_, c)| selected(c, select))
-            .map(|(key, _)| key),
-    )
 }
 
 /// Whether a name satisfies the selection options.
@@ -319,7 +351,7 @@ async fn root(sink: &mut Sink) -> Outcome {
         attributes,
         name: None,
         old_name: None,
-        child_info: false,
+        child_info: None,
     };
     sink.send(&Untagged::List(entry)).await?;
     Ok(ok("The separator is \"/\"."))

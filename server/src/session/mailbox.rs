@@ -32,18 +32,21 @@ impl Authenticated {
             }
         }
         let info = self.account.create_mailbox(&name, &special_use).await?;
-        if self.mode.revision == Revision::Rev2 && name.as_str() != info.name.key().as_str() {
-            let tree = self.account.tree();
-            let mut entry = list::entry_of(&tree, &info, list::Attributes::default());
-            entry.old_name = Some(name);
-            sink.send(&Untagged::List(entry)).await?;
+        if let Some(told) = self.respelled(&name, &info) {
+            sink.send(&told).await?;
         }
         Ok(ok("The mailbox is created."))
     }
 
-    pub(super) async fn delete(&mut self, name: &Name) -> Outcome {
+    pub(super) async fn delete(&mut self, name: &Name, sink: &mut Sink) -> Outcome {
         let info = self.find(&name.0)?;
+        let written = self.name(&name.0)?;
+        let differs = self.respelled(&written, &info).is_some();
         self.account.delete_mailbox(info.id).await?;
+        if differs {
+            let deleted = list::deleted_entry(&self.account.tree(), written, &info);
+            sink.send(&Untagged::List(deleted)).await?;
+        }
         Ok(ok("The mailbox is deleted."))
     }
 
@@ -51,8 +54,9 @@ impl Authenticated {
         let from = self.existing_or_parent(&rename.from)?;
         let to = self.name(&rename.to)?;
         self.account.rename_mailbox(&from, &to).await?;
-        // INBOX is still there (RFC 9051 §6.3.6).
-        if self.mode.revision == Revision::Rev2 && !from.is_inbox() {
+        // INBOX is still there (RFC 9051 §6.3.6), but what it was renamed to may need telling.
+        let told = !from.is_inbox() || to.as_str() != to.key().as_str();
+        if self.mode.revision == Revision::Rev2 && told {
             self.tell_renamed(&from, &to, sink).await?;
         }
         Ok(ok("The mailbox is renamed."))

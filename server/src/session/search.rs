@@ -1,9 +1,10 @@
 //! SEARCH (RFC 9051 §6.4.4, RFC 4731, RFC 5182; RFC 3501 §7.2.5 for the plain answer).
 
-use mail::{predicate::Predicate, set::UidSet};
+use mail::{id::Uid, predicate::Predicate, set::UidSet};
 use wire::{
     encode::Revision,
     imap::{
+        code::Code,
         command::Tag,
         response::{ESearch, NumberSet, Untagged},
         search::{Search, SearchReturn},
@@ -12,8 +13,8 @@ use wire::{
 };
 
 use super::{
-    Selected,
-    answer::{Failure, Outcome, bad, ok},
+    Context, Selected,
+    answer::{Failure, Outcome, bad, no, ok},
     sink::Sink,
 };
 
@@ -30,11 +31,17 @@ impl super::Session {
 }
 
 impl Selected {
-    pub(super) async fn search(&mut self, search: Search, sink: &mut Sink) -> Outcome {
+    pub(super) async fn search(
+        &mut self,
+        search: Search,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> Outcome {
         self.tell_new(sink).await?;
         let returns = search.returns;
         let numbers = search.numbers;
-        let found = match self.matching(search.predicate).await {
+        let found = self.matching(search.predicate).await;
+        let found = match found.and_then(|found| held(found, context)) {
             Ok(found) => found,
             Err(failure) => {
                 // The saved result is emptied by NO to a search that should save, and kept by BAD
@@ -101,6 +108,18 @@ impl Selected {
         };
         Ok(sink.send(&response).await?)
     }
+}
+
+/// A result that a session may hold (design.md §3).
+fn held(found: UidSet, context: &Context) -> Result<UidSet, Failure> {
+    let bytes = found.ranges().len().saturating_mul(size_of::<(Uid, Uid)>());
+    if bytes > context.session_bytes_max() {
+        return Err(Failure::Answer(no(
+            Code::Limit,
+            "This search finds more than one session may hold; search for less.",
+        )));
+    }
+    Ok(found)
 }
 
 /// The recent messages are this session's own (RFC 3501 §2.3.2), so the view names them.

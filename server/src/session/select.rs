@@ -10,7 +10,7 @@ use wire::{
     encode::Revision,
     imap::{
         code::Code,
-        response::{Completion, ListEntry, Status, Untagged},
+        response::{Completion, Status, Untagged},
         select::{Access, Enable, Enableable, Select},
         sequence::Seq,
     },
@@ -82,8 +82,7 @@ impl Authenticated {
         sink.send_all(&self.opening(&state, &view, select.access))
             .await?;
         if self.mode.revision == Revision::Rev2 {
-            sink.send(&Untagged::List(self.opened_entry(&info, select)?))
-                .await?;
+            sink.send(&self.opened(&info, select)?).await?;
         }
         Ok((mailbox, view))
     }
@@ -116,14 +115,12 @@ impl Authenticated {
     }
 
     /// The LIST line of SELECT in IMAP4rev2, with OLDNAME if the client used another spelling.
-    fn opened_entry(&self, info: &MailboxInfo, select: &Select) -> Result<ListEntry, Failure> {
-        let tree = self.account.tree();
-        let mut entry = list::entry_of(&tree, info, list::Attributes::default());
+    fn opened(&self, info: &MailboxInfo, select: &Select) -> Result<Untagged, Failure> {
         let written = self.name(&select.mailbox)?;
-        if written.as_str() != info.name.key().as_str() {
-            entry.old_name = Some(written);
-        }
-        Ok(entry)
+        let plain = || list::entry_of(&self.account.tree(), info, list::Attributes::default());
+        Ok(self
+            .respelled(&written, info)
+            .unwrap_or_else(|| Untagged::List(plain())))
     }
 }
 

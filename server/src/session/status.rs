@@ -26,6 +26,10 @@ impl Authenticated {
     ) -> Outcome {
         let info = self.find(&status.mailbox)?;
         let response = self.counters(&info, &status.items, context)?;
+        // The answer names the mailbox as it is called, not as the client did.
+        if let Some(told) = self.respelled(&self.name(&status.mailbox)?, &info) {
+            sink.send(&told).await?;
+        }
         sink.send(&Untagged::MailboxStatus(response)).await?;
         Ok(ok("Counted."))
     }

@@ -77,26 +77,29 @@ impl Selected {
         sink: &mut Sink,
     ) -> Result<(UidSet, MailboxId), Failure> {
         let uids = self.messages(&transfer.messages, sink).await?;
-        let target = self.auth.target(&transfer.mailbox)?;
+        let (target, respelled) = self.auth.target(&transfer.mailbox)?;
         let exist = self.mailbox.state().rows_of(&uids).count();
         let all = u64::try_from(exist).is_ok_and(|exist| exist == uids.count());
         if transfer.messages.numbers() == Numbers::Seq && !all {
             return Err(Failure::Answer(expunge_issued()));
+        }
+        if let Some(told) = respelled {
+            sink.send(&told).await?;
         }
         Ok((uids, target))
     }
 }
 
 impl super::Authenticated {
-    /// The mailbox that messages are put into; if it could be created, `[TRYCREATE]`
-    /// (protocol rule 18).
+    /// The mailbox that messages are put into, and what to tell if it was named in another
+    /// spelling; if it could be created, `[TRYCREATE]` (protocol rule 18).
     pub(super) fn target(
         &self,
         written: &wire::imap::mailbox::WireName,
-    ) -> Result<MailboxId, Failure> {
+    ) -> Result<(MailboxId, Option<Untagged>), Failure> {
         let name = self.name(written)?;
         match self.account.tree().mailboxes.get(&name.key()) {
-            Some(info) => Ok(info.id),
+            Some(info) => Ok((info.id, self.respelled(&name, info))),
             None => Err(try_create(store::Error::NotFound(What::Mailbox))),
         }
     }

@@ -6,6 +6,8 @@
 //! queue exists, so none overflows. When EXPUNGE must wait (RFC 9051 §7.5.1), expunged messages
 //! keep their numbers until a command that may tell of them.
 
+mod column;
+
 use std::sync::Arc;
 
 use mail::{
@@ -25,7 +27,8 @@ use wire::imap::{
     table::Expunge,
 };
 
-use super::limits::{HELD_BYTES_MAX, KNOWN_RANGES_MAX, KNOWN_VERSIONS_MAX};
+use self::column::Column;
+use super::limits::{KNOWN_RANGES_MAX, KNOWN_VERSIONS_MAX};
 
 /// A client's view of its selected mailbox.
 pub struct View {
@@ -85,113 +88,6 @@ pub struct News {
     counts: Vec<Untagged>,
 }
 
-/// The UIDs a client was told of, in shared chunks, with the count of UIDs before each chunk.
-#[derive(Clone, Default)]
-struct Column {
-    chunks: Vec<(u32, Arc<[Uid]>)>,
-    len: u32,
-}
-
-impl Column {
-    fn of(state: &MailboxState) -> Self {
-        let mut column = Self::default();
-        for chunk in state.chunks.iter() {
-            column.push(Arc::clone(&chunk.uids));
-        }
-        column
-    }
-
-    fn push(&mut self, uids: Arc<[Uid]>) {
-        if uids.is_empty() {
-            return;
-        }
-        let before = self.len;
-        self.len = before.saturating_add(u32::try_from(uids.len()).unwrap_or(u32::MAX));
-        self.chunks.push((before, uids));
-    }
-
-    fn last(&self) -> Option<Uid> {
-        self.chunks
-            .last()
-            .and_then(|(_, uids)| uids.last().copied())
-    }
-
-    fn uid(&self, seq: Seq) -> Option<Uid> {
-        self.uid_at(seq.get().checked_sub(1)?)
-    }
-
-    fn uid_at(&self, index: u32) -> Option<Uid> {
-        let at = self
-            .chunks
-            .partition_point(|(before, _)| *before <= index)
-            .checked_sub(1)?;
-        let (before, uids) = self.chunks.get(at)?;
-        uids.get(usize::try_from(index.checked_sub(*before)?).ok()?)
-            .copied()
-    }
-
-    /// How many told UIDs are below `uid`, and whether `uid` itself was told.
-    fn position(&self, uid: Uid) -> (u32, bool) {
-        let at = self
-            .chunks
-            .partition_point(|(_, uids)| uids.last().is_some_and(|l| *l < uid));
-        let Some((before, uids)) = self.chunks.get(at) else {
-            return (self.len, false);
-        };
-        let (within, found) = match uids.binary_search(&uid) {
-            Ok(within) => (within, true),
-            Err(within) => (within, false),
-        };
-        (
-            before.saturating_add(u32::try_from(within).unwrap_or(u32::MAX)),
-            found,
-        )
-    }
-
-    fn seq(&self, uid: Uid) -> Option<Seq> {
-        match self.position(uid) {
-            (below, true) => Seq::new(below.saturating_add(1)),
-            (_, false) => None,
-        }
-    }
-
-    fn between(&self, first: Uid, last: Uid) -> impl Iterator<Item = Uid> {
-        let from = self
-            .chunks
-            .partition_point(|(_, uids)| uids.last().is_some_and(|u| *u < first));
-        self.chunks
-            .get(from..)
-            .unwrap_or_default()
-            .iter()
-            .flat_map(move |(_, uids)| {
-                let from = uids.partition_point(|u| *u < first);
-                let to = uids.partition_point(|u| *u <= last);
-                uids.get(from..to.max(from))
-                    .unwrap_or_default()
-                    .iter()
-                    .copied()
-            })
-    }
-
-    /// The chunks that are not also of `state`.
-    fn apart_from<'a>(&'a self, state: &'a MailboxState) -> impl Iterator<Item = &'a Arc<[Uid]>> {
-        let mut shared = state.chunks.iter().peekable();
-        let uids = self.chunks.iter().map(|(_, uids)| uids);
-        uids.filter(move |uids| {
-            while shared.peek().is_some_and(|c| c.uids.last() < uids.first()) {
-                shared.next();
-            }
-            !shared.peek().is_some_and(|c| Arc::ptr_eq(&c.uids, uids))
-        })
-    }
-
-    /// Told UIDs that are not in `state`, ascending.
-    fn missing_in(&self, state: &MailboxState) -> Vec<Uid> {
-        let uids = self.apart_from(state).flat_map(|uids| uids.iter().copied());
-        uids.filter(|uid| state.row(*uid).is_none()).collect()
-    }
-}
-
 impl View {
     /// The view of a client that is being told of this version by SELECT.
     #[must_use]
@@ -215,19 +111,24 @@ impl View {
         self.uid_validity
     }
 
-    /// Whether the client is so far behind `state` that remembering what it was told takes more
-    /// memory than a session may have (design.md §3).
-    #[must_use]
-    pub fn is_too_far_behind(&self, state: &MailboxState) -> bool {
-        let held = |uids: &Arc<[Uid]>| size_of_val::<[Uid]>(uids);
-        self.told.len != state.summary.messages
-            && self.told.apart_from(state).map(held).sum::<usize>() > HELD_BYTES_MAX
+    /// Whether what is remembered of what the client was told, beyond what the mailbox has, takes at
+    /// most so many bytes. It is remembered in ranges if it would take more (design.md §3).
+    pub fn fits(&mut self, state: &MailboxState, bytes_max: usize) -> bool {
+        let fits = |told: &Column| {
+            told.len() == state.summary.messages
+                || told.bytes_max() <= bytes_max
+                || told.held_bytes(state) <= bytes_max
+        };
+        if !fits(&self.told) {
+            self.told.compact(state);
+        }
+        fits(&self.told)
     }
 
     /// How many messages the client knows of.
     #[must_use]
     pub fn count(&self) -> u32 {
-        self.told.len
+        self.told.len()
     }
 
     /// The number of a message in this view.
@@ -338,7 +239,7 @@ impl View {
     pub fn tell_new(&mut self, state: &MailboxState, taken: &UidSet) -> Vec<Untagged> {
         let mut out = Vec::new();
         let last = self.told.last();
-        let before = self.told.len;
+        let before = self.told.len();
         for chunk in state.chunks.iter() {
             let from = last.map_or(0, |last| chunk.uids.partition_point(|uid| *uid <= last));
             match chunk.uids.get(from..) {
@@ -348,7 +249,7 @@ impl View {
             }
         }
         if let Some(first) = self.told.uid_at(before) {
-            out.push(Untagged::Exists(self.told.len));
+            out.push(Untagged::Exists(self.told.len()));
             // They are new to the client, so that their flags are no news.
             let new = UidSet::range(first, self.told.last().unwrap_or(first));
             self.note_known(&new, state);
@@ -362,7 +263,7 @@ impl View {
     /// Shares the chunks of a version again if the client knows of the same messages. Every
     /// message of the version was told of, so that equal counts mean equal sets.
     fn share(&mut self, state: &MailboxState) {
-        if self.told.len == state.summary.messages {
+        if self.told.len() == state.summary.messages {
             self.told = Column::of(state);
         }
     }
@@ -371,7 +272,7 @@ impl View {
         let recent = u32::try_from(self.recent.count()).unwrap_or(u32::MAX);
         if recent != self.recent_told {
             // Only growth is news: a client counts down by itself as it is told of EXPUNGE.
-            if recent > self.recent_told || self.told.len > exists_before {
+            if recent > self.recent_told || self.told.len() > exists_before {
                 out.push(Untagged::Recent(recent));
             }
             self.recent_told = recent;

@@ -51,15 +51,18 @@ impl Encoder {
             .old_name
             .as_ref()
             .filter(|_| self.mode.revision == Revision::Rev2);
-        if old_name.is_none() && !entry.child_info {
+        if old_name.is_none() && entry.child_info.is_none() {
             return;
         }
         out.extend_from_slice(b" (");
-        if entry.child_info {
-            out.extend_from_slice(b"\"CHILDINFO\" (\"SUBSCRIBED\")");
+        if let Some(select) = entry.child_info {
+            out.extend_from_slice(b"\"CHILDINFO\" ");
+            list(out, &select.criteria(), |out, name| {
+                string(out, name.as_bytes(), Quoting::Ascii);
+            });
         }
         if let Some(old_name) = old_name {
-            if entry.child_info {
+            if entry.child_info.is_some() {
                 out.push(b' ');
             }
             out.extend_from_slice(b"\"OLDNAME\" (");

@@ -16,6 +16,7 @@ use super::*;
 use crate::imap::{
     code::NewKeywords,
     fetch::{BinarySection, BodyName, BodySection, Partial, Peek},
+    list::SelectOptions,
     response::{Content, ListAttribute, ListEntry, MailboxStatus, Recent},
     status::StatusItem,
 };
@@ -282,7 +283,7 @@ fn entry(name: &str) -> ListEntry {
         attributes: vec![ListAttribute::HasNoChildren],
         name: Some(MailboxName::new(name).unwrap()),
         old_name: None,
-        child_info: false,
+        child_info: None,
     }
 }
 
@@ -341,7 +342,10 @@ fn rule_50_names_keep_their_spelling_in_rev1_and_are_nfc_in_rev2() {
 fn extended_list_data() {
     let both = ListEntry {
         old_name: Some(MailboxName::new("u\u{308}").unwrap()),
-        child_info: true,
+        child_info: Some(SelectOptions {
+            subscribed: true,
+            ..SelectOptions::default()
+        }),
         ..entry("ü")
     };
     let check = |mode, entry: &ListEntry, want: &str| {
@@ -354,8 +358,23 @@ fn extended_list_data() {
         "\"ü\" (\"CHILDINFO\" (\"SUBSCRIBED\") \"OLDNAME\" (\"u\u{308}\"))",
     );
     check(Mode::REV1, &both, "&APw- (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+    let special = ListEntry {
+        old_name: None,
+        child_info: Some(SelectOptions {
+            subscribed: true,
+            special_use: true,
+            recursive_match: true,
+            remote: true,
+        }),
+        ..both.clone()
+    };
+    check(
+        Mode::REV2,
+        &special,
+        "\"ü\" (\"CHILDINFO\" (\"SUBSCRIBED\" \"SPECIAL-USE\"))",
+    );
     let old = ListEntry {
-        child_info: false,
+        child_info: None,
         ..both
     };
     check(Mode::REV2, &old, "\"ü\" (\"OLDNAME\" (\"u\u{308}\"))");

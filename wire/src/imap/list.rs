@@ -54,6 +54,17 @@ pub struct SelectOptions {
     pub special_use: bool,
 }
 
+impl SelectOptions {
+    /// The names of those that say something about a mailbox: what CHILDINFO may hold
+    /// (RFC 9051 §6.3.9.6).
+    #[must_use]
+    pub fn criteria(self) -> Vec<&'static str> {
+        let subscribed = self.subscribed.then_some("SUBSCRIBED");
+        let special_use = self.special_use.then_some("SPECIAL-USE");
+        subscribed.into_iter().chain(special_use).collect()
+    }
+}
+
 /// Return options.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ReturnOptions {
@@ -156,8 +167,9 @@ fn several_patterns(c: &mut Cursor<'_>) -> Parsed<Vec<WireName>> {
 ///                    (list-select-independent-opt *(SP list-select-independent-opt)) ] ")"
 /// ```
 ///
-/// SPECIAL-USE is a base option (RFC 6154 §6). RECURSIVEMATCH without a base option is BAD
-/// (RFC 9051 §6.3.9.1).
+/// RECURSIVEMATCH alone, or only with REMOTE, is BAD (RFC 9051 §6.3.9.1). SPECIAL-USE beside it
+/// is enough: RFC 6154 §6 makes that an independent option, but it says of a mailbox whether it
+/// matches, as SUBSCRIBED does, and other servers take it so.
 fn select_options(c: &mut Cursor<'_>) -> Parsed<SelectOptions> {
     let start = c.at();
     let mut select = SelectOptions::default();

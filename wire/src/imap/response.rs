@@ -15,6 +15,7 @@ use super::{
     code::Code,
     command::Tag,
     fetch::{BodySection, Partial},
+    list::SelectOptions,
     select::Enableable,
     sequence::{Numbers, Seq},
     status::StatusItem,
@@ -90,8 +91,8 @@ pub struct ListEntry {
     pub name: Option<MailboxName>,
     /// `OLDNAME` (RFC 9051 §6.3.9.7).
     pub old_name: Option<MailboxName>,
-    /// `CHILDINFO ("SUBSCRIBED")` (RFC 5258 §3.5): a descendant matches what this does not.
-    pub child_info: bool,
+    /// `CHILDINFO` (RFC 9051 §6.3.9.6): the selection options that a descendant satisfies.
+    pub child_info: Option<SelectOptions>,
 }
 
 /// A mailbox attribute (RFC 9051 §7.3.1).

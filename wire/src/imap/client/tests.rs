@@ -17,6 +17,7 @@ use crate::{
     imap::{
         command::Tag,
         fetch::{BodyName, BodySection, Peek},
+        list::SelectOptions,
         response::{Completion, Content, FetchData, ListEntry, Recent, Status, Untagged},
         sequence::Seq,
     },
@@ -303,7 +304,7 @@ proptest! {
                 attributes: vec![],
                 name: Some(name.clone()),
                 old_name: Some(name.clone()),
-                child_info: true,
+                child_info: Some(SelectOptions::default()),
             };
             let data = untagged(mode, &Untagged::List(entry));
             let sent = data.values[2].bytes().unwrap();
