@@ -85,6 +85,10 @@ impl Limits {
 pub const USER_BYTES_MAX: usize = 255;
 /// A password in SASL, bytes.
 pub const PASSWORD_BYTES_MAX: usize = 4_096;
+/// A bearer token in SASL, bytes: what fits into a line of `AuthenticateLineBytes`.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// What a client adds to SCRAM's nonce, bytes; common are 18 to 64.
+pub const SCRAM_NONCE_BYTES_MAX: usize = 512;
 
 /// A command line of LMTP with its parameters, bytes.
 pub const LMTP_LINE_BYTES_MAX: usize = 4 * 1024;

@@ -3,7 +3,7 @@
 use wire::{
     frame::Line,
     imap::{code::Code, response::Completion, table::Expunge},
-    sasl::{self, Exchange, Step},
+    sasl::{self, Exchange, Setting, Step},
 };
 
 use super::{Connection, End};
@@ -21,7 +21,8 @@ impl Connection {
     /// Exchanges SASL messages to the end of the mechanism.
     pub(super) async fn authenticate(&mut self, credentials: Credentials) -> Result<(), End> {
         let initial = credentials.initial.as_ref().map(|initial| initial.expose());
-        let (mut exchange, mut step) = Exchange::begin(credentials.mechanism, initial);
+        let (mut exchange, mut step) =
+            Exchange::begin(credentials.mechanism, Setting::default(), initial);
         loop {
             match step {
                 Step::Challenge(challenge) => {
@@ -41,7 +42,8 @@ impl Connection {
                     };
                 }
                 Step::Verify(credentials) => return self.verify(&credentials).await,
-                Step::Fail(_) => {
+                // The mechanisms that end otherwise are not offered yet.
+                _ => {
                     let wrong = no(Code::AuthenticationFailed, "The response is malformed.");
                     return self.logged_in(wrong).await;
                 }

@@ -12,7 +12,7 @@ use wire::{
         command::NotAuthenticated,
         response::Completion,
     },
-    sasl::Mechanism,
+    sasl::{Mechanism, Mechanisms},
 };
 
 use super::{
@@ -48,6 +48,12 @@ impl Context {
         }
     }
 
+    /// The mechanisms of AUTHENTICATE.
+    #[must_use]
+    pub fn mechanisms(&self) -> Mechanisms {
+        [Mechanism::Plain, Mechanism::Login].into_iter().collect()
+    }
+
     /// The longest message APPEND takes, bytes.
     #[must_use]
     pub fn message_bytes_max(&self) -> u64 {
@@ -79,7 +85,8 @@ pub(super) async fn command(command: NotAuthenticated, context: &Context) -> (Se
 }
 
 fn authenticate(authenticate: Authenticate, context: &Context) -> Reply {
-    let Some(mechanism) = Mechanism::named(&authenticate.mechanism) else {
+    let named = Mechanism::named(&authenticate.mechanism);
+    let Some(mechanism) = named.filter(|it| context.mechanisms().contains(*it)) else {
         return Reply::Done(no(Code::Cannot, "This mechanism is not offered."));
     };
     match context.password_allowed() {
@@ -191,6 +198,7 @@ impl Session {
                 Channel::Plain => PlaintextAuth::Refused,
                 Channel::Tls | Channel::PlainTrusted => PlaintextAuth::Allowed,
             },
+            mechanisms: context.mechanisms(),
             append_limit: context.message_bytes_max(),
         }
         .list()

@@ -3,6 +3,8 @@
 //!
 //! Used for the CAPABILITY response, the greeting's code and the code of a successful login.
 
+use crate::sasl::Mechanisms;
+
 /// What decides which capabilities are listed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Offer {
@@ -12,6 +14,8 @@ pub struct Offer {
     pub tls: Tls,
     /// Whether a password may be sent on this connection.
     pub plaintext_auth: PlaintextAuth,
+    /// The mechanisms that are configured and that the connection allows.
+    pub mechanisms: Mechanisms,
     /// The longest message APPEND takes, bytes (RFC 7889).
     pub append_limit: u64,
 }
@@ -79,10 +83,15 @@ impl Offer {
         if self.stage == Stage::BeforeLogin && self.tls == Tls::Offered {
             names.push("STARTTLS");
         }
-        names.push(match (self.plaintext_auth, self.stage) {
-            (PlaintextAuth::Refused, Stage::BeforeLogin) => "LOGINDISABLED",
-            _ => "AUTH=PLAIN",
-        });
+        if (self.plaintext_auth, self.stage) == (PlaintextAuth::Refused, Stage::BeforeLogin) {
+            names.push("LOGINDISABLED");
+        }
+        let mechanisms = self.mechanisms.iter();
+        let mechanisms: Vec<String> = mechanisms
+            .filter(|it| self.plaintext_auth == PlaintextAuth::Allowed || !it.is_plaintext())
+            .map(|it| format!("AUTH={}", it.name()))
+            .collect();
+        names.extend(mechanisms.iter().map(String::as_str));
         names.join(" ")
     }
 }
@@ -90,21 +99,31 @@ impl Offer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const OFFER: Offer = Offer {
-        stage: Stage::AfterLogin,
-        tls: Tls::Offered,
-        plaintext_auth: PlaintextAuth::Allowed,
-        append_limit: 7,
+    use crate::sasl::{
+        Mechanism,
+        scram::{Binding, Hash},
     };
+
+    fn offer() -> Offer {
+        let scram = Mechanism::Scram(Hash::Sha256, Binding::Without);
+        let mechanisms = [Mechanism::Plain, scram, Mechanism::XOAuth2];
+        Offer {
+            stage: Stage::AfterLogin,
+            tls: Tls::Offered,
+            plaintext_auth: PlaintextAuth::Allowed,
+            mechanisms: mechanisms.into_iter().collect(),
+            append_limit: 7,
+        }
+    }
 
     #[test]
     fn after_login() {
         assert_eq!(
-            OFFER.list(),
+            offer().list(),
             "IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ENABLE ID IDLE NAMESPACE CHILDREN UNSELECT \
              UIDPLUS MOVE ESEARCH SEARCHRES BINARY LIST-EXTENDED LIST-STATUS SPECIAL-USE \
-             CREATE-SPECIAL-USE STATUS=SIZE MULTIAPPEND UTF8=ACCEPT APPENDLIMIT=7 AUTH=PLAIN"
+             CREATE-SPECIAL-USE STATUS=SIZE MULTIAPPEND UTF8=ACCEPT APPENDLIMIT=7 \
+             AUTH=SCRAM-SHA-256 AUTH=XOAUTH2 AUTH=PLAIN"
         );
     }
 
@@ -116,15 +135,18 @@ mod tests {
                 stage,
                 tls,
                 plaintext_auth,
-                ..OFFER
+                ..offer()
             };
             offer.list()
         };
         let both = list(Tls::Offered, PlaintextAuth::Allowed);
-        assert!(both.ends_with(" STARTTLS AUTH=PLAIN"), "{both}");
+        assert!(
+            both.ends_with(" STARTTLS AUTH=SCRAM-SHA-256 AUTH=XOAUTH2 AUTH=PLAIN"),
+            "{both}"
+        );
         let disabled = list(Tls::Offered, PlaintextAuth::Refused);
-        assert!(disabled.ends_with(" STARTTLS LOGINDISABLED"), "{disabled}");
-        assert!(!disabled.contains("AUTH="));
+        let ends = " STARTTLS LOGINDISABLED AUTH=SCRAM-SHA-256";
+        assert!(disabled.ends_with(ends), "{disabled}");
         let no_tls = list(Tls::NotOffered, PlaintextAuth::Allowed);
         assert!(!no_tls.contains("STARTTLS"));
     }

@@ -10,9 +10,15 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use wire::imap::{
-    capabilities::{Offer, PlaintextAuth, Stage, Tls},
-    table::{Expunge, Group, Property, TABLE},
+use wire::{
+    imap::{
+        capabilities::{Offer, PlaintextAuth, Stage, Tls},
+        table::{Expunge, Group, Property, TABLE},
+    },
+    sasl::{
+        Mechanism,
+        scram::{Binding, Hash},
+    },
 };
 
 const INTRODUCTION: &str = "\
@@ -58,7 +64,7 @@ fn page() -> String {
             "Before login, in clear, where they may not",
             before(PlaintextAuth::Refused),
         ),
-        ("After login", AFTER_LOGIN),
+        ("After login", after_login()),
     ];
     for (stage, offer) in stages {
         // The limit is configured, so its number is not part of the page.
@@ -67,24 +73,36 @@ fn page() -> String {
     }
     page.push_str(
         "`APPENDLIMIT` is `Limits:MessageBytes` in bytes. STARTTLS is listed only with a usable \
-         certificate, and not under TLS.\nWhich client that is not ours exercises which capability \
+         certificate, and not under TLS.\nSCRAM is listed while every account that may log in has \
+         what it needs, or as `Imap:OfferScram` says; its -PLUS forms under TLS.\nFurther \
+         mechanisms are listed where they are configured: SCRAM-SHA-1, EXTERNAL, OAUTHBEARER, \
+         XOAUTH2, ANONYMOUS.\nWhich client that is not ours exercises which capability \
          is in [tests/clients/capabilities.md](../tests/clients/capabilities.md).\n",
     );
     page
 }
 
-const AFTER_LOGIN: Offer = Offer {
-    stage: Stage::AfterLogin,
-    tls: Tls::Offered,
-    plaintext_auth: PlaintextAuth::Allowed,
-    append_limit: 0,
-};
+/// With what is offered where nothing is configured.
+fn after_login() -> Offer {
+    let mechanisms = [
+        Mechanism::Scram(Hash::Sha256, Binding::Without),
+        Mechanism::Plain,
+        Mechanism::Login,
+    ];
+    Offer {
+        stage: Stage::AfterLogin,
+        tls: Tls::Offered,
+        plaintext_auth: PlaintextAuth::Allowed,
+        mechanisms: mechanisms.into_iter().collect(),
+        append_limit: 0,
+    }
+}
 
 fn before(plaintext_auth: PlaintextAuth) -> Offer {
     Offer {
         stage: Stage::BeforeLogin,
         plaintext_auth,
-        ..AFTER_LOGIN
+        ..after_login()
     }
 }
 

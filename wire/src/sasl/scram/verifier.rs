@@ -62,7 +62,12 @@ impl Hash {
     }
 
     /// `Hi(password, salt, iterations)`, which is PBKDF2.
-    fn salted(self, password: &[u8], salt: &[u8], iterations: u32) -> Zeroizing<Vec<u8>> {
+    pub(super) fn salted(
+        self,
+        password: &[u8],
+        salt: &[u8],
+        iterations: u32,
+    ) -> Zeroizing<Vec<u8>> {
         let mut output = Zeroizing::new(vec![0; self.length()]);
         match self {
             Self::Sha1 => pbkdf2::pbkdf2_hmac::<Sha1>(password, salt, iterations, &mut output),
