@@ -4,7 +4,7 @@
 //! with is kept; NFC of it is the key under which it is found. How names travel (quoting, modified
 //! UTF-7) is `wire`'s. Names are keys and never become file names.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
@@ -230,12 +230,24 @@ impl SpecialUse {
 
 /// A LIST pattern: `%` matches within a level, `*` across levels (RFC 9051 §6.3.9).
 ///
-/// Runs of wildcards are folded, and matching keeps one set of states, so the cost is at most
-/// pattern length times name length whatever the pattern (threat 13).
+/// Runs of wildcards are folded, and matching keeps one set of states, a bit each, so that a name
+/// costs its length times a 64th of the pattern's, whatever the pattern (threat 13).
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Pattern(Vec<Step>);
+pub struct Pattern {
+    /// Where each character stands, ascending by character.
+    chars: Vec<(char, Places)>,
+    /// Where `*` stands, a bit each.
+    any: Vec<u64>,
+    /// Where `%` stands.
+    level: Vec<u64>,
+    /// How many characters and wildcards there are.
+    len: usize,
+}
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Words of a bit set that are not empty: which, and their bits.
+type Places = Vec<(usize, u64)>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
     Char(char),
     Level,
@@ -246,63 +258,109 @@ impl Pattern {
     /// The pattern as a client wrote it, reference already put before it.
     #[must_use]
     pub fn new(pattern: &str) -> Self {
-        let mut steps: Vec<Step> = Vec::new();
-        for c in with_inbox(pattern).nfc() {
-            match (c, steps.last()) {
-                ('*', Some(Step::Any)) | ('%', Some(Step::Any | Step::Level)) => {}
-                ('*', Some(Step::Level)) => {
-                    steps.pop();
-                    steps.push(Step::Any);
+        let steps = steps(pattern);
+        let words = bit(steps.len()).0.saturating_add(1);
+        let mut chars: BTreeMap<char, Places> = BTreeMap::new();
+        let (mut any, mut level) = (vec![0; words], vec![0; words]);
+        for (at, step) in steps.iter().enumerate() {
+            let (word, mask) = bit(at);
+            let wildcards = match step {
+                Step::Char(c) => {
+                    let places = chars.entry(*c).or_default();
+                    match places.last_mut() {
+                        Some((last, bits)) if *last == word => *bits |= mask,
+                        _ => places.push((word, mask)),
+                    }
+                    continue;
                 }
-                ('*', _) => steps.push(Step::Any),
-                ('%', _) => steps.push(Step::Level),
-                (c, _) => steps.push(Step::Char(c)),
-            }
+                Step::Any => any.get_mut(word),
+                Step::Level => level.get_mut(word),
+            };
+            wildcards.into_iter().for_each(|bits| *bits |= mask);
         }
-        Self(steps)
+        Self {
+            chars: chars.into_iter().collect(),
+            any,
+            level,
+            len: steps.len(),
+        }
     }
 
     /// Whether the pattern matches the whole name.
     #[must_use]
     pub fn matches(&self, key: &MailboxKey) -> bool {
-        // `states[i]` is true if the name so far can be matched by the first `i` steps.
-        let mut states = vec![false; self.0.len().saturating_add(1)];
-        if let Some(start) = states.first_mut() {
-            *start = true;
-        }
-        skip_wildcards(&self.0, &mut states);
+        // Bit `i` is set if the name so far can be matched by the first `i` steps.
+        let mut states = vec![0; self.any.len()];
+        set(&mut states, 0, 1);
+        self.skip_wildcards(&mut states);
+        let mut next = vec![0; states.len()];
         for c in key.0.chars() {
-            let mut next = vec![false; states.len()];
-            for (at, step) in self.0.iter().enumerate() {
-                if !states.get(at).copied().unwrap_or(false) {
-                    continue;
-                }
-                let to = match step {
-                    Step::Char(wanted) if *wanted == c => at.saturating_add(1),
-                    Step::Any => at,
-                    Step::Level if c != SEPARATOR => at,
-                    _ => continue,
-                };
-                if let Some(state) = next.get_mut(to) {
-                    *state = true;
-                }
+            self.advance(c, &states, &mut next);
+            std::mem::swap(&mut states, &mut next);
+            if states.iter().all(|bits| *bits == 0) {
+                return false;
             }
-            skip_wildcards(&self.0, &mut next);
-            states = next;
         }
-        states.last().copied().unwrap_or(false)
+        let (word, mask) = bit(self.len);
+        states.get(word).is_some_and(|bits| bits & mask != 0)
+    }
+
+    /// The states after one more character.
+    fn advance(&self, c: char, states: &[u64], next: &mut [u64]) {
+        let across = if c == SEPARATOR { 0 } else { u64::MAX };
+        let wildcards = self.any.iter().zip(&self.level);
+        for ((next, bits), (any, level)) in next.iter_mut().zip(states).zip(wildcards) {
+            *next = bits & (any | (level & across));
+        }
+        if let Ok(found) = self.chars.binary_search_by_key(&c, |(c, _)| *c) {
+            let places = self.chars.get(found).map(|(_, places)| places);
+            for (word, mask) in places.into_iter().flatten() {
+                let moved = states.get(*word).map_or(0, |bits| bits & mask);
+                set(next, *word, moved.wrapping_shl(1));
+                set(next, word.saturating_add(1), moved.wrapping_shr(63));
+            }
+        }
+        self.skip_wildcards(next);
+    }
+
+    /// A wildcard may match nothing; no two stand side by side.
+    fn skip_wildcards(&self, states: &mut [u64]) {
+        let mut carried = 0;
+        for ((bits, any), level) in states.iter_mut().zip(&self.any).zip(&self.level) {
+            let moved = *bits & (any | level);
+            *bits |= moved.wrapping_shl(1) | carried;
+            carried = moved.wrapping_shr(63);
+        }
     }
 }
 
-/// A wildcard may match nothing.
-fn skip_wildcards(steps: &[Step], states: &mut [bool]) {
-    for (at, step) in steps.iter().enumerate() {
-        if !matches!(step, Step::Char(_))
-            && states.get(at).copied().unwrap_or(false)
-            && let Some(state) = states.get_mut(at.saturating_add(1))
-        {
-            *state = true;
+/// The pattern's characters and wildcards, runs of wildcards folded.
+fn steps(pattern: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for c in with_inbox(pattern).nfc() {
+        match (c, steps.last()) {
+            ('*', Some(Step::Any)) | ('%', Some(Step::Any | Step::Level)) => {}
+            ('*', Some(Step::Level)) => {
+                steps.pop();
+                steps.push(Step::Any);
+            }
+            ('*', _) => steps.push(Step::Any),
+            ('%', _) => steps.push(Step::Level),
+            (c, _) => steps.push(Step::Char(c)),
         }
+    }
+    steps
+}
+
+/// Word and mask of a bit.
+const fn bit(at: usize) -> (usize, u64) {
+    (at / 64, 1 << (at % 64))
+}
+
+/// Sets bits of a word, if there is such a word.
+fn set(bits: &mut [u64], word: usize, mask: u64) {
+    if let Some(bits) = bits.get_mut(word) {
+        *bits |= mask;
     }
 }
 
@@ -382,5 +440,24 @@ mod tests {
         let pattern = Pattern::new(&"*a".repeat(500));
         let name = MailboxName::new(&format!("{}/{}", "b".repeat(255), "a".repeat(255))).unwrap();
         assert!(!pattern.matches(&name.key()));
+        let fits = MailboxName::new(&vec!["a".repeat(249); 4].join("/")).unwrap();
+        for (count, end, want) in [(300, "a", true), (300, "b", false), (498, "*", true)] {
+            let pattern = Pattern::new(&("*a".repeat(count) + end));
+            assert_eq!(pattern.matches(&fits.key()), want, "{count} {end}");
+        }
+        for length in [62, 63, 64, 65, 127, 128, 129] {
+            let name = MailboxName::new(&"a".repeat(length)).unwrap();
+            for (pattern, want) in [
+                ("a".repeat(length), true),
+                ("%".to_owned() + &"a".repeat(length), true),
+                ("a".repeat(length) + "*", true),
+                ("a".repeat(length) + "%a", false),
+                ("a%".repeat(length), true),
+                ("a*".repeat(length + 1), false),
+            ] {
+                let found = Pattern::new(&pattern).matches(&name.key());
+                assert_eq!(found, want, "{pattern} on {length}");
+            }
+        }
     }
 }

@@ -531,7 +531,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_handshake_that_does_not_come_ends() {
+    async fn threat_06_a_handshake_that_does_not_come_ends() {
         let directory = tempfile::tempdir().unwrap();
         let now = crate::serve::system_time();
         let source = crate::tls::self_signed(directory.path(), now).unwrap();

@@ -167,7 +167,7 @@ async fn a_message_is_kept_byte_for_byte_under_its_trace() {
 }
 
 #[tokio::test]
-async fn only_crlf_dot_crlf_ends_a_message() {
+async fn threat_33_only_crlf_dot_crlf_ends_a_message() {
     let server = Server::new(&[]).await;
     for end in [
         "\n.\n",
@@ -195,7 +195,7 @@ async fn only_crlf_dot_crlf_ends_a_message() {
 }
 
 #[tokio::test]
-async fn each_recipient_has_a_reply_and_each_account_one_copy() {
+async fn threat_32_each_recipient_has_a_reply_and_each_account_one_copy() {
     let server = Server::new(&[]).await;
     let mut client = server.client().await;
     let pipelined = "MAIL FROM:<> SIZE=100 BODY=8BITMIME\r\nRCPT TO:<TIM@LocalHost>\r\n\
@@ -232,7 +232,7 @@ async fn each_recipient_has_a_reply_and_each_account_one_copy() {
 }
 
 #[tokio::test]
-async fn detail_names_a_folder_that_exists() {
+async fn threat_34_detail_names_a_folder_that_exists() {
     let server = Server::new(&[]).await;
     let mut client = server.client().await;
     for (recipient, mailbox, count) in [
@@ -284,7 +284,7 @@ async fn a_message_that_was_here_before_is_a_loop() {
 }
 
 #[tokio::test]
-async fn accounts_that_take_no_mail() {
+async fn threat_32_accounts_that_take_no_mail() {
     let server = Server::new(&["Limits:MessageBytes=2000", "Limits:LmtpRecipients=2"]).await;
     let off = server.account("off@localhost", &[], Quota::default()).await;
     let change = AccountChange {

@@ -17,7 +17,7 @@ from client import check, lmtp, main
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 imaplib._MAXLINE = 100_000_000
-DELIVERED = 150
+MALFORMED_MIN = 300
 
 
 def corpus():
@@ -120,12 +120,13 @@ def searches_over_everything(server):
 
 def odd_ones():
     """Malformed messages as LMTP can carry them: ended by CRLF, with no way to say otherwise."""
-    odd = [(n, d) for n, d in corpus() if "bad-" in n or "nul" in n][:DELIVERED]
+    odd = [(n, d) for n, d in corpus() if "bad-" in n or "nul" in n]
+    assert len(odd) >= MALFORMED_MIN
     return [(n, d if d.endswith(b"\r\n") else d + b"\r\n") for n, d in odd]
 
 
 @check()
-def deliver_odd_ones_by_lmtp(server):
+def threat_30_deliver_odd_ones_by_lmtp(server):
     m = login(server)
     before = int(m.select()[1][0])
     refused = []
@@ -141,7 +142,7 @@ def deliver_odd_ones_by_lmtp(server):
 
 
 @check()
-def delivered_bytes_are_kept(server):
+def threat_30_delivered_bytes_are_kept(server):
     m = login(server)
     odd = odd_ones()
     first = int(m.select()[1][0]) - len(odd) + 1

@@ -488,7 +488,54 @@ def composed():
         case("bad-mutated-%03d" % i, mutate(rng, random_message(rng, 3)))
 
 
-BUILDERS = (ordinary, structure, broken_structure, headers, addresses, dates, parameters, charsets, bytes_and_lines, composed)
+# --- hostile -------------------------------------------------------------------
+
+def hostile():
+    """What is meant to cost, to confuse, or to get out of where it is shown."""
+    case("bad-hostile-words", message("Subject: " + "=?utf-8?B?w6Q=?= " * 2000), "encoded words without end")
+    case("bad-hostile-words-open", message("Subject: " + "=?utf-8?B?" * 5000))
+    case("bad-hostile-words-nested", message("Subject: =?utf-8?Q?=3D=3Futf-8=3FQ=3Fx=3F=3D?="))
+    case("bad-hostile-crlf-in-word", message("Subject: =?utf-8?Q?a=0D=0AX-Injected:_b?="), "CRLF inside an encoded word")
+    case("bad-hostile-nul-in-word", message("Subject: =?utf-8?Q?a=00b?=", "From: =?utf-8?Q?a=00=0D=0A?= <a@example.org>"))
+    case("bad-hostile-comments", message("From: " + "(" * 5000 + "a@example.org"))
+    case("bad-hostile-comments-closed", message("From: " + "(" * 500 + ")" * 500 + " a@example.org"))
+    case("bad-hostile-groups", message("To: " + "g: " * 2000 + ";" * 2000))
+    case("bad-hostile-route", message("To: <" + "@a," * 2000 + "@b:c@d>"))
+    case("bad-hostile-quotes", message('To: "' + "\\\"" * 2000 + '" <a@example.org>'))
+    case("bad-hostile-addresses", message("To: " + ", ".join("a%d@b" % i for i in range(12000))), "more than an envelope holds")
+    case("bad-hostile-header-lines", message(*["X-Line-%d: x" % i for i in range(20000)]))
+    case("bad-hostile-folds", message("Subject: a" + "\r\n b" * 20000))
+    case("bad-hostile-params", message("MIME-Version: 1.0", "Content-Type: text/plain" + "".join("; p%d=x" % i for i in range(5000))))
+    case("bad-hostile-continuations", message("MIME-Version: 1.0", "Content-Type: a/b" + "".join("; n*%d=x" % i for i in range(5000))))
+    case("bad-hostile-continuation-index", message("MIME-Version: 1.0", "Content-Type: a/b; n*4294967296=x; n*-1=y; n*99999999999999999999=z; n*0=a"))
+    case("bad-hostile-charset-name", message("MIME-Version: 1.0", "Content-Type: text/plain; charset=" + "x" * 5000))
+    case("bad-hostile-charset-path", message("MIME-Version: 1.0", 'Content-Type: text/plain; charset="../../../../etc/passwd"'))
+    case("bad-hostile-file-path", message("MIME-Version: 1.0", 'Content-Disposition: attachment; filename="../../../../etc/passwd"'))
+    case("bad-hostile-file-null", message("MIME-Version: 1.0", "Content-Disposition: attachment; filename*=utf-8''a%00.exe%0D%0Ab"))
+    case("bad-hostile-type-injection", message("MIME-Version: 1.0", b'Content-Type: text/plain; name="a\" NIL NIL {5}\r\n hello"'))
+    case("bad-hostile-boundary-injection", multipart("mixed", b'") BODY[] {3+}', [text()]))
+    case("bad-hostile-id-injection", message("Message-ID: <a> NIL) * BYE", "In-Reply-To: {999999999}"))
+    case("bad-hostile-boundary-own", message("MIME-Version: 1.0", "Content-Type: multipart/mixed; boundary=b",
+                                             body=b"--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n" * 50), "a part with its parent's boundary")
+    case("bad-hostile-boundary-alike", message("MIME-Version: 1.0", "Content-Type: multipart/mixed; boundary=-", body=b"--\r\n---\r\n----\r\n" * 3000))
+    case("bad-hostile-qp", message("MIME-Version: 1.0", "Content-Transfer-Encoding: quoted-printable", body=b"=" * 20000))
+    case("bad-hostile-qp-spaces", message("MIME-Version: 1.0", "Content-Transfer-Encoding: quoted-printable", body=(b" " * 2000 + b"\r\n") * 20))
+    case("bad-hostile-base64-stars", message("MIME-Version: 1.0", "Content-Transfer-Encoding: base64", body=b"*" * 20000 + b"QUJD" + b"=" * 5000))
+    case("bad-hostile-dates", message("Date: " + "(" * 3000 + "Mon, 7 Feb 1994 21:52:25 -0800"))
+    case("bad-hostile-date-numbers", message("Date: Mon, 99999999999999999999 Feb 99999999999999999999 99:99:99 +9999999999"))
+    case("bad-hostile-references", message("References: " + "<a@b> " * 20000))
+    case("bad-hostile-references-open", message("References: " + "<" * 20000))
+    case("bad-hostile-languages", message("MIME-Version: 1.0", "Content-Language: " + "en, " * 5000))
+    case("bad-hostile-html", message("MIME-Version: 1.0", "Content-Type: text/html", body=b"<div><!--<script>&#99999999;" * 2000))
+    case("bad-hostile-utf7", message("MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-7", body=b"+" * 10000 + b"+2AA-+3AA-"))
+    case("bad-hostile-2022", message("MIME-Version: 1.0", "Content-Type: text/plain; charset=iso-2022-jp", body=b"\x1b$B" * 5000))
+    case("bad-hostile-utf16", message("MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-16", body=b"\xff\xfe\x00\xd8" * 3000))
+    case("bad-hostile-bidi", message("Subject: \u202egpj.exe\u202c \u2066x", "From: \u202emoc.elpmaxe@a\u202c <a@example.org>"))
+    case("bad-hostile-partial", message("MIME-Version: 1.0", 'Content-Type: message/partial; id="x"; number=0; total=99999999999', body=message()))
+    case("bad-hostile-rfc822-self", lines("Content-Type: message/rfc822", "") * 400)
+
+
+BUILDERS = (ordinary, structure, broken_structure, headers, addresses, dates, parameters, charsets, bytes_and_lines, composed, hostile)
 
 
 def cases():

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_50_every_character_has_one_spelling() {
+    fn rule_50_and_threat_24_every_character_has_one_spelling() {
         // Every character of the first planes' scripts, and every seventh of the rest.
         let all = (0..0x3000u32).chain((0x3000..=0x10_ffff).step_by(7));
         for c in all.filter_map(char::from_u32) {

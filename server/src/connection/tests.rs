@@ -204,7 +204,7 @@ async fn rule_47_idle_lasts_while_its_keep_alive_is_accepted() {
 }
 
 #[tokio::test]
-async fn rule_48_a_client_that_does_not_read_blocks_nobody() {
+async fn rule_48_and_threat_22_a_client_that_does_not_read_blocks_nobody() {
     let server = Server::start(&[]).await;
     let mut writer = server.selected().await;
     let body = format!("Subject: x\r\n\r\n{}\r\n", "x".repeat(8_000));

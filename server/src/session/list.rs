@@ -33,6 +33,16 @@ pub(super) struct Attributes {
     pub(super) subscribed: bool,
 }
 
+/// Names that are matched before others of the server have their turn (threat 20).
+const NAMES_AT_ONCE: usize = 16;
+
+/// Lets others have their turn now and then.
+async fn pause(count: usize) {
+    if count % NAMES_AT_ONCE == NAMES_AT_ONCE - 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// A name that may be listed.
 struct Candidate {
     name: MailboxName,
@@ -65,7 +75,8 @@ impl Authenticated {
         let told = Attributes {
             subscribed: list.returns.subscribed || list.select.subscribed,
         };
-        for (key, candidate) in &candidates {
+        for (count, (key, candidate)) in candidates.iter().enumerate() {
+            pause(count).await;
             let Some(pattern) = wanted.iter().find(|w| w.matches(key, candidate)) else {
                 continue;
             };
@@ -92,7 +103,8 @@ impl Authenticated {
         let wanted = self.wanted(&lsub.reference, std::slice::from_ref(&lsub.pattern));
         let tree = self.account.tree();
         let with_children = parents(tree.mailboxes.keys());
-        for (key, name) in &tree.subscriptions {
+        for (count, (key, name)) in tree.subscriptions.iter().enumerate() {
+            pause(count).await;
             if wanted.iter().any(|w| w.pattern.matches(key)) {
                 let candidate = Candidate {
                     name: name.clone(),
@@ -121,7 +133,8 @@ impl Authenticated {
         sink: &mut Sink,
     ) -> Result<(), Failure> {
         let levels = parents(tree.subscriptions.keys());
-        for level in levels {
+        for (count, level) in levels.into_iter().enumerate() {
+            pause(count).await;
             let Ok(name) = MailboxName::new(&level) else {
                 continue;
             };

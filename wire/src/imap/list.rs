@@ -91,7 +91,8 @@ pub struct Lsub {
 /// lsub = "LSUB" SP mailbox SP list-mailbox
 /// ```
 pub(super) fn lsub(c: &mut Cursor<'_>) -> Parsed<Command> {
-    let reference = mailbox::argument(c)?;
+    c.sp()?;
+    let reference = reference(c)?;
     c.sp()?;
     let pattern = pattern(c)?;
     let lsub = Lsub { reference, pattern };
@@ -112,7 +113,7 @@ pub(super) fn list(c: &mut Cursor<'_>) -> Parsed<Command> {
         select = select_options(c)?;
         c.sp()?;
     }
-    let reference = mailbox::name(c)?;
+    let reference = reference(c)?;
     c.sp()?;
     let mut patterns = Vec::new();
     if c.peek() == Some(b'(') {
@@ -133,6 +134,17 @@ pub(super) fn list(c: &mut Cursor<'_>) -> Parsed<Command> {
         patterns,
         returns,
     })))
+}
+
+/// The reference: it is put before each pattern and may hold wildcards too (RFC 9051 §6.3.9), so
+/// it is as long as one at most.
+fn reference(c: &mut Cursor<'_>) -> Parsed<WireName> {
+    let start = c.at();
+    let reference = mailbox::name(c)?;
+    if reference.0.len() > c.limits().list_pattern_bytes_max {
+        return c.fail_at(start, "a shorter reference");
+    }
+    Ok(reference)
 }
 
 /// ```abnf
@@ -313,6 +325,8 @@ mod tests {
         let max = Limits::AFTER_LOGIN.list_pattern_bytes_max;
         listed(&format!("LIST \"\" \"{}\"", "*".repeat(max)));
         reject(&format!("LIST \"\" ^\"{}\"", "*".repeat(max + 1)));
+        reject(&format!("LIST ^{} *", "x".repeat(max + 1)));
+        reject(&format!("LSUB ^{} *", "x".repeat(max + 1)));
         let max = Limits::AFTER_LOGIN.list_patterns_max;
         listed(&format!("LIST \"\" ({})", vec!["a"; max].join(" ")));
         reject(&format!("LIST \"\" ({} ^a)", vec!["a"; max].join(" ")));

@@ -305,7 +305,7 @@ fn segments_of(disk: &SimDisk) -> Vec<(std::path::PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn damage_is_named_and_costs_only_what_it_hit() {
+fn threat_35_damage_is_named_and_costs_only_what_it_hit() {
     let dir = Path::new("/store");
     let sim = SimDisk::new();
     let disk: Arc<dyn Disk> = Arc::new(sim.clone());

@@ -320,7 +320,7 @@ fn scan(file: &Arc<dyn DiskFile>, salt: Salt, len: u64) -> Vec<(Header, Bytes)> 
 }
 
 #[test]
-fn ten_thousand_flipped_bits_are_each_noticed() {
+fn threat_35_ten_thousand_flipped_bits_are_each_noticed() {
     let salt = Salt::of(b"a salt of a test");
     let (bytes, frames) = segment(salt);
     let disk = SimDisk::new();
