@@ -8,7 +8,9 @@ use server::{
     lmtp,
     service::Service,
 };
-use store::{NewAccount, Quota, clock::ManualClock, embedded::EmbeddedStore};
+use store::{
+    NewAccount, Quota, clock::ManualClock, credential::Verifiers, embedded::EmbeddedStore,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
     task::JoinHandle,
@@ -88,12 +90,13 @@ impl Place {
 }
 
 pub(crate) async fn add_account(service: &Service, name: &str) {
-    static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    let hash = HASH.get_or_init(|| server::auth::hash_password(PASSWORD.as_bytes()).unwrap());
+    // Made once: hashing is slow by design.
+    static KEPT: std::sync::OnceLock<Verifiers> = std::sync::OnceLock::new();
+    let kept = KEPT.get_or_init(|| server::auth::keep_password(PASSWORD.as_bytes()).unwrap());
     let new = NewAccount {
         name: name.to_owned(),
         aliases: Vec::new(),
-        password_hash: Some(hash.clone()),
+        password: Some(kept.clone()),
         display_name: String::new(),
         quota: Quota::default(),
     };
