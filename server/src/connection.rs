@@ -115,6 +115,7 @@ impl Connection {
             peer,
             service,
         };
+        let begun = stream.since();
         let (reader, writer) = tokio::io::split(stream);
         let limits = context.service.config.limits.before_login();
         Self {
@@ -124,7 +125,7 @@ impl Connection {
             session: Session::NotAuthenticated,
             context,
             limits,
-            begun: Instant::now(),
+            begun,
             commands: 0,
             bad_commands: 0,
             login_failures: 0,
@@ -351,9 +352,7 @@ impl Connection {
             protection: Protection::Tls,
             ..self.context.peer
         };
-        let mut secured = Self::new(stream, Arc::clone(&service), peer);
-        secured.begun = self.begun;
-        Ok(secured)
+        Ok(Self::new(stream, Arc::clone(&service), peer))
     }
 
     /// Says goodbye if there is something to say, and writes one line to the log.

@@ -150,6 +150,14 @@ async fn checks(service: &Service, imap: Option<SocketAddr>) -> (&'static str, V
 async fn greeting(address: SocketAddr, service: &Service) -> io::Result<()> {
     let probe = async {
         let mut stream = TcpStream::connect(reachable(address)).await?;
+        if service
+            .config
+            .imap
+            .proxy_networks
+            .contains(stream.local_addr()?.ip())
+        {
+            stream.write_all(&wire::proxy::LOCAL).await?;
+        }
         let secure_only = service.config.imap.port == 0;
         if secure_only {
             // The handshake is the clients' to check: that it is accepted is enough here.

@@ -18,6 +18,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, UnixListener},
     task::JoinSet,
+    time::Instant,
 };
 
 use self::gate::Gate;
@@ -29,6 +30,7 @@ use crate::{
 };
 
 mod gate;
+mod proxy;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1_024;
@@ -51,6 +53,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Transport for T {}
 pub struct Stream {
     transport: Box<dyn Transport>,
     secured: Option<Arc<Secured>>,
+    since: Instant,
 }
 
 impl Stream {
@@ -60,7 +63,14 @@ impl Stream {
         Self {
             transport: Box::new(transport),
             secured: None,
+            since: Instant::now(),
         }
+    }
+
+    /// When it began: the time before login counts from there, headers and handshakes included.
+    #[must_use]
+    pub const fn since(&self) -> Instant {
+        self.since
     }
 
     /// What the TLS handshake established, if there was one.
@@ -79,6 +89,7 @@ impl Stream {
             Ok(shaken) => shaken.map(|(stream, secured)| Self {
                 transport: Box::new(stream),
                 secured: Some(Arc::new(secured)),
+                since: self.since,
             }),
             Err(_) => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
@@ -134,7 +145,7 @@ pub struct Peer {
     pub local: Option<SocketAddr>,
     /// Whether both ends are loopback addresses, or it is a Unix socket: no network in between.
     pub loopback: bool,
-    /// Whether TLS protected it from the first byte.
+    /// Whether TLS protected it from the first byte, here or at a proxy that says so.
     pub protection: Protection,
     /// Whether it is counted against limits on connections.
     pub trust: Trust,
@@ -416,8 +427,13 @@ async fn accept_tcp(
         let stream = Stream::new(stream);
         let (service, gate) = (Arc::clone(&service), Arc::clone(&gate));
         connections.spawn(async move {
-            let banned = protocol != Protocols::Lmtp && service.auth.throttle.refuses(address.ip());
-            match gate.enter(address.ip(), peer.trust, service.now_secs()) {
+            let Some((stream, peer)) = identified(stream, peer, protocol, &service, &gate).await
+            else {
+                return;
+            };
+            let ip = peer.address.map_or(address.ip(), |address| address.ip());
+            let banned = protocol != Protocols::Lmtp && service.auth.throttle.refuses(ip);
+            match gate.enter(ip, peer.trust, service.now_secs()) {
                 Ok(_place) if !banned => serve_tcp(stream, peer, protocol, service).await,
                 _ => refuse(stream, peer, protocol).await,
             }
@@ -425,6 +441,38 @@ async fn accept_tcp(
     }
     drop(socket);
     finish(connections, service.config.imap.shutdown_timeout).await;
+}
+
+/// Who is at the other end: the peer itself or, if that is a proxy, who is behind it. While its
+/// header is waited for a proxy counts among all connections.
+async fn identified(
+    mut stream: Stream,
+    peer: Peer,
+    protocol: Protocols,
+    service: &Service,
+    gate: &Gate,
+) -> Option<(Stream, Peer)> {
+    let config = &service.config;
+    let address = peer.address?.ip();
+    if protocol == Protocols::Lmtp || !config.imap.proxy_networks.contains(address) {
+        return Some((stream, peer));
+    }
+    let Ok(_place) = gate.enter(address, Trust::Trusted, service.now_secs()) else {
+        refuse(stream, peer, protocol).await;
+        return None;
+    };
+    let deadline = stream.since() + config.limits.pre_login_time;
+    match proxy::receive(&mut stream, deadline).await {
+        Ok(header) => {
+            let client = peer.behind(&header, config);
+            tracing::debug!(proxy = %peer, %client, "relayed by a proxy");
+            Some((stream, client))
+        }
+        Err(error) => {
+            tracing::warn!(proxy = %peer, %error, "connection of a proxy refused");
+            None
+        }
+    }
 }
 
 async fn accept_unix(socket: UnixListener, service: Arc<Service>) {

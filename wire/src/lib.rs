@@ -18,6 +18,7 @@ pub mod frame;
 pub mod imap;
 pub mod limits;
 pub mod lmtp;
+pub mod proxy;
 pub mod sasl;
 pub mod structure;
 pub mod utf7;

@@ -97,6 +97,9 @@ pub const LOCAL_PART_BYTES_MAX: usize = 256;
 /// The domain of an address (RFC 5321 §4.5.3.1.2), bytes.
 pub const DOMAIN_BYTES_MAX: usize = 255;
 
+/// What may follow the fixed part of a PROXY header: addresses, and what proxies add, bytes.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4 * 1024;
+
 /// Levels of parentheses in a response, for a client that reads it: more than BODYSTRUCTURE of the
 /// deepest message has.
 pub const RESPONSE_DEPTH_MAX: usize = 512;

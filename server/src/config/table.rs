@@ -163,6 +163,8 @@ settings! {
         crl_path: Option<PathBuf> = "CrlPath", "", ANY;
         /// Whether client certificates are looked up in the lists of CrlPath; one whose authority has no list there, or an outdated one, is refused. With ClientCaPath and without CrlPath the server does not start.
         check_certificate_revocation: bool = "CheckCertificateRevocation", "true", ANY;
+        /// Networks of proxies whose connections to the IMAP ports begin with a PROXY header of version 2, before TLS; the client it names counts as the peer everywhere. From these addresses a connection without the header is refused; from others none is read.
+        proxy_networks: Networks = "ProxyNetworks", "", ANY;
         /// Who may log in without TLS: Loopback (peers on this machine), Never, or Always (passwords cross the network readable).
         allow_plaintext_auth: AllowPlaintextAuth = "AllowPlaintextAuth", "Loopback", ANY;
         /// How many sessions one account may have at a time; counted after the password is verified.
