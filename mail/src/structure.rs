@@ -317,6 +317,21 @@ impl Parts {
         })
     }
 
+    /// The structure of the same message with a header of another length: what comes after the
+    /// header is the same bytes, elsewhere.
+    #[must_use]
+    pub fn with_header_bytes(mut self, header_bytes: u64) -> Self {
+        let old = self.parts.first().map_or(0, |root| root.header.end);
+        let shift = |at: u64| at.saturating_sub(old).saturating_add(header_bytes);
+        self.size = shift(self.size);
+        for (at, part) in self.parts.iter_mut().enumerate() {
+            let start = if at == 0 { 0 } else { shift(part.header.start) };
+            part.header = start..shift(part.header.end);
+            part.body = shift(part.body.start)..shift(part.body.end);
+        }
+        self
+    }
+
     /// Makes the compact form.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

@@ -14,13 +14,13 @@ use mail::{
 };
 use parking_lot::Mutex;
 use store::{
-    Account, AccountInfo, Actor, Error, MailboxInfo, Store,
+    Account, AccountInfo, Actor, Delivery, Error, MailboxInfo, Shared, Static, Store,
     error::{Fit, What},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wire::lmtp::path::Address;
 
-use crate::message::Intake;
+use crate::message::{self, Intake};
 
 mod spool;
 
@@ -177,50 +177,137 @@ pub struct Trace {
     pub origin: Arc<str>,
 }
 
-/// Delivers a whole message to one recipient.
-///
-/// # Errors
-/// Why it was not delivered; nothing of it was stored.
-pub async fn deliver(
-    store: &dyn Store,
-    spool: &Spooled,
-    trace: &Trace,
-    recipient: &Recipient,
-) -> Result<(), Refusal> {
-    if spool.was_delivered_to(&recipient.account.name) {
-        return Err(Refusal::Loop);
-    }
-    let account = recipient.open(store, &trace.origin).await?;
-    // A folder may be deleted between being found and being used; INBOX never is.
-    match deliver_into(&*account, spool, trace, recipient).await {
-        Err(Error::NotFound(What::Mailbox)) => {
-            let inbox = Recipient {
-                folder: None,
-                ..recipient.clone()
-            };
-            deliver_into(&*account, spool, trace, &inbox).await?;
-        }
-        done => done?,
-    }
-    Ok(())
+/// A whole message, ready to be delivered.
+pub struct Outgoing {
+    spool: Spooled,
+    trace: Trace,
+    common: Option<Common>,
 }
 
-async fn deliver_into(
-    account: &dyn Account,
-    spool: &Spooled,
-    trace: &Trace,
-    recipient: &Recipient,
-) -> store::Result<()> {
-    let mailbox = recipient
-        .mailbox(account)
-        .ok_or(Error::NotFound(What::Mailbox))?;
-    let head = trace_fields(trace, &recipient.account.name);
-    let bytes = spool.len().saturating_add(head.len() as u64);
-    let mut intake = Intake::new(account.upload(bytes).await?);
-    intake.write(head.as_bytes()).await?;
-    spool.copy_to(&mut intake).await?;
-    let message = intake.finish(Flags::default(), None);
-    account.append(mailbox.id, vec![message]).await.map(|_| ())
+/// What messages to several recipients have in common.
+struct Common {
+    rest: Arc<dyn Shared>,
+    /// Of the message with a header of some length.
+    fixed: Static,
+    /// The header's bytes in `rest`.
+    header_bytes: u64,
+}
+
+impl Outgoing {
+    /// The message for these recipients. Several accounts share what comes after the trace, which
+    /// is stored once; if that cannot be prepared, each is on its own.
+    pub async fn new(
+        store: &dyn Store,
+        spool: Spooled,
+        trace: Trace,
+        recipients: &[Recipient],
+    ) -> Self {
+        let common = match recipients {
+            [first, _, ..] => Common::new(store, &spool, &trace, first).await.ok(),
+            _ => None,
+        };
+        Self {
+            spool,
+            trace,
+            common,
+        }
+    }
+
+    /// Where it comes from.
+    #[must_use]
+    pub const fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// How many bytes it has without its trace.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.spool.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Delivers to one recipient.
+    ///
+    /// # Errors
+    /// Why it was not delivered; nothing of it was stored for this recipient.
+    pub async fn deliver(&self, store: &dyn Store, recipient: &Recipient) -> Result<(), Refusal> {
+        if self.spool.was_delivered_to(&recipient.account.name) {
+            return Err(Refusal::Loop);
+        }
+        let account = recipient.open(store, &self.trace.origin).await?;
+        // A folder may be deleted between being found and being used; INBOX never is.
+        match self.deliver_into(&*account, recipient).await {
+            Err(Error::NotFound(What::Mailbox)) => {
+                let inbox = Recipient {
+                    folder: None,
+                    ..recipient.clone()
+                };
+                self.deliver_into(&*account, &inbox).await?;
+            }
+            done => done?,
+        }
+        Ok(())
+    }
+
+    async fn deliver_into(
+        &self,
+        account: &dyn Account,
+        recipient: &Recipient,
+    ) -> store::Result<()> {
+        let mailbox = recipient
+            .mailbox(account)
+            .ok_or(Error::NotFound(What::Mailbox))?;
+        let head = trace_fields(&self.trace, &recipient.account.name);
+        if let Some(common) = &self.common {
+            let message = common.delivery(head);
+            return account.deliver(mailbox.id, message).await.map(|_| ());
+        }
+        let bytes = self.spool.len().saturating_add(head.len() as u64);
+        let mut intake = Intake::new(account.upload(bytes).await?);
+        intake.write(head.as_bytes()).await?;
+        self.spool.copy_to(&mut intake).await?;
+        let message = intake.finish(Flags::default(), None);
+        account.append(mailbox.id, vec![message]).await.map(|_| ())
+    }
+}
+
+impl Common {
+    async fn new(
+        store: &dyn Store,
+        spool: &Spooled,
+        trace: &Trace,
+        first: &Recipient,
+    ) -> store::Result<Self> {
+        let head = trace_fields(trace, &first.account.name);
+        let upload = store.upload(spool.len()).await?;
+        let mut intake = Intake::after(head.as_bytes(), upload);
+        spool.copy_to(&mut intake).await?;
+        let message = intake.finish(Flags::default(), None);
+        let header_bytes = message.fixed.header_bytes;
+        let header_bytes = header_bytes.saturating_sub(head.len() as u64);
+        Ok(Self {
+            rest: store.share(message.upload, header_bytes).await?,
+            fixed: message.fixed,
+            header_bytes,
+        })
+    }
+
+    /// The message that begins with `head`.
+    fn delivery(&self, head: String) -> Delivery {
+        let header_bytes = self.header_bytes.saturating_add(head.len() as u64);
+        Delivery {
+            head: head.into(),
+            rest: Arc::clone(&self.rest),
+            fixed: message::with_header_bytes(&self.fixed, header_bytes),
+            flags: Flags::default(),
+            internal_date: None,
+        }
+    }
 }
 
 /// Return-Path, Delivered-To and Received (RFC 5321 §4.4).

@@ -30,7 +30,7 @@ use wire::{
 };
 
 use crate::{
-    delivery::{self, Recipient, Refusal, Spool, Spooled, Trace},
+    delivery::{Outgoing, Recipient, Refusal, Spool, Spooled, Trace},
     listen::{Peer, Stream},
     service::Service,
 };
@@ -388,18 +388,19 @@ impl Session {
 
     /// Delivers to all recipients, some at a time; the same account named twice gets one copy.
     async fn deliver(&self, message: Spooled) -> Vec<Reply> {
-        let shared = Arc::new((message, self.trace(), Arc::clone(&self.service)));
+        let mut recipients = self.recipients.clone();
+        let mut named = HashSet::new();
+        recipients.retain(|recipient| named.insert(recipient.account.id));
+        let service = Arc::clone(&self.service);
+        let outgoing = Outgoing::new(&*service.store, message, self.trace(), &recipients).await;
+        let shared = Arc::new((outgoing, service));
         let mut outcomes: HashMap<AccountId, Reply> = HashMap::new();
         let mut running = JoinSet::new();
-        let mut begun = HashSet::new();
-        for recipient in &self.recipients {
-            if !begun.insert(recipient.account.id) {
-                continue;
-            }
+        for recipient in recipients {
             if running.len() >= DELIVERIES_MAX {
                 outcomes.extend(running.join_next().await.and_then(Result::ok));
             }
-            running.spawn(deliver_one(Arc::clone(&shared), recipient.clone()));
+            running.spawn(deliver_one(Arc::clone(&shared), recipient));
         }
         while let Some(ended) = running.join_next().await {
             outcomes.extend(ended.ok());
@@ -437,14 +438,14 @@ impl Session {
 }
 
 async fn deliver_one(
-    shared: Arc<(Spooled, Trace, Arc<Service>)>,
+    shared: Arc<(Outgoing, Arc<Service>)>,
     recipient: Recipient,
 ) -> (AccountId, Reply) {
-    let (message, trace, service) = &*shared;
+    let (message, service) = &*shared;
     let account = &recipient.account;
     let _turn = service.deliveries.take(account.id).await;
-    let delivered = delivery::deliver(&*service.store, message, trace, &recipient).await;
-    let (origin, id) = (&trace.origin, &trace.id);
+    let delivered = message.deliver(&*service.store, &recipient).await;
+    let Trace { origin, id, .. } = message.trace();
     match delivered {
         Ok(()) => {
             tracing::info!(%origin, %id, account = %account.name, bytes = message.len(), "delivered");

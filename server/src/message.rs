@@ -58,18 +58,30 @@ impl Intake {
         }
     }
 
+    /// A message that begins with `head`, of which only what comes after it is uploaded.
+    #[must_use]
+    pub fn after(head: &[u8], upload: Box<dyn Upload>) -> Self {
+        let mut intake = Self::new(upload);
+        intake.look_at(head);
+        intake
+    }
+
     /// Takes the next bytes.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn write(&mut self, bytes: &[u8]) -> store::Result<()> {
         for step in bytes.chunks(STEP_BYTES) {
-            self.indexer.push(step);
-            let room = PREVIEW_SOURCE_BYTES.saturating_sub(self.beginning.len());
-            self.beginning.extend(step.iter().take(room));
+            self.look_at(step);
             self.upload.write(step).await?;
         }
         Ok(())
+    }
+
+    fn look_at(&mut self, bytes: &[u8]) {
+        self.indexer.push(bytes);
+        let room = PREVIEW_SOURCE_BYTES.saturating_sub(self.beginning.len());
+        self.beginning.extend(bytes.iter().take(room));
     }
 
     /// How many bytes it has.
@@ -94,6 +106,19 @@ impl Intake {
             flags,
             internal_date,
         }
+    }
+}
+
+/// What never changes of the same message with a header of another length.
+#[must_use]
+pub fn with_header_bytes(fixed: &Static, header_bytes: u64) -> Static {
+    let parts = structure::decode(&fixed.parts);
+    // What was made a moment ago is never damaged.
+    let parts = parts.map(|parts| parts.with_header_bytes(header_bytes).encode());
+    Static {
+        header_bytes,
+        parts: parts.map_or_else(|_| fixed.parts.clone(), Into::into),
+        ..fixed.clone()
     }
 }
 
@@ -205,6 +230,39 @@ mod tests {
             fixed.header_bytes as usize,
             MESSAGE.len() - "text\r\n".len()
         );
+    }
+
+    #[test]
+    fn another_header_length_is_as_if_parsed_again() {
+        let multipart = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
+            Content-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\ntext\r\n--b--\r\n";
+        for rest in [
+            MESSAGE,
+            multipart,
+            "\r\nbody",
+            "",
+            " folded\r\n",
+            "no header\r\n",
+        ] {
+            let made = |head: &str| {
+                let whole = format!("{head}{rest}");
+                fixed(&mail::mime::index(whole.as_bytes()), whole.as_bytes())
+            };
+            let (first, second) = ("To-Whom: a\r\n", "To-Whom: somebody else\r\n");
+            let (first_made, second_made) = (made(first), made(second));
+            let longer = first_made.header_bytes + (second.len() - first.len()) as u64;
+            assert_eq!(
+                with_header_bytes(&first_made, longer),
+                second_made,
+                "{rest:?}"
+            );
+            let shorter = first_made.header_bytes;
+            assert_eq!(
+                with_header_bytes(&second_made, shorter),
+                first_made,
+                "{rest:?}"
+            );
+        }
     }
 
     #[test]

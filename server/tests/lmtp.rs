@@ -10,15 +10,17 @@
 
 use std::sync::Arc;
 
-use mail::{id::AccountId, mailbox::MailboxName};
+use mail::{flag::Flags, id::AccountId, mailbox::MailboxName};
 use server::{
     config::{self, Options},
     listen::{Peer, Stream},
     lmtp,
+    message::Intake,
     service::Service,
 };
 use store::{
-    Access, AccountChange, Actor, NewAccount, Quota, clock::ManualClock, embedded::EmbeddedStore,
+    Access, Account, AccountChange, Actor, NewAccount, Quota, Static, clock::ManualClock,
+    embedded::EmbeddedStore,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
@@ -89,15 +91,38 @@ impl Server {
         client
     }
 
-    /// The messages in a mailbox.
-    async fn messages(&self, account: &str, mailbox: &str) -> Vec<String> {
-        let store = &self.service.store;
-        let id = store.find_account(account).unwrap().id;
+    /// What never changes of the newest message in an INBOX.
+    async fn newest_fixed(&self, account: &str) -> Static {
+        let account = self.open(account).await;
+        let key = MailboxName::inbox().key();
+        let inbox = account.tree().mailboxes.get(&key).unwrap().id;
+        let inbox = account.open_mailbox(inbox, Access::ReadOnly).await.unwrap();
+        let state = inbox.state();
+        let (_, row) = state.rows().last().unwrap();
+        let fixed = inbox.fixed(&[row.body]).await.unwrap();
+        Static::clone(&fixed[0])
+    }
+
+    /// What it would be of a message that comes as a whole.
+    async fn made_alone(&self, message: &str) -> Static {
+        let account = self.open("tim@localhost").await;
+        let mut intake = Intake::new(account.upload(message.len() as u64).await.unwrap());
+        intake.write(message.as_bytes()).await.unwrap();
+        intake.finish(Flags::default(), None).fixed
+    }
+
+    async fn open(&self, account: &str) -> Arc<dyn Account> {
+        let id = self.service.store.find_account(account).unwrap().id;
         let actor = Actor {
             account: id,
             origin: "test".into(),
         };
-        let account = store.open_account(id, actor).await.unwrap();
+        self.service.store.open_account(id, actor).await.unwrap()
+    }
+
+    /// The messages in a mailbox.
+    async fn messages(&self, account: &str, mailbox: &str) -> Vec<String> {
+        let account = self.open(account).await;
         let key = MailboxName::new(mailbox).unwrap().key();
         let found = account.tree().mailboxes.get(&key).unwrap().id;
         let mailbox = account.open_mailbox(found, Access::ReadOnly).await.unwrap();
@@ -229,6 +254,58 @@ async fn threat_32_each_recipient_has_a_reply_and_each_account_one_copy() {
             messages[0]
         );
     }
+}
+
+#[tokio::test]
+async fn recipients_share_the_text_and_nothing_else() {
+    let server = Server::new(&[]).await;
+    let quota = |bytes, messages| Quota { bytes, messages };
+    for (name, quota) in [
+        ("small@localhost", quota(Some(2_000), None)),
+        ("a-longer-name@localhost", Quota::default()),
+        ("one@localhost", quota(None, Some(1))),
+    ] {
+        server.account(name, &[], quota).await;
+    }
+    let mut client = server.client().await;
+    client.deliver("one@localhost", "A: b\r\n\r\n", "250").await;
+    let line = format!("{}\r\n", "y".repeat(70));
+    for lines in [100, 30_000] {
+        let part = "--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n";
+        let message = format!(
+            "Delivered-To: one@localhost\r\nSubject: to many\r\n\
+             Content-Type: multipart/mixed; boundary=b\r\n\r\n{part}{}{part}end\r\n--b--\r\n",
+            line.repeat(lines)
+        );
+        client.say(MAIL, &["250"]).await;
+        let recipients = ["small", "tim", "one", "a-longer-name", "ann", "tim"];
+        for name in recipients {
+            let answer = if name == "one" { "452 4.2.2" } else { "250" };
+            let rcpt = format!("RCPT TO:<{name}@localhost>");
+            client.say(&rcpt, &[answer]).await;
+        }
+        client.say("DATA", &["354"]).await;
+        client.send(message.as_bytes()).await;
+        let answers = ["552 5.2.2", "250", "250", "250", "250"];
+        client.say(".", &answers).await;
+        let mut tails = Vec::new();
+        for account in ["tim@localhost", "a-longer-name@localhost", "Ann@Localhost"] {
+            let stored = server.messages(account, "INBOX").await.pop().unwrap();
+            let expected = format!(
+                "Return-Path: <a@example.org>\r\nDelivered-To: {account}\r\nReceived: from "
+            );
+            assert!(stored.starts_with(&expected), "{account}");
+            let (head, tail) = stored.split_at(stored.len() - message.len());
+            assert_eq!(tail, message, "{account}");
+            tails.push(head.replace(account, ""));
+            let fixed = server.newest_fixed(account).await;
+            let alone = server.made_alone(&stored).await;
+            assert_eq!(fixed, alone, "{account}");
+        }
+        assert!(tails.iter().all(|tail| *tail == tails[0]), "{tails:?}");
+    }
+    assert!(server.messages("small@localhost", "INBOX").await.is_empty());
+    assert_eq!(server.service.store.check().await.unwrap(), [""; 0]);
 }
 
 #[tokio::test]

@@ -46,6 +46,12 @@ pub trait Store: Send + Sync + 'static {
     async fn remove_account(&self, id: AccountId) -> Result<()>;
     /// Opens an account for an actor.
     async fn open_account(&self, id: AccountId, actor: Actor) -> Result<Arc<dyn Account>>;
+    /// Begins what messages to several accounts have in common, `announced_bytes` of it. It counts
+    /// in no quota until it is part of a message.
+    async fn upload(&self, announced_bytes: u64) -> Result<Box<dyn Upload>>;
+    /// Makes the end of messages from what was uploaded with [`Store::upload`], of which the first
+    /// `header_bytes` belong to the header.
+    async fn share(&self, upload: Box<dyn Upload>, header_bytes: u64) -> Result<Arc<dyn Shared>>;
     /// Compares everything that is stored with itself: counts, UIDs, mod-sequences, bodies, index.
     /// Returns one line per inconsistency; none is health.
     async fn check(&self) -> Result<Vec<String>>;
@@ -184,6 +190,9 @@ pub trait Account: Send + Sync {
     async fn upload(&self, announced_bytes: u64) -> Result<Box<dyn Upload>>;
     /// Adds messages to a mailbox, all or none, in order (RFC 3502).
     async fn append(&self, to: MailboxId, messages: Vec<NewMessage>) -> Result<Appended>;
+    /// Adds a message whose end other accounts may have too: it is stored once, whatever becomes of
+    /// those others. Quota counts the whole message.
+    async fn deliver(&self, to: MailboxId, message: Delivery) -> Result<Appended>;
 }
 
 /// The names of an account.
@@ -246,6 +255,33 @@ pub struct NewMessage {
     /// Its bytes.
     pub upload: Box<dyn Upload>,
     /// What never changes of it.
+    pub fixed: Static,
+    /// Its flags.
+    pub flags: Flags,
+    /// Its INTERNALDATE; now if absent.
+    pub internal_date: Option<DateTime>,
+}
+
+/// The end that messages to several accounts have in common. Dropping it leaves nothing behind but
+/// the messages that have it.
+pub trait Shared: Send + Sync {
+    /// How many bytes it has.
+    fn len(&self) -> u64;
+    /// Whether it has none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// For the engine: what it is.
+    fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync>;
+}
+
+/// A message to one of several accounts.
+pub struct Delivery {
+    /// Its own bytes, with which it begins.
+    pub head: Bytes,
+    /// What comes after them.
+    pub rest: Arc<dyn Shared>,
+    /// What never changes of the whole message.
     pub fixed: Static,
     /// Its flags.
     pub flags: Flags,

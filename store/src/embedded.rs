@@ -16,6 +16,7 @@ pub(crate) mod directory;
 pub(crate) mod encode;
 pub(crate) mod engine;
 pub(crate) mod frame;
+pub(crate) mod incoming;
 pub(crate) mod index;
 pub(crate) mod log;
 pub(crate) mod mailbox;

@@ -140,6 +140,7 @@ fn place(body: &BodyRecord, chunks: Vec<ChunkPlace>) -> Arc<Place> {
         size: body.size,
         digest: body.digest,
         chunks,
+        rest: body.rest,
     })
 }
 

@@ -41,7 +41,7 @@ impl Bodies {
         places.insert(id, place.clone());
     }
 
-    /// The bytes of `range` that the body has.
+    /// The bytes of `range` that the body has of its own, before its rest.
     pub(crate) fn read(
         &self,
         segments: &Segments,
@@ -49,7 +49,8 @@ impl Bodies {
         place: &Place,
         range: Range<u64>,
     ) -> Result<Bytes> {
-        let range = range.start.min(place.size)..range.end.min(place.size);
+        let own = place.own_bytes();
+        let range = range.start.min(own)..range.end.min(own);
         let end_of = |chunk: &ChunkPlace| chunk.at + u64::from(chunk.chunk.raw);
         let first = place
             .chunks

@@ -3,10 +3,14 @@
 //!
 //! The header block has chunks of its own, so that reading headers decompresses nothing else. Each
 //! chunk has a checksum: a read does not pass through the frame's.
+//!
+//! A body may go on with another one, its *rest*: a message delivered to several accounts is a
+//! short head of each and one rest (docs/decisions/0007).
 
 use std::cell::RefCell;
 
 use bytes::{Bytes, BytesMut};
+use mail::id::BodyId;
 
 use super::codec::{Malformed, Read, Reader, Writer};
 
@@ -36,12 +40,14 @@ pub(crate) struct Chunk {
 /// Where a body is.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Place {
-    /// Size as delivered.
+    /// Size as delivered, with that of `rest`.
     pub(crate) size: u64,
-    /// BLAKE3 of the bytes as delivered.
+    /// BLAKE3 of its own bytes as delivered.
     pub(crate) digest: [u8; 32],
-    /// The chunks, in order.
+    /// Its own chunks, in order.
     pub(crate) chunks: Vec<ChunkPlace>,
+    /// The body it goes on with.
+    pub(crate) rest: Option<BodyId>,
 }
 
 /// Where a chunk is.
@@ -202,8 +208,17 @@ pub(crate) fn unpack(chunk: Chunk, stored: Bytes) -> Read<Bytes> {
 }
 
 impl Place {
+    /// How many bytes it has before its rest.
+    pub(crate) fn own_bytes(&self) -> u64 {
+        match (self.rest, self.chunks.last()) {
+            (None, _) => self.size,
+            (Some(_), last) => last.map_or(0, |last| last.at + u64::from(last.chunk.raw)),
+        }
+    }
+
     /// As it stands in the index: runs of chunks that follow one another.
     pub(crate) fn encode(&self, w: &mut Writer) {
+        w.var(self.rest.map_or(0, BodyId::get));
         w.var(self.size);
         w.0.extend_from_slice(&self.digest);
         let runs = self.chunks.chunk_by(|a, b| {
@@ -222,8 +237,14 @@ impl Place {
         }
     }
 
+    /// The rest of a place that `r` holds.
+    pub(crate) fn decode_rest(r: &mut Reader<'_>) -> Read<Option<BodyId>> {
+        r.var().map(BodyId::new)
+    }
+
     /// Reads to the end of what `r` holds.
     pub(crate) fn decode(r: &mut Reader<'_>) -> Read<Self> {
+        let rest = Self::decode_rest(r)?;
         let (size, digest) = (r.var()?, r.array()?);
         let (mut chunks, mut at) = (Vec::new(), 0u64);
         while !r.is_empty() {
@@ -246,6 +267,7 @@ impl Place {
             size,
             digest,
             chunks,
+            rest,
         })
     }
 }
@@ -284,9 +306,20 @@ mod tests {
             size: 400_000,
             digest: [9; 32],
             chunks,
+            rest: None,
         };
-        let mut w = Writer::default();
-        place.encode(&mut w);
-        assert_eq!(Place::decode(&mut Reader::new(&w.0)).unwrap(), place);
+        let headed = Place {
+            size: 500_000,
+            rest: BodyId::new(300),
+            ..place.clone()
+        };
+        for place in [place, headed] {
+            let mut w = Writer::default();
+            place.encode(&mut w);
+            assert_eq!(Place::decode(&mut Reader::new(&w.0)).unwrap(), place);
+            assert_eq!(place.own_bytes(), 400_000);
+            let rest = Place::decode_rest(&mut Reader::new(&w.0));
+            assert_eq!(rest.unwrap(), place.rest);
+        }
     }
 }

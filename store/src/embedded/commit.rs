@@ -223,6 +223,7 @@ impl Pending {
             size: body.size,
             digest: body.digest,
             chunks: self.chunks,
+            rest: body.rest,
         })
     }
 }

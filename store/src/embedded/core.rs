@@ -424,23 +424,35 @@ impl Core {
 
     /// Up to `len` bytes of a body from `offset`; fewer only at its end. Blocking.
     pub(crate) fn read_body(&self, id: BodyId, offset: u64, len: usize) -> Result<Bytes> {
-        let place = self.place(id)?;
-        self.shared.bodies.read(
-            &self.shared.segments,
-            id,
-            &place,
-            offset..offset.saturating_add(len as u64),
-        )
+        let range = offset..offset.saturating_add(len as u64);
+        let read = self.read_bodies(&[(id, range)])?.pop();
+        read.ok_or_else(|| missing_body(id))
     }
 
     /// Ranges of bodies, in their order. Blocking.
     pub(crate) fn read_bodies(&self, wanted: &[(BodyId, Range<u64>)]) -> Result<Vec<Bytes>> {
         let places = self.places(wanted.iter().map(|(id, _)| *id))?;
-        let read = |((id, range), place): (&(BodyId, Range<u64>), Arc<Place>)| {
-            let (bodies, segments) = (&self.shared.bodies, &self.shared.segments);
-            bodies.read(segments, *id, &place, range.clone())
+        let beyond = |((_, range), place): (&(BodyId, Range<u64>), &Arc<Place>)| {
+            place.rest.filter(|_| range.end > place.own_bytes())
         };
-        wanted.iter().zip(places).map(read).collect()
+        let rests: Vec<Option<BodyId>> = wanted.iter().zip(&places).map(beyond).collect();
+        let mut rest_places = self.places(rests.iter().flatten().copied())?.into_iter();
+        let (bodies, segments) = (&self.shared.bodies, &self.shared.segments);
+        let mut read = Vec::with_capacity(wanted.len());
+        for (((id, range), place), rest) in wanted.iter().zip(places).zip(rests) {
+            let own = bodies.read(segments, *id, &place, range.clone())?;
+            let after = match rest {
+                None => Bytes::new(),
+                Some(rest) => {
+                    let shift = |at: u64| at.saturating_sub(place.own_bytes());
+                    let range = shift(range.start)..shift(range.end);
+                    let place = rest_places.next().ok_or_else(|| missing_body(rest))?;
+                    bodies.read(segments, rest, &place, range)?
+                }
+            };
+            read.push(joined(own, after));
+        }
+        Ok(read)
     }
 
     /// Where bodies are, in their order; the index is asked once for all it must tell.
@@ -548,6 +560,14 @@ fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 
 fn closed() -> Error {
     Error::Unavailable("the store is closed".into())
+}
+
+fn joined(first: Bytes, second: Bytes) -> Bytes {
+    match (first.is_empty(), second.is_empty()) {
+        (true, _) => second,
+        (_, true) => first,
+        _ => [first, second].concat().into(),
+    }
 }
 
 fn missing_body(id: BodyId) -> Error {

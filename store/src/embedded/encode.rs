@@ -37,6 +37,7 @@ pub(crate) struct EncodedBody {
     size: u64,
     digest: [u8; 32],
     chunks: Vec<Chunk>,
+    rest: Option<BodyId>,
 }
 
 impl Encoded {
@@ -58,6 +59,7 @@ impl EncodedBody {
             size: self.size,
             digest: self.digest,
             chunks,
+            rest: self.rest,
         }
     }
 
@@ -188,6 +190,7 @@ impl Encoder<'_> {
                 size: body.size,
                 digest: body.digest,
                 chunks: packed.chunks.clone(),
+                rest: body.rest,
             });
         }
     }

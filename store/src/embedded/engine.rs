@@ -21,15 +21,20 @@ use super::{
     core::{Core, Opened, Permit, Space, StoreCounters},
     directory::Directory,
     frame::Lsn,
+    incoming::Rest,
     index::AccountImage,
     planner::{Draft, NewAccountState, NewState, Parts, Planner, Stamp},
     record::{MailboxRecord, Record, Transaction},
     rights::{Right, Subject, authorise},
     segment::unavailable,
+    upload::EmbeddedUpload,
 };
 use crate::{
     clock::Clock,
-    contract::{Account, AccountChange, AccountInfo, Actor, MailboxInfo, NewAccount, Store, Usage},
+    contract::{
+        Account, AccountChange, AccountInfo, Actor, MailboxInfo, NewAccount, Shared, Store, Upload,
+        Usage,
+    },
     disk::{Disk, DiskFile, OpenMode, RealDisk},
     error::{Error, Result},
     options::Options,
@@ -395,6 +400,20 @@ impl Store for EmbeddedStore {
         }
         let engine = Arc::clone(&self.engine);
         Ok(Arc::new(EmbeddedAccount::new(engine, planner, actor)))
+    }
+
+    async fn upload(&self, announced_bytes: u64) -> Result<Box<dyn Upload>> {
+        self.engine.check_open()?;
+        self.engine.check_space()?;
+        let engine = Arc::clone(&self.engine);
+        let upload = EmbeddedUpload::begin(engine, None, announced_bytes)?;
+        Ok(Box::new(upload))
+    }
+
+    async fn share(&self, upload: Box<dyn Upload>, header_bytes: u64) -> Result<Arc<dyn Shared>> {
+        let level = self.engine.compression_level();
+        let rest = Rest::new(upload, header_bytes, level).await?;
+        Ok(Arc::new(rest))
     }
 
     async fn check(&self) -> Result<Vec<String>> {

@@ -30,7 +30,7 @@ pub(crate) use reads::AccountImage;
 
 /// UIDs that share a packed value, as a shift.
 const ROWS_SHIFT: u32 = 6;
-const FORMAT: u16 = 2;
+const FORMAT: u16 = 3;
 const FILE: &str = "index.redb";
 
 type Bytes = &'static [u8];

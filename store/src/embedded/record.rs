@@ -79,12 +79,14 @@ pub(crate) struct MailboxRecord {
 pub(crate) struct BodyRecord {
     /// Its id.
     pub(crate) id: BodyId,
-    /// Size as delivered, bytes.
+    /// Size as delivered, bytes; with those of `rest`.
     pub(crate) size: u64,
-    /// BLAKE3 of the bytes as delivered.
+    /// BLAKE3 of its own bytes as delivered.
     pub(crate) digest: [u8; 32],
-    /// The bytes.
+    /// Its own bytes.
     pub(crate) data: BodyData,
+    /// The body it goes on with, all of it, which it may share with others.
+    pub(crate) rest: Option<BodyId>,
     /// What never changes of it.
     pub(crate) fixed: Arc<Static>,
 }

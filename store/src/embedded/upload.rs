@@ -30,13 +30,53 @@ const SPOOL_BYTES: usize = 256 << 10;
 /// The embedded engine's upload.
 pub(crate) struct EmbeddedUpload {
     engine: Arc<Engine>,
-    planner: Arc<Planner>,
-    reserved: Usage,
+    /// What was announced, and what came beyond it.
+    expected: u64,
+    /// Without one no account makes room for it yet.
+    reservation: Option<Reservation>,
     len: u64,
     digest: blake3::Hasher,
     /// Bytes that are not in the spool.
     tail: BytesMut,
     spool: Option<Spool>,
+}
+
+/// Room that an account keeps for messages until it is dropped.
+pub(crate) struct Reservation {
+    planner: Arc<Planner>,
+    reserved: Usage,
+}
+
+impl Reservation {
+    pub(crate) fn new(planner: Arc<Planner>) -> Self {
+        Self {
+            planner,
+            reserved: Usage::default(),
+        }
+    }
+
+    /// Reserves more, if quota allows it.
+    pub(crate) fn add(&mut self, more: Usage) -> Result<()> {
+        self.planner.adjust(|planned| {
+            quota::fits(planned.info.quota, planned.usage, planned.reserved, more)?;
+            planned.reserved = quota::add(planned.reserved, more);
+            Ok(())
+        })?;
+        self.reserved = quota::add(self.reserved, more);
+        Ok(())
+    }
+
+    /// What is reserved, which from now on is the caller's to give back.
+    pub(crate) fn take(&mut self) -> Usage {
+        std::mem::take(&mut self.reserved)
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let reserved = self.take();
+        self.planner.release(reserved);
+    }
 }
 
 /// A file without a name.
@@ -56,16 +96,16 @@ pub(crate) enum Content {
 }
 
 impl EmbeddedUpload {
-    /// An upload into an account, of a size that is announced.
+    /// An upload, into an account if that is known, of a size that is announced.
     pub(crate) fn begin(
         engine: Arc<Engine>,
-        planner: Arc<Planner>,
+        planner: Option<Arc<Planner>>,
         announced: u64,
     ) -> Result<Self> {
         let mut upload = Self {
             engine,
-            planner,
-            reserved: Usage::default(),
+            expected: 0,
+            reservation: planner.map(Reservation::new),
             len: 0,
             digest: blake3::Hasher::new(),
             tail: BytesMut::new(),
@@ -79,22 +119,20 @@ impl EmbeddedUpload {
     }
 
     fn reserve(&mut self, more: Usage) -> Result<()> {
-        let bytes = self.reserved.bytes.saturating_add(more.bytes);
-        if bytes > self.engine.message_bytes_max() {
+        let expected = self.expected.saturating_add(more.bytes);
+        if expected > self.engine.message_bytes_max() {
             return Err(Error::Limit("size of a message"));
         }
-        self.planner.adjust(|planned| {
-            quota::fits(planned.info.quota, planned.usage, planned.reserved, more)?;
-            planned.reserved = quota::add(planned.reserved, more);
-            Ok(())
-        })?;
-        self.reserved = quota::add(self.reserved, more);
+        if let Some(reservation) = &mut self.reservation {
+            reservation.add(more)?;
+        }
+        self.expected = expected;
         Ok(())
     }
 
-    /// What is reserved, which from now on is the caller's to give back.
-    pub(crate) fn take_reserved(&mut self) -> Usage {
-        std::mem::take(&mut self.reserved)
+    /// What is reserved for it.
+    pub(crate) fn into_reservation(self) -> Option<Reservation> {
+        self.reservation
     }
 
     /// BLAKE3 of the message.
@@ -143,7 +181,7 @@ impl Upload for EmbeddedUpload {
     async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let added = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let len = self.len.saturating_add(added);
-        let beyond = len.saturating_sub(self.reserved.bytes);
+        let beyond = len.saturating_sub(self.expected);
         if beyond > 0 {
             // More than announced: what comes beyond it is asked for as it comes.
             self.reserve(Usage {
@@ -167,13 +205,6 @@ impl Upload for EmbeddedUpload {
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
         self
-    }
-}
-
-impl Drop for EmbeddedUpload {
-    fn drop(&mut self) {
-        let reserved = self.take_reserved();
-        self.planner.release(reserved);
     }
 }
 

@@ -26,7 +26,10 @@ use store::{
 };
 
 use crate::{
-    model::{Contents, Dice, Model, Op, Texts, is_refusal, made, perform, random},
+    model::{
+        Contents, Dice, Model, Op, Texts, count_of_other, ends_other, is_refusal, made, perform,
+        random, read_other,
+    },
     support::*,
 };
 
@@ -84,6 +87,8 @@ struct Step {
     op: Op,
     calls: u64,
     model: Model,
+    /// How many messages the account holds to which some are delivered too.
+    other: u64,
 }
 
 /// As many operations as the workload has, without a fault; those that change nothing are not of
@@ -97,11 +102,12 @@ async fn undisturbed(disk: &SimDisk) -> Vec<Step> {
         op: Op::Create("INBOX".into()),
         calls: disk.calls(),
         model: model.clone(),
+        other: 0,
     }];
     let (mut dice, mut next_text, mut texts) = (Dice::new(7), 0, Texts::new());
     while steps.len() <= OPERATIONS {
         let op = random(&mut dice, &mut next_text);
-        let done = perform(&*account, &op).await;
+        let done = perform(&*store, &*account, &op).await;
         let calls = disk.calls();
         let before = model.clone();
         match done {
@@ -110,7 +116,13 @@ async fn undisturbed(disk: &SimDisk) -> Vec<Step> {
         }
         if !before.is_held_by(&model) {
             let model = model.clone();
-            steps.push(Step { op, calls, model });
+            let other = count_of_other(&*store).await;
+            steps.push(Step {
+                op,
+                calls,
+                model,
+                other,
+            });
         }
     }
     store.close().await;
@@ -179,7 +191,7 @@ async fn recovers(disk: &SimDisk, allowed: &[&Model], may_be_missing: bool) {
         Op::Append("INBOX".into(), vec![99_001, 99_002], "\\Seen New"),
         Op::Create("after".into()),
     ] {
-        let done = soon(perform(&*account, &op)).await.unwrap();
+        let done = soon(perform(&*store, &*account, &op)).await.unwrap();
         model.follow(&op, &done, &Model::of(&*account, &mut texts).await);
     }
     assert_eq!(soon(store.check()).await.unwrap(), [""; 0]);
@@ -210,7 +222,16 @@ fn a_power_cut_at_every_call_loses_nothing() {
         let from = done.saturating_sub(1);
         let allowed = steps[from..steps.len().min(done + 1)].iter();
         let allowed: Vec<&Model> = allowed.map(|step| &step.model).collect();
-        run(recovers(&cut, &allowed, done == 0));
+        run(async {
+            recovers(&cut, &allowed, done == 0).await;
+            // Deliveries to the other account are transactions of their own.
+            let removed = steps.get(done).is_some_and(|step| ends_other(&step.op));
+            let store = open_store(&cut).unwrap();
+            let now = count_of_other(&*store).await;
+            let before = steps[from].other;
+            assert!(removed || now == before || now == before + 1, "{now}");
+            read_other(&*store).await;
+        });
     });
     let count = cases.len();
     println!("{count} power cuts in a workload of {OPERATIONS} operations, {total} disk calls");
@@ -263,7 +284,7 @@ async fn disturbed(disk: &SimDisk, plan: Plan, workload: &[Step]) -> bool {
             contents = Some(Contents::of_new(&*account));
         }
         let contents = contents.as_mut().unwrap();
-        match soon(perform(&*account, op)).await {
+        match soon(perform(&*store, &*account, op)).await {
             Ok(done) => contents.apply(op, &done),
             Err(error) if is_refusal(&error) => {}
             Err(_) => {
@@ -276,8 +297,9 @@ async fn disturbed(disk: &SimDisk, plan: Plan, workload: &[Step]) -> bool {
     }
     disk.set_plan(None);
     let mut contents = contents.unwrap();
-    goes_on(&*account, &mut contents).await;
+    goes_on(&*store, &*account, &mut contents).await;
     let live = Model::of(&*account, &mut texts).await;
+    read_other(&*store).await;
     assert_eq!(live.contents(), contents);
     assert_eq!(soon(store.check()).await.unwrap(), [""; 0]);
     drop(account);
@@ -289,10 +311,10 @@ async fn disturbed(disk: &SimDisk, plan: Plan, workload: &[Step]) -> bool {
 }
 
 /// Once the disk works, an operation succeeds.
-async fn goes_on(account: &dyn Account, contents: &mut Contents) {
+async fn goes_on(store: &dyn Store, account: &dyn Account, contents: &mut Contents) {
     let op = Op::Append("INBOX".into(), vec![88_001], "");
     for _ in 0..3_000 {
-        match soon(perform(account, &op)).await {
+        match soon(perform(store, account, &op)).await {
             Ok(done) => return contents.apply(&op, &done),
             Err(error) => assert!(!is_refusal(&error), "{error}"),
         }

@@ -12,6 +12,7 @@
 )]
 
 mod accounts;
+mod deliveries;
 mod faults;
 mod messages;
 mod model;
@@ -75,6 +76,11 @@ contract! {
     messages::long_commands_run_in_steps,
     messages::copy_and_move_within_a_mailbox,
     messages::a_message_that_is_too_large_is_refused,
+    deliveries::a_message_to_many_is_stored_once,
+    deliveries::each_has_its_own_message,
+    deliveries::a_removed_account_takes_nothing_from_others,
+    deliveries::one_refusal_is_not_anothers,
+    deliveries::a_purge_leaves_what_others_have,
     search::rows_answer_flags_sizes_dates_and_uids,
     search::texts_are_decoded_and_compared_in_any_case,
     search::headers_are_found_whether_kept_or_not,

@@ -10,7 +10,7 @@ use mail::{
     id::{BodyId, MailboxId, ModSeq, Uid, UidValidity},
     set::UidSet,
 };
-use store::{Access, Account, Expunge, Mailbox, Result, Static, Subscription};
+use store::{Access, Account, Expunge, Mailbox, Result, Static, Store, Subscription};
 
 use crate::support::*;
 
@@ -54,6 +54,8 @@ struct Highest {
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     Append(String, Vec<u32>, &'static str),
+    /// To this account and to another one, which shares the end of the text.
+    Deliver(String, u32),
     Store(String, UidSet, FlagChange, &'static str),
     Expunge(String, Option<UidSet>),
     Copy(String, UidSet, String),
@@ -132,7 +134,11 @@ pub(crate) fn random(dice: &mut Dice, next_text: &mut u32) -> Op {
         let first = 1 + dice.below(15);
         UidSet::range(uid(first), uid(first + dice.below(12)))
     };
-    match dice.below(40) {
+    match dice.below(44) {
+        40.. => {
+            *next_text += 1;
+            Op::Deliver(name(dice), *next_text - 1)
+        }
         0..14 => {
             let count = [1, 1, 1, 3][dice.below(4) as usize];
             let texts = (*next_text..*next_text + count).collect();
@@ -160,7 +166,11 @@ pub(crate) fn random(dice: &mut Dice, next_text: &mut u32) -> Op {
 
 /// Does an operation; returns the UIDs of the source and of the target, where it has them. An
 /// operation on a mailbox that is not there is nothing.
-pub(crate) async fn perform(account: &dyn Account, op: &Op) -> Result<(UidSet, UidSet)> {
+pub(crate) async fn perform(
+    store: &dyn Store,
+    account: &dyn Account,
+    op: &Op,
+) -> Result<(UidSet, UidSet)> {
     let nothing = || Ok((UidSet::new(), UidSet::new()));
     let find = |named: &str| id_of(account, named);
     let open = async |named: &str| match find(named) {
@@ -176,6 +186,11 @@ pub(crate) async fn perform(account: &dyn Account, op: &Op) -> Result<(UidSet, U
                 messages.push(try_message(account, text.as_bytes(), fixed.clone(), named).await?);
             }
             let appended = account.append(id, messages).await?;
+            return Ok((UidSet::new(), appended.uids));
+        }
+        Op::Deliver(to, number) => {
+            let Some(id) = find(to) else { return nothing() };
+            let appended = deliver(store, account, id, *number).await?;
             return Ok((UidSet::new(), appended.uids));
         }
         Op::Store(named, uids, change, names) => {
@@ -214,6 +229,84 @@ pub(crate) async fn perform(account: &dyn Account, op: &Op) -> Result<(UidSet, U
         Op::Subscribe(named, on) => account.subscribe(&name(named), *on).await?,
     }
     nothing()
+}
+
+/// Delivers a text to the account and to another one, in either order; now and then that other one
+/// is removed before. What becomes of the other does not count.
+async fn deliver(
+    store: &dyn Store,
+    account: &dyn Account,
+    to: MailboxId,
+    number: u32,
+) -> Result<store::Appended> {
+    let (text, fixed) = &*made(number);
+    let (head, rest) = text.split_at(text.find("\r\n").unwrap() + 2);
+    let rest = try_shared(store, rest.as_bytes()).await?;
+    let to_other = async {
+        if number.is_multiple_of(OTHER_LIVES)
+            && let Some(other) = store.find_account(OTHER)
+        {
+            store.remove_account(other.id).await?;
+        }
+        let other = match store.find_account(OTHER) {
+            Some(other) => other,
+            None => store.create_account(new_account(OTHER)).await?,
+        };
+        let other = store.open_account(other.id, actor(other.id)).await?;
+        let inbox = id_of(&*other, "INBOX").unwrap();
+        let head = format!("{OTHER_HEAD}{head}");
+        other
+            .deliver(inbox, delivery(&head, &rest, fixed.clone()))
+            .await
+    };
+    let to_this = account.deliver(to, delivery(head, &rest, fixed.clone()));
+    if number.is_multiple_of(2) {
+        let done = to_this.await;
+        let _ = to_other.await;
+        done
+    } else {
+        let _ = to_other.await;
+        to_this.await
+    }
+}
+
+/// Who gets what is delivered too.
+const OTHER: &str = "other";
+/// What the other's copies begin with.
+const OTHER_HEAD: &str = "Delivered-To: other\r\n";
+/// The other account is removed before every so-manieth text.
+const OTHER_LIVES: u32 = 11;
+
+/// How many messages the other account holds.
+pub(crate) async fn count_of_other(store: &dyn Store) -> u64 {
+    match store.find_account(OTHER) {
+        Some(info) => {
+            let account = store.open_account(info.id, actor(info.id)).await;
+            account.unwrap().usage().messages
+        }
+        None => 0,
+    }
+}
+
+/// Reads what the other account holds: each text must be whole.
+pub(crate) async fn read_other(store: &dyn Store) {
+    let Some(info) = store.find_account(OTHER) else {
+        return;
+    };
+    let account = store.open_account(info.id, actor(info.id)).await.unwrap();
+    let inbox = open(&*account, "INBOX").await;
+    for uid in present(&*inbox).iter() {
+        let bytes = read(&*inbox, uid).await;
+        let text = bytes.strip_prefix(OTHER_HEAD.as_bytes()).unwrap();
+        let subject = mail::text::header_values(text, "subject").next();
+        let number = subject.unwrap().parse().unwrap();
+        assert!(text == made(number).0.as_bytes(), "other's UID {uid}");
+    }
+}
+
+/// Whether a delivery of this text removes the other account.
+pub(crate) const fn ends_other(op: &Op) -> bool {
+    matches!(op, Op::Deliver(_, number) if *number % OTHER_LIVES == 0)
 }
 
 /// Whether an error says that the operation makes no sense, rather than that the disk failed.
@@ -415,6 +508,13 @@ impl Contents {
                 let flags = normal(&flags(names));
                 folder.extend(to.iter().zip(texts.iter().map(|t| (*t, flags.clone()))));
             }
+            Op::Deliver(named, text) => {
+                let Some(folder) = self.mailboxes.get_mut(named) else {
+                    return;
+                };
+                assert_eq!(to.count(), 1);
+                folder.extend(to.iter().map(|uid| (uid, (*text, String::new()))));
+            }
             Op::Store(named, uids, change, names) => {
                 let Some(folder) = self.mailboxes.get_mut(named) else {
                     return;
@@ -525,7 +625,7 @@ async fn agree(given: &mut Given, seed: u64, operations: u32) {
     let mut model = Model::start(&*account).await;
     for _ in 0..operations {
         let op = random(&mut dice, &mut next_text);
-        let done = perform(&*account, &op).await;
+        let done = perform(&*given.store, &*account, &op).await;
         let now = Model::of(&*account, &mut texts).await;
         match done {
             Ok(done) => model.follow(&op, &done, &now),
@@ -543,6 +643,7 @@ async fn agree(given: &mut Given, seed: u64, operations: u32) {
                 model.is_held_by(&Model::of(&*account, &mut texts).await),
                 "{op:?}"
             );
+            read_other(&*given.store).await;
         }
     }
     drop::<Arc<dyn Account>>(account);

@@ -10,8 +10,9 @@ use mail::{
     structure,
 };
 use store::{
-    Access, Account, Actor, Appended, FlagsOutcome, Mailbox, NewAccount, NewMessage, Options,
-    Quota, Result, Static, Store, clock::ManualClock, disk::SimDisk, embedded::EmbeddedStore,
+    Access, Account, Actor, Appended, Delivery, FlagsOutcome, Mailbox, NewAccount, NewMessage,
+    Options, Quota, Result, Shared, Static, Store, clock::ManualClock, disk::SimDisk,
+    embedded::EmbeddedStore,
 };
 
 /// When the tests take place.
@@ -20,6 +21,8 @@ pub(crate) const NOW: i64 = 1_800_000_000;
 /// An engine that can be closed and opened again with what it holds.
 pub(crate) trait Engine {
     fn open(&self, options: Options) -> Arc<dyn Store>;
+    /// Bytes of the log.
+    fn log_bytes(&self) -> u64;
     fn clock(&self) -> Arc<ManualClock>;
 }
 
@@ -44,6 +47,14 @@ impl Engine for Embedded {
         EmbeddedStore::open_on(disk, Path::new("/store"), options, self.clock()).unwrap()
     }
 
+    fn log_bytes(&self) -> u64 {
+        let files = self.disk.files();
+        let segments = files
+            .iter()
+            .filter(|(path, _)| path.starts_with("/store/log"));
+        segments.map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+
     fn clock(&self) -> Arc<ManualClock> {
         Arc::clone(&self.clock)
     }
@@ -51,7 +62,7 @@ impl Engine for Embedded {
 
 /// A store to test.
 pub(crate) struct Given {
-    engine: Box<dyn Engine>,
+    pub(crate) engine: Box<dyn Engine>,
     pub(crate) options: Options,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<ManualClock>,
@@ -217,6 +228,29 @@ pub(crate) async fn try_message(
         flags: flags(named),
         internal_date: None,
     })
+}
+
+/// The end that messages to several accounts have in common.
+pub(crate) async fn try_shared(store: &dyn Store, rest: &[u8]) -> Result<Arc<dyn Shared>> {
+    let announced = u64::try_from(rest.len()).unwrap();
+    let mut upload = store.upload(announced).await?;
+    for piece in rest.chunks(100_000) {
+        upload.write(piece).await?;
+    }
+    let header = rest.windows(4).position(|four| four == b"\r\n\r\n");
+    let header_bytes = header.map_or(0, |at| at as u64 + 4);
+    store.share(upload, header_bytes).await
+}
+
+/// A message to one of them.
+pub(crate) fn delivery(head: &str, rest: &Arc<dyn Shared>, fixed: Static) -> Delivery {
+    Delivery {
+        head: head.to_owned().into(),
+        rest: Arc::clone(rest),
+        fixed,
+        flags: Flags::default(),
+        internal_date: None,
+    }
 }
 
 /// Appends a message and returns its UID.

@@ -258,27 +258,39 @@ fn body(w: &mut Writer, body: &BodyRecord, placed: &mut Placed) {
     w.var(body.size);
     w.0.extend_from_slice(&body.digest);
     fixed(w, &body.fixed);
-    match &body.data {
-        BodyData::Packed(packed) => {
-            w.u8(1);
-            packed.encode(w);
-            placed.push((body.id, w.0.len() - packed.data.len()));
-        }
-        BodyData::Before => w.u8(0),
+    let is_packed = matches!(body.data, BodyData::Packed(_));
+    w.u8(u8::from(is_packed) | u8::from(body.rest.is_some()) << 1);
+    if let Some(rest) = body.rest {
+        w.var(rest.get());
+    }
+    if let BodyData::Packed(packed) = &body.data {
+        packed.encode(w);
+        placed.push((body.id, w.0.len() - packed.data.len()));
     }
 }
 
 fn read_body(r: &mut Reader<'_>) -> Read<BodyRecord> {
+    let (id, size, digest) = (body_id(r)?, r.var()?, r.array()?);
+    let fixed = Arc::new(read_fixed(r, None)?);
+    let (is_packed, has_rest) = match r.u8()? {
+        kind @ 0..4 => (kind & 1 != 0, kind & 2 != 0),
+        _ => return Err(Malformed),
+    };
+    let rest = match has_rest {
+        true => Some(body_id(r)?),
+        false => None,
+    };
+    let data = match is_packed {
+        true => BodyData::Packed(Packed::decode(r)?),
+        false => BodyData::Before,
+    };
     Ok(BodyRecord {
-        id: body_id(r)?,
-        size: r.var()?,
-        digest: r.array()?,
-        fixed: Arc::new(read_fixed(r, None)?),
-        data: match r.u8()? {
-            0 => BodyData::Before,
-            1 => BodyData::Packed(Packed::decode(r)?),
-            _ => return Err(Malformed),
-        },
+        id,
+        size,
+        digest,
+        data,
+        rest,
+        fixed,
     })
 }
 

@@ -101,6 +101,7 @@ pub(super) fn body(n: u64, data: BodyData, bytes: &[u8]) -> Record {
         size: bytes.len() as u64,
         digest: *blake3::hash(bytes).as_bytes(),
         data,
+        rest: None,
         fixed: Arc::new(Static {
             version: 1,
             envelope: format!("(envelope {n})").into(),

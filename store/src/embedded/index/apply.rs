@@ -369,22 +369,37 @@ impl<'t, 'k> Batch<'t, 'k> {
         put(&mut self.fixed, body.id.get(), &w.0)
     }
 
-    /// Changes how many messages refer to a body; with none it is dead, and may go later.
+    /// Changes how many messages refer to a body; with none it is dead, and may go later. The rest
+    /// of a body is referred to while the body itself is.
     fn refer(&mut self, body: BodyId, by: i32) -> Result<()> {
+        match self.count_references(body, by)? {
+            // A rest has no rest.
+            Some(rest) => self.count_references(rest, by.signum()).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Changes the count of a body; returns its rest if it came to life or died.
+    fn count_references(&mut self, body: BodyId, by: i32) -> Result<Option<BodyId>> {
         let Some(mut value) = fetch(&self.bodies, body.get())? else {
-            return Ok(());
+            return Ok(None);
         };
         let Some((count, _)) = value.split_first_chunk_mut::<4>() else {
             return Err(Malformed.into());
         };
-        let references = u32::from_le_bytes(*count).saturating_add_signed(by);
+        let before = u32::from_le_bytes(*count);
+        let references = before.saturating_add_signed(by);
         *count = references.to_le_bytes();
         put(&mut self.bodies, body.get(), &value)?;
         if references == 0 {
             let key = (self.time_secs, body.get());
             self.dead.insert(key, ()).map_err(failed)?;
         }
-        Ok(())
+        if (before == 0) == (references == 0) {
+            return Ok(None);
+        }
+        let place = value.get(4..).unwrap_or_default();
+        Ok(Place::decode_rest(&mut Reader::new(place))?)
     }
 
     fn messages(&mut self, id: MailboxId, messages: &[MessageRecord]) -> Result<()> {

@@ -161,10 +161,12 @@ impl Index {
         Ok(Some(ranges.into_iter().collect()))
     }
 
-    /// References to each body as counted one by one and as counted by messages.
+    /// References to each body as counted one by one and as counted by messages, and by bodies
+    /// that messages refer to.
     pub(crate) fn references(&self) -> Result<BTreeMap<u64, (u32, u32)>> {
         let read = self.read()?;
         let mut counts: BTreeMap<u64, (u32, u32)> = BTreeMap::new();
+        let mut rests = Vec::new();
         for item in read
             .open_table(BODIES)
             .map_err(failed)?
@@ -172,7 +174,11 @@ impl Index {
             .map_err(failed)?
         {
             let (key, value) = item.map_err(failed)?;
-            counts.entry(key.value()).or_default().0 = Reader::new(value.value()).u32()?;
+            let mut r = Reader::new(value.value());
+            counts.entry(key.value()).or_default().0 = r.u32()?;
+            if let Some(rest) = Place::decode_rest(&mut r)? {
+                rests.push((key.value(), rest));
+            }
         }
         for item in read
             .open_table(ROWS)
@@ -184,6 +190,10 @@ impl Index {
             unpack_rows(value.value(), |_, row| {
                 counts.entry(row.body.get()).or_default().1 += 1;
             })?;
+        }
+        for (body, rest) in rests {
+            let is_live = counts.get(&body).is_some_and(|(_, counted)| *counted > 0);
+            counts.entry(rest.get()).or_default().1 += u32::from(is_live);
         }
         Ok(counts)
     }

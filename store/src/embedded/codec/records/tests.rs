@@ -130,7 +130,9 @@ fn some_fixed() -> impl Strategy<Value = Static> {
 
 fn some_body() -> impl Strategy<Value = BodyRecord> {
     let bytes = prop::collection::vec(any::<u8>(), 0..2_000);
-    (id(BodyId::new), bytes, some_fixed(), any::<bool>()).prop_map(|(id, bytes, fixed, inside)| {
+    let rest = prop::option::of(id(BodyId::new));
+    let parts = (id(BodyId::new), bytes, some_fixed(), any::<bool>(), rest);
+    parts.prop_map(|(id, bytes, fixed, inside, rest)| {
         let packed = Packed::new(&[Bytes::from(bytes.clone())], 100, 1);
         BodyRecord {
             id,
@@ -141,6 +143,7 @@ fn some_body() -> impl Strategy<Value = BodyRecord> {
             } else {
                 BodyData::Before
             },
+            rest,
             fixed: Arc::new(fixed),
         }
     })
