@@ -11,12 +11,14 @@ use serde_json::{Value, json};
 use store::{
     Account, AccountChange, AccountInfo, Actor, Error, MailboxInfo, NewAccount, Quota, Store,
     Subscription,
-    credential::{CredentialChange, Verifiers},
+    credential::{ActAs, CredentialChange, Verifiers},
     error::What,
 };
 
+pub use self::app_passwords::AppPasswordRequest;
 use crate::{auth, problem::Problem};
 
+mod app_passwords;
 pub mod client;
 pub mod owner;
 pub mod print;
@@ -41,7 +43,10 @@ pub enum Request {
         properties: Properties,
     },
     /// Every account.
-    AccountList,
+    AccountList {
+        /// Only those that have a password but no SCRAM verifier.
+        without_scram: bool,
+    },
     /// One account.
     AccountShow {
         /// Its name or an alias.
@@ -68,6 +73,8 @@ pub enum Request {
         /// Whether the space is to be freed at once.
         purge: bool,
     },
+    /// Something to do with an account's app passwords.
+    AppPassword(AppPasswordRequest),
     /// An account's mailboxes.
     MailboxList {
         /// The account.
@@ -122,6 +129,10 @@ pub struct Properties {
     pub quota_messages: Option<u64>,
     /// Whether it may log in and receive mail.
     pub enabled: Option<bool>,
+    /// Accounts as which it may act; `*` for any.
+    pub may_act_as: Vec<String>,
+    /// Whether it loses the right to act as those it could act as so far.
+    pub may_not_act: bool,
 }
 
 /// A password as it is kept, on its way to the server.
@@ -155,10 +166,12 @@ pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Probl
             password,
             properties,
         } => add(store, name, password, properties).await,
-        Request::AccountList => {
+        Request::AccountList { without_scram } => {
             let mut all = Vec::new();
             for account in store.accounts() {
-                all.push(shown(store, &account).await?);
+                if !without_scram || has_scram(&account) == Some(false) {
+                    all.push(shown(store, &account).await?);
+                }
             }
             Ok(Value::Array(all))
         }
@@ -172,6 +185,7 @@ pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Probl
             change_account(store, &name, change).await
         }
         Request::AccountRemove { name, purge } => remove(store, &name, purge).await,
+        Request::AppPassword(request) => app_passwords::execute(store, request).await,
         Request::MailboxList { account } => mailboxes(store, &account).await,
         Request::MailboxCreate { account, mailbox } => {
             let opened = open(store, &account).await?;
@@ -206,6 +220,7 @@ async fn add(
     properties: Properties,
 ) -> Result<Value, Problem> {
     check_names(properties.aliases.iter().chain([&name]))?;
+    let may_act_as = may_act_as(store, &ActAs::default(), &properties)?;
     let new = NewAccount {
         name: name.clone(),
         aliases: properties.aliases,
@@ -221,13 +236,14 @@ async fn add(
         .create_account(new)
         .await
         .map_err(|e| failed(&e, &name))?;
-    if properties.enabled != Some(false) {
-        return shown(store, &account).await;
-    }
     let change = AccountChange {
-        enabled: Some(false),
+        enabled: properties.enabled,
+        may_act_as,
         ..AccountChange::default()
     };
+    if change.enabled != Some(false) && change.may_act_as.is_none() {
+        return shown(store, &account).await;
+    }
     change_account(store, &name, change).await
 }
 
@@ -243,8 +259,10 @@ async fn set(store: &dyn Store, name: &str, properties: Properties) -> Result<Va
             return Err(Problem::new("the account has no such alias", gone, next));
         }
     }
-    aliases.extend(properties.aliases);
+    aliases.extend(properties.aliases.iter().cloned());
+    let may_act_as = may_act_as(store, &account.may_act_as, &properties)?;
     let change = AccountChange {
+        may_act_as,
         aliases: (aliases != account.aliases).then_some(aliases),
         display_name: properties.display_name,
         enabled: properties.enabled,
@@ -256,6 +274,32 @@ async fn set(store: &dyn Store, name: &str, properties: Properties) -> Result<Va
         ..AccountChange::default()
     };
     change_account(store, name, change).await
+}
+
+/// As whom an account may act after a change; `None` if that stays as it is.
+fn may_act_as(
+    store: &dyn Store,
+    now: &ActAs,
+    properties: &Properties,
+) -> Result<Option<ActAs>, Problem> {
+    let given = &properties.may_act_as;
+    if given.is_empty() && !properties.may_not_act {
+        return Ok(None);
+    } else if given.iter().any(|name| name == "*") {
+        return Ok(Some(ActAs::Anyone));
+    }
+    let mut accounts = match now {
+        ActAs::These(accounts) if !properties.may_not_act => accounts.clone(),
+        ActAs::Anyone if !properties.may_not_act => return Ok(None),
+        ActAs::These(_) | ActAs::Anyone => Vec::new(),
+    };
+    for name in given {
+        let id = find(store, name)?.id;
+        if !accounts.contains(&id) {
+            accounts.push(id);
+        }
+    }
+    Ok(Some(ActAs::These(accounts)))
 }
 
 async fn change_account(
@@ -305,17 +349,34 @@ async fn shown(store: &dyn Store, account: &AccountInfo) -> Result<Value, Proble
         .await
         .map_err(|e| failed(&e, &account.name))?;
     let usage = opened.usage();
+    let may_act_as = match &account.may_act_as {
+        ActAs::Anyone => vec!["*".to_owned()],
+        ActAs::These(accounts) => {
+            let all = store.accounts();
+            let named = all.iter().filter(|it| accounts.contains(&it.id));
+            named.map(|it| it.name.clone()).collect()
+        }
+    };
     Ok(json!({
         "name": account.name,
         "aliases": account.aliases,
         "display_name": account.display_name,
         "enabled": account.enabled,
+        "scram": has_scram(account),
+        "app_passwords": account.app_passwords.len(),
+        "may_act_as": may_act_as,
         "bytes": usage.bytes,
         "messages": usage.messages,
         "quota_bytes": account.quota.bytes,
         "quota_messages": account.quota.messages,
         "created": account.created_secs,
     }))
+}
+
+/// Whether SCRAM can be used with an account's password; `None` without a password.
+fn has_scram(account: &AccountInfo) -> Option<bool> {
+    let password = account.password.as_ref()?;
+    Some(password.verifiers.scram.is_some())
 }
 
 async fn mailboxes(store: &dyn Store, account: &str) -> Result<Value, Problem> {
@@ -410,6 +471,9 @@ fn done(result: store::Result<()>, to_what: &str) -> Result<Value, Problem> {
 fn failed(error: &Error, to_what: &str) -> Problem {
     let next = match error {
         Error::NotFound(What::Account) => "`relate-imap account list` names those that exist",
+        Error::NotFound(What::AppPassword) => {
+            "`relate-imap app-password list ACCOUNT` names those that exist"
+        }
         Error::NotFound(_) => "`relate-imap mailbox list ACCOUNT` names those that exist",
         Error::AlreadyExists(_) => "choose another name",
         Error::Cannot(_) | Error::Denied => "nothing was changed",

@@ -6,7 +6,12 @@
 
 use std::sync::Arc;
 
-use store::{AccountInfo, Store, clock::Clock, credential::Scope};
+use mail::id::AccountId;
+use store::{
+    AccountInfo, Store,
+    clock::Clock,
+    credential::{CredentialId, LastUse, Scope},
+};
 use tokio::time::Instant;
 
 pub use self::{
@@ -15,10 +20,13 @@ pub use self::{
         ScramEntry,
     },
     password::{
-        PASSWORD_BYTES_MAX, USER_BYTES_MAX, Unfit, check_name, generate_password, keep_password,
+        PASSWORD_BYTES_MAX, USER_BYTES_MAX, Unfit, check_app_name, check_name,
+        generate_app_password, generate_password, keep_password,
     },
+    scheme::{BadHash, imported},
+    uses::WRITTEN_EVERY,
 };
-use self::{checks::Checks, own::OwnAccounts, throttle::Throttle};
+use self::{checks::Checks, own::OwnAccounts, throttle::Throttle, uses::Uses};
 use crate::{config::LimitSettings, listen::Peer};
 
 pub mod authenticator;
@@ -27,15 +35,19 @@ mod checks;
 mod hashes;
 mod own;
 mod password;
+mod scheme;
 pub mod scram;
 pub mod throttle;
+mod uses;
 
 pub(crate) use password::random;
 
 /// Logins.
 pub struct Auth {
     store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
     backend: Box<dyn Authenticator>,
+    uses: Uses,
     /// Who was wrong how often.
     pub throttle: Throttle,
 }
@@ -49,7 +61,9 @@ impl Auth {
         Self {
             store,
             backend: Box::new(own),
-            throttle: Throttle::new(clock, limits),
+            uses: Uses::default(),
+            throttle: Throttle::new(Arc::clone(&clock), limits),
+            clock,
         }
     }
 
@@ -109,11 +123,32 @@ impl Auth {
             Some(other) => self.acted_as(&authenticated, other)?,
             None => Arc::clone(&authenticated),
         };
+        if let Credential::App(id, _) = &credential {
+            self.note_use(authenticated.id, *id, attempt);
+        }
         Ok(Identity {
             account,
             authenticated,
             credential,
         })
+    }
+
+    fn note_use(&self, account: AccountId, id: CredentialId, attempt: &Attempt<'_>) {
+        let place = match attempt.peer.address {
+            Some(address) => address.ip().to_canonical().to_string(),
+            None => "this machine".to_owned(),
+        };
+        let last_use = LastUse {
+            secs: self.clock.now_secs(),
+            place,
+            scope: attempt.scope,
+        };
+        self.uses.note(account, id, last_use);
+    }
+
+    /// Writes down which app passwords were used since the last time.
+    pub async fn write_uses(&self) {
+        self.uses.write(&*self.store).await;
     }
 
     /// The account as which another one wants to act (RFC 4422 §3.4.1): itself, or one for which

@@ -7,13 +7,14 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use crate::config::{Options, Preset};
+use crate::config::{Options, Preset, Setting};
 
 /// The name of the binary.
 pub const PROGRAM: &str = "relate-imap";
@@ -57,6 +58,9 @@ pub enum Command {
     /// Create, show and change accounts
     #[command(subcommand)]
     Account(Account),
+    /// Make, list and revoke passwords for single programs and devices
+    #[command(subcommand)]
+    AppPassword(AppPassword),
     /// List and change an account's mailboxes
     #[command(subcommand)]
     Mailbox(Mailbox),
@@ -110,7 +114,12 @@ pub enum Account {
         properties: AccountProperties,
     },
     /// List all accounts
-    List,
+    List {
+        /// Only those that have a password but no SCRAM verifier yet: they get one at their next
+        /// login with a password sent as it is
+        #[arg(long)]
+        without_scram: bool,
+    },
     /// Show one account
     Show {
         /// The account's name
@@ -126,6 +135,9 @@ pub enum Account {
         /// Take this address away from the account; may be repeated
         #[arg(long, value_name = "ADDRESS")]
         remove_alias: Vec<String>,
+        /// Take the right to act as any other account away; those given with --may-act-as stay
+        #[arg(long)]
+        may_not_act: bool,
     },
     /// Change an account's password
     Passwd {
@@ -148,6 +160,59 @@ pub enum Account {
     },
 }
 
+/// What can be done with app passwords.
+#[derive(Debug, Subcommand)]
+pub enum AppPassword {
+    /// Make a password for one program or device; it is shown this once
+    Add {
+        /// The account's name
+        account: String,
+        /// A name for it, such as the device's
+        name: String,
+        /// What it may be used for
+        #[arg(
+            long,
+            value_name = "SCOPE",
+            value_delimiter = ',',
+            default_value = "imap"
+        )]
+        scope: Vec<Scope>,
+        /// For how long it may be used, as 90d or 12h; without it, until it is revoked
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        expires: Option<Duration>,
+    },
+    /// List an account's app passwords, with when and where each was last used
+    List {
+        /// The account's name
+        account: String,
+    },
+    /// Revoke an app password; the sessions that logged in with it end
+    Revoke {
+        /// The account's name
+        account: String,
+        /// The app password's name
+        name: String,
+    },
+}
+
+/// What a password may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scope {
+    /// Reading mail
+    Imap,
+    /// Handing in mail
+    Lmtp,
+    /// Administration
+    Admin,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    <Duration as Setting>::parse(text, &(1_000..=MAX_EXPIRY_MILLIS))
+}
+
+/// A hundred years.
+const MAX_EXPIRY_MILLIS: u64 = 100 * 365 * 24 * 60 * 60 * 1_000;
+
 /// Where a new password comes from; without an option it is asked for.
 #[derive(Debug, Clone, Args)]
 #[group(multiple = false)]
@@ -158,6 +223,13 @@ pub struct PasswordSource {
     /// Read the password from the first line of a file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub password_file: Option<PathBuf>,
+    /// Read the password's hash, as another server keeps it, from the first line of standard input:
+    /// {ARGON2ID}, {BLF-CRYPT} (bcrypt), {SHA512-CRYPT} or {SHA256-CRYPT}
+    #[arg(long)]
+    pub password_hash_stdin: bool,
+    /// Read the password's hash from the first line of a file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub password_hash_file: Option<PathBuf>,
 }
 
 /// What can be set on an account.
@@ -175,6 +247,10 @@ pub struct AccountProperties {
     /// How many messages the account may keep; 0 for any number
     #[arg(long, value_name = "COUNT")]
     pub quota_messages: Option<u64>,
+    /// Let the account open the mail of this other account, logging in with its own password;
+    /// '*' for that of any account; may be repeated
+    #[arg(long, value_name = "ACCOUNT")]
+    pub may_act_as: Vec<String>,
     /// Let the account log in and receive mail
     #[arg(long, conflicts_with = "disable")]
     enable: bool,
@@ -429,7 +505,14 @@ mod tests {
             "relate-imap up --listen 0.0.0.0 --listen ::",
             "relate-imap deliver you@localhost",
             "relate-imap account add a@b --password-stdin --alias c@d --alias e@f --quota-bytes 1",
+            "relate-imap account add a@b --password-hash-stdin",
             "relate-imap account list --json",
+            "relate-imap account list --without-scram",
+            "relate-imap account set a@b --may-act-as c@d --may-act-as *",
+            "relate-imap account set a@b --may-not-act",
+            "relate-imap app-password add a@b phone --scope imap,admin --expires 90d",
+            "relate-imap app-password list a@b --json",
+            "relate-imap app-password revoke a@b phone",
             "relate-imap account show a@b",
             "relate-imap account set a@b --disable --quota-messages 5 --display-name A --remove-alias c@d",
             "relate-imap account passwd a@b --password-file f",
@@ -465,6 +548,10 @@ mod tests {
             ),
             (
                 "relate-imap account add a --password-stdin --password-file f",
+                Exit::Configuration,
+            ),
+            (
+                "relate-imap app-password add a b --expires never",
                 Exit::Configuration,
             ),
             ("relate-imap deliver", Exit::Usage),

@@ -9,7 +9,7 @@ use std::{
 use server::{
     admin::{
         Request,
-        client::{account_request, mailbox_request, perform},
+        client::{account_request, app_password_request, mailbox_request, perform, with_password},
         owner::become_owner,
         print::{Form, print},
     },
@@ -58,6 +58,10 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             let loaded = loaded()?;
             administer(&loaded, account_request(command)?, form)
         }
+        Command::AppPassword(command) => {
+            let loaded = loaded()?;
+            app_password(&loaded, command, form)
+        }
         Command::Mailbox(command) => administer(&loaded()?, mailbox_request(command), form),
         Command::Check => check(&loaded()?, form),
         Command::Config(command) => configuration(&command, &loaded, form),
@@ -99,6 +103,13 @@ fn administer(loaded: &Loaded, request: Request, form: Form) -> Result<Exit, Fai
     become_owner(&loaded.config.store.path)?;
     let value = one_thread(perform(&loaded.config, request))?;
     printed(&print(&value, form))
+}
+
+fn app_password(loaded: &Loaded, command: cli::AppPassword, form: Form) -> Result<Exit, Failure> {
+    let (request, password) = app_password_request(command, system_time())?;
+    become_owner(&loaded.config.store.path)?;
+    let value = one_thread(perform(&loaded.config, request))?;
+    printed(&print(&with_password(value, password), form))
 }
 
 fn check(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    admin,
+    admin, auth,
     cli::Exit,
     config::{Config, Loaded},
     health,
@@ -220,6 +220,7 @@ impl Running {
         running
             .tasks
             .spawn(keep_certificates(Arc::clone(&service), hangup));
+        running.tasks.spawn(write_uses(Arc::clone(&service)));
         running.tasks.spawn(bound.serve(service));
         Ok(running)
     }
@@ -251,6 +252,17 @@ impl Running {
         self.service.shutdown.begin();
         while self.tasks.join_next().await.is_some() {}
         self.service.store.close().await;
+    }
+}
+
+/// Writes down now and then, and at the end, which app passwords were used.
+async fn write_uses(service: Arc<Service>) {
+    loop {
+        let end = tokio::time::timeout(auth::WRITTEN_EVERY, service.shutdown.notified()).await;
+        service.auth.write_uses().await;
+        if end.is_ok() {
+            return;
+        }
     }
 }
 

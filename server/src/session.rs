@@ -13,6 +13,7 @@ mod fetch;
 mod idle;
 pub mod limits;
 mod list;
+mod login;
 mod mailbox;
 mod own_deleted;
 mod search;
@@ -42,6 +43,7 @@ use wire::{
 
 use self::{
     answer::{Failure, Outcome, bad, no, ok, wrong_state},
+    login::LoggedIn,
     own_deleted::OwnDeleted,
     sink::Sink,
     view::View,
@@ -96,6 +98,8 @@ pub enum Session {
 /// What exists after login.
 pub struct Authenticated {
     account: Arc<dyn Account>,
+    /// What the client logged in with.
+    login: LoggedIn,
     mode: Mode,
     /// Counts the session against its account's limit.
     _guard: Guard,
@@ -174,11 +178,13 @@ impl Session {
     /// The account, once there is one.
     #[must_use]
     pub fn account(&self) -> Option<&Arc<dyn Account>> {
+        self.authenticated().map(|auth| &auth.account)
+    }
+
+    const fn authenticated(&self) -> Option<&Authenticated> {
         match self {
             Self::NotAuthenticated => None,
-            Self::Authenticated(auth) | Self::Selected(Selected { auth, .. }) => {
-                Some(&auth.account)
-            }
+            Self::Authenticated(auth) | Self::Selected(Selected { auth, .. }) => Some(auth),
         }
     }
 

@@ -5,17 +5,19 @@
 use std::{
     io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _},
     path::Path,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::Value;
+use store::credential::{Scope, Verifiers};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::UnixStream,
 };
 use zeroize::Zeroizing;
 
-use super::{Kept, Properties, Request, execute, socket};
+use super::{AppPasswordRequest, Kept, Properties, Request, execute, socket};
 use crate::{
     auth,
     cli::{self, AccountProperties, Exit, PasswordSource},
@@ -41,18 +43,23 @@ pub fn account_request(command: cli::Account) -> Result<Request, Failure> {
             properties,
         } => Request::AccountAdd {
             password: kept(&password)?,
-            properties: to_properties(properties, Vec::new()),
+            properties: to_properties(properties),
             name,
         },
-        cli::Account::List => Request::AccountList,
+        cli::Account::List { without_scram } => Request::AccountList { without_scram },
         cli::Account::Show { name } => Request::AccountShow { name },
         cli::Account::Set {
             name,
             properties,
             remove_alias,
+            may_not_act,
         } => Request::AccountSet {
             name,
-            properties: to_properties(properties, remove_alias),
+            properties: Properties {
+                remove_aliases: remove_alias,
+                may_not_act,
+                ..to_properties(properties)
+            },
         },
         cli::Account::Passwd { name, password } => Request::AccountPasswd {
             name,
@@ -65,6 +72,73 @@ pub fn account_request(command: cli::Account) -> Result<Request, Failure> {
             Request::AccountRemove { name, purge }
         }
     })
+}
+
+/// What `relate-imap app-password …` asks for, and the password that was made for it.
+///
+/// # Errors
+/// The name cannot be that of an app password, or this machine makes no password.
+pub fn app_password_request(
+    command: cli::AppPassword,
+    now: SystemTime,
+) -> Result<(Request, Option<Zeroizing<String>>), Failure> {
+    Ok(match command {
+        cli::AppPassword::Add {
+            account,
+            name,
+            scope,
+            expires,
+        } => {
+            auth::check_app_name(&name).map_err(|unfit| {
+                let what = format!("this cannot be the name of an app password: {unfit}");
+                let next = "use letters, digits, -, _ and ., as in phone";
+                Failure::new(Exit::Failed, Problem::new(what, &name, next))
+            })?;
+            let unfit = |unfit| refused("no password could be made", &unfit);
+            let (password, selector) = auth::generate_app_password().map_err(unfit)?;
+            let kept = auth::keep_password(password.as_bytes()).map_err(unfit)?;
+            let request = AppPasswordRequest::Add {
+                account,
+                name,
+                password: kept.into(),
+                selector,
+                scopes: scope.into_iter().map(scope_name).collect(),
+                expires_secs: expires.and_then(|after| secs(now.checked_add(after)?)),
+            };
+            (Request::AppPassword(request), Some(password))
+        }
+        cli::AppPassword::List { account } => {
+            let list = AppPasswordRequest::List { account };
+            (Request::AppPassword(list), None)
+        }
+        cli::AppPassword::Revoke { account, name } => {
+            let revoke = AppPasswordRequest::Revoke { account, name };
+            (Request::AppPassword(revoke), None)
+        }
+    })
+}
+
+fn scope_name(scope: cli::Scope) -> String {
+    let scope = match scope {
+        cli::Scope::Imap => Scope::Imap,
+        cli::Scope::Lmtp => Scope::Lmtp,
+        cli::Scope::Admin => Scope::Admin,
+    };
+    scope.name().to_owned()
+}
+
+fn secs(time: SystemTime) -> Option<i64> {
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
+}
+
+/// A result with the password that belongs to it, which only this process knows.
+#[must_use]
+pub fn with_password(mut value: Value, password: Option<Zeroizing<String>>) -> Value {
+    if let (Some(fields), Some(password)) = (value.as_object_mut(), password) {
+        fields.insert("password".to_owned(), Value::String(password.to_string()));
+    }
+    value
 }
 
 /// What `relate-imap mailbox …` asks for.
@@ -157,23 +231,53 @@ async fn ask(stream: UnixStream, request: &Request, path: &Path) -> Result<Value
     }
 }
 
-fn to_properties(given: AccountProperties, remove_aliases: Vec<String>) -> Properties {
+fn to_properties(given: AccountProperties) -> Properties {
     Properties {
-        remove_aliases,
+        remove_aliases: Vec::new(),
+        may_not_act: false,
         enabled: given.enabled(),
         aliases: given.alias,
         display_name: given.display_name,
         quota_bytes: given.quota_bytes,
         quota_messages: given.quota_messages,
+        may_act_as: given.may_act_as,
     }
 }
 
 fn kept(source: &PasswordSource) -> Result<Kept, Failure> {
+    if let Some(hash) = hash(source) {
+        return hash;
+    }
     let password =
         password(source).map_err(|error| refused("the password cannot be read", &error))?;
     auth::keep_password(password.as_bytes())
         .map(Kept::from)
         .map_err(|unfit| refused("the password cannot be taken", &unfit))
+}
+
+/// The hash that was given instead of a password.
+fn hash(source: &PasswordSource) -> Option<Result<Kept, Failure>> {
+    let line = if source.password_hash_stdin {
+        first_line(io::stdin().lock())
+    } else {
+        let path = source.password_hash_file.as_ref()?;
+        std::fs::File::open(path).and_then(first_line)
+    };
+    let taken = |line: Zeroizing<String>| {
+        auth::imported(&line).map(|hash| {
+            let hash = hash.to_owned();
+            Kept::from(Verifiers { hash, scram: None })
+        })
+    };
+    let bad = |error: &dyn std::fmt::Display| {
+        let what = format!("the password's hash cannot be taken: {error}");
+        let next = "give one as {BLF-CRYPT}$2y$…; for a password itself use --password-stdin";
+        Failure::new(Exit::Failed, Problem::new(what, "the hash", next))
+    };
+    Some(match line {
+        Ok(line) => taken(line).map_err(|error| bad(&error)),
+        Err(error) => Err(bad(&error)),
+    })
 }
 
 fn refused(what: &str, why: &dyn std::fmt::Display) -> Failure {

@@ -11,7 +11,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Request, execute};
+use super::{AppPasswordRequest, Request, execute};
 use crate::{config::Config, listen, problem::Problem, service::Service};
 
 /// Where the socket is in the store's directory.
@@ -99,7 +99,15 @@ async fn answer(stream: UnixStream, service: &Service) -> io::Result<()> {
         Err(_) => return Err(io::ErrorKind::TimedOut.into()),
     };
     let done = match serde_json::from_str::<Request>(&line) {
-        Ok(request) => execute(&*service.store, request).await,
+        Ok(request) => {
+            if matches!(
+                request,
+                Request::AppPassword(AppPasswordRequest::List { .. })
+            ) {
+                service.auth.write_uses().await;
+            }
+            execute(&*service.store, request).await
+        }
         Err(error) => Err(Problem::new(
             format!("the server does not understand this command: {error}"),
             "the running server",

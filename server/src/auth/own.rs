@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use store::{
-    AccountInfo, Store,
+    AccountChange, AccountInfo, Store,
     clock::Clock,
-    credential::{AppPassword, CredentialId, MainPassword, Scope, Verifiers},
+    credential::{AppPassword, CredentialChange, CredentialId, MainPassword, Scope, Verifiers},
 };
+use zeroize::Zeroizing;
 
 use super::{
     Attempt, AuthFailure, Authenticator, Credential, Proof, Proven, ScramClaim, ScramEntry,
-    check_name, checks::Checks,
+    check_name,
+    checks::Checks,
+    password::{is_up_to_date, renewed},
 };
 
 /// Own accounts.
@@ -102,20 +105,20 @@ impl OwnAccounts {
             .map(Usable::App)
     }
 
-    /// The credential with which a password is to be compared.
-    fn candidate<'a>(&self, named: &'a Named, password: &[u8], scope: Scope) -> Option<Usable<'a>> {
+    /// The credentials with which a password is to be compared, in order: app passwords that begin
+    /// as it does, and the main one. Mostly there is one.
+    fn candidates<'a>(&self, named: &'a Named, password: &[u8], scope: Scope) -> Vec<Usable<'a>> {
         let begins = |app: &&AppPassword| {
-            password.starts_with(app.selector.as_bytes()) && self.may_be_used(app, scope)
+            let selector = app.selector.as_bytes();
+            password.starts_with(selector) && self.may_be_used(app, scope)
         };
-        match &named.app {
-            Some(_) => self.usable(named, scope),
-            None => {
-                let mut apps = named.account.app_passwords.iter();
-                apps.find(begins)
-                    .map(Usable::App)
-                    .or_else(|| self.usable(named, scope))
-            }
+        let mut candidates = Vec::new();
+        if named.app.is_none() {
+            let apps = named.account.app_passwords.iter();
+            candidates.extend(apps.filter(begins).map(Usable::App));
         }
+        candidates.extend(self.usable(named, scope));
+        candidates
     }
 
     async fn password(
@@ -125,22 +128,17 @@ impl OwnAccounts {
         scope: Scope,
     ) -> Result<Proven, AuthFailure> {
         let named = self.named(user);
-        let candidate = named
+        let candidates = named
             .as_ref()
-            .and_then(|named| Some((named, self.candidate(named, password, scope)?)));
-        let Some((named, usable)) = candidate else {
+            .map_or_else(Vec::new, |named| self.candidates(named, password, scope));
+        let (Some(named), false) = (&named, candidates.is_empty()) else {
             self.checks.pretend(password).await?;
             return Err(AuthFailure::Wrong);
         };
-        if self.is_right(&named.account, usable, password).await? {
-            return Ok(proven(named, usable));
-        }
-        // A main password may begin as an app password does.
-        if let (None, Usable::App(_)) = (&named.app, usable)
-            && let Some(main) = self.usable(named, scope)
-            && self.is_right(&named.account, main, password).await?
-        {
-            return Ok(proven(named, main));
+        for usable in candidates {
+            if self.is_right(&named.account, usable, password).await? {
+                return Ok(proven(named, usable));
+            }
         }
         Err(AuthFailure::Wrong)
     }
@@ -157,14 +155,38 @@ impl OwnAccounts {
         if self.checks.remembers(&key) {
             return Ok(true);
         }
-        let right = self
-            .checks
-            .matches(&usable.verifiers().hash, password)
-            .await?;
+        let verifiers = usable.verifiers();
+        let right = self.checks.matches(&verifiers.hash, password).await?;
         if right {
             self.checks.remember(key);
+            if !is_up_to_date(verifiers) {
+                self.keep_anew(account, usable, password).await;
+            }
         }
         Ok(right)
+    }
+
+    /// Keeps a password, now that it has been seen, as new ones are kept: by Argon2id, with what
+    /// SCRAM needs. If that fails the login goes on: the next one tries again.
+    async fn keep_anew(&self, account: &AccountInfo, usable: Usable<'_>, password: &[u8]) {
+        let (from, seen) = (
+            usable.verifiers().clone(),
+            Zeroizing::new(password.to_vec()),
+        );
+        let old = from.clone();
+        let kept = self.checks.in_turn(move || renewed(&old, &seen)).await;
+        let Ok(Ok(to)) = kept else {
+            return;
+        };
+        let id = usable.id();
+        let change = AccountChange {
+            credentials: vec![CredentialChange::Kept { id, from, to }],
+            ..AccountChange::default()
+        };
+        match self.store.change_account(account.id, change).await {
+            Ok(_) => tracing::info!(user = account.name, "password kept by today's rules"),
+            Err(error) => tracing::warn!(user = account.name, %error, "password kept as it was"),
+        }
     }
 
     /// A proof made elsewhere for an account of ours.

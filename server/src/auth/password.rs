@@ -19,6 +19,12 @@ const SALT_BYTES: usize = 16;
 const GENERATED_ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789-";
 /// Five bits each.
 const GENERATED_LENGTH: usize = 20;
+/// An app password is longer: its first letters are no secret.
+const APP_PASSWORD_LENGTH: usize = 24;
+/// The letters by which an app password is found.
+const SELECTOR_LENGTH: usize = 4;
+/// The longest name of an app password, bytes.
+const APP_NAME_BYTES_MAX: usize = 64;
 
 /// Why a password or a name cannot be taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -32,6 +38,9 @@ pub enum Unfit {
     /// A control character, or white space in a name.
     #[error("it holds a control character or, in a name, white space")]
     Control,
+    /// Something else than a letter, a digit, `-`, `_` or `.`.
+    #[error("it holds something else than letters, digits, -, _ and .")]
+    Special,
     /// The system gave no randomness or memory.
     #[error("this machine could not compute the hash")]
     Machine,
@@ -61,6 +70,19 @@ pub fn keep_password(password: &[u8]) -> Result<Verifiers, Unfit> {
     })
 }
 
+/// Whether a password is kept as [`keep_password`] keeps it.
+pub(super) fn is_up_to_date(verifiers: &Verifiers) -> bool {
+    let prefix = format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$");
+    verifiers.scram.is_some() && verifiers.hash.starts_with(&prefix)
+}
+
+/// What becomes of `old` once the password of it has been seen; what is good of it stays.
+pub(super) fn renewed(old: &Verifiers, password: &[u8]) -> Result<Verifiers, Unfit> {
+    let new = keep_password(password)?;
+    let scram = old.scram.clone().or(new.scram);
+    Ok(Verifiers { scram, ..new })
+}
+
 /// The Argon2id hash (RFC 9106) of a password, with a salt of its own.
 pub(super) fn hash_password(password: &[u8]) -> Result<String, Unfit> {
     if password.is_empty() {
@@ -85,7 +107,21 @@ pub(super) fn hash_password(password: &[u8]) -> Result<String, Unfit> {
 /// # Errors
 /// The system gives no randomness.
 pub fn generate_password() -> Result<Zeroizing<String>, Unfit> {
-    let mut bytes = Zeroizing::new([0; GENERATED_LENGTH]);
+    generate::<GENERATED_LENGTH>()
+}
+
+/// An app password, and its selector: the letters by which it is found, which leave 100 bits.
+///
+/// # Errors
+/// The system gives no randomness.
+pub fn generate_app_password() -> Result<(Zeroizing<String>, String), Unfit> {
+    let password = generate::<APP_PASSWORD_LENGTH>()?;
+    let selector = password.chars().take(SELECTOR_LENGTH).collect();
+    Ok((password, selector))
+}
+
+fn generate<const N: usize>() -> Result<Zeroizing<String>, Unfit> {
+    let mut bytes = Zeroizing::new([0; N]);
     // A dash at either end would not be selected with the word.
     loop {
         random(bytes.as_mut())?;
@@ -94,6 +130,20 @@ pub fn generate_password() -> Result<Zeroizing<String>, Unfit> {
         if !password.starts_with('-') && !password.ends_with('-') {
             return Ok(password);
         }
+    }
+}
+
+/// Whether this can be the name of an app password, which stands behind a plus in user names.
+///
+/// # Errors
+/// It is empty, too long, or holds more than letters, digits, `-`, `_` and `.`.
+pub fn check_app_name(name: &str) -> Result<(), Unfit> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match name {
+        "" => Err(Unfit::Empty),
+        _ if name.len() > APP_NAME_BYTES_MAX => Err(Unfit::TooLong),
+        _ if !name.chars().all(is_plain) => Err(Unfit::Special),
+        _ => Ok(()),
     }
 }
 
@@ -150,5 +200,31 @@ mod tests {
         assert_eq!(one.len(), GENERATED_LENGTH);
         assert!(one.bytes().all(|b| GENERATED_ALPHABET.contains(&b)));
         assert_ne!(*one, *generate_password().unwrap());
+        let (app, selector) = generate_app_password().unwrap();
+        assert!(app.starts_with(&selector));
+        assert_eq!((app.len(), selector.len()), (24, 4));
+    }
+
+    #[test]
+    fn names_of_app_passwords_are_plain() {
+        for name in ["phone", "K-9_Mail.2"] {
+            assert_eq!(check_app_name(name), Ok(()));
+        }
+        for name in ["", "a+b", "a@b", "a b", "ä", &"x".repeat(65)] {
+            assert!(check_app_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_was_seen_is_kept_by_todays_rules() {
+        let old = Verifiers {
+            hash: "$6$x".to_owned(),
+            scram: None,
+        };
+        assert!(!is_up_to_date(&old));
+        let new = renewed(&old, b"secret-enough").unwrap();
+        assert!(is_up_to_date(&new));
+        let again = renewed(&new, b"secret-enough").unwrap();
+        assert_eq!(new.scram, again.scram);
     }
 }

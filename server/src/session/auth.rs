@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use store::{Actor, credential::Scope};
+use store::{Account, Actor, credential::Scope};
 use wire::{
     encode::Mode,
     imap::{
@@ -18,6 +18,7 @@ use wire::{
 use super::{
     Authenticated, Channel, Context, Reply, Session,
     answer::{bad, no, ok_with, refusal},
+    login::LoggedIn,
 };
 use crate::{
     auth::{Attempt, AuthFailure, Identity, Proof},
@@ -159,18 +160,15 @@ async fn open(identity: &Identity, context: &Context) -> (Session, Reply) {
             );
         }
     };
-    let actor = Actor {
-        account: info.id,
-        origin: Arc::clone(&context.origin),
-    };
-    match context.service.store.open_account(info.id, actor).await {
-        Ok(account) => {
+    match open_accounts(identity, context).await {
+        Ok((account, by)) => {
             tracing::info!(
                 origin = %context.origin, user = info.name, by = %identity.credential,
                 authenticated = identity.authenticated.name, "login"
             );
             let session = Session::Authenticated(Authenticated {
                 account,
+                login: LoggedIn::new(identity, by),
                 mode: Mode::REV1,
                 _guard: guard,
             });
@@ -179,6 +177,26 @@ async fn open(identity: &Identity, context: &Context) -> (Session, Reply) {
         }
         Err(error) => (Session::NotAuthenticated, Reply::Done(refusal(&error))),
     }
+}
+
+/// The account whose mail it is, and that of whoever proved to be somebody.
+async fn open_accounts(
+    identity: &Identity,
+    context: &Context,
+) -> store::Result<(Arc<dyn Account>, Arc<dyn Account>)> {
+    let open = |id| {
+        let origin = Arc::clone(&context.origin);
+        let actor = Actor {
+            account: id,
+            origin,
+        };
+        context.service.store.open_account(id, actor)
+    };
+    let account = open(identity.account.id).await?;
+    if identity.account.id == identity.authenticated.id {
+        return Ok((Arc::clone(&account), account));
+    }
+    Ok((account, open(identity.authenticated.id).await?))
 }
 
 impl Session {

@@ -8,7 +8,7 @@ use store::{Account, state::MailboxState};
 use tokio::sync::watch;
 use wire::imap::code::Code;
 
-use super::{Context, Session};
+use super::{Context, Session, login::LoggedIn};
 
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +26,10 @@ pub enum Ended {
     Removed,
     /// The account is disabled.
     Disabled,
+    /// The password with which somebody could log in is another now.
+    PasswordChanged,
+    /// The app password, or the right to act as this account, was withdrawn.
+    Revoked,
     /// The selected mailbox was deleted by somebody else, or its UIDs are no longer what they were.
     Deleted,
     /// The client did not let itself be told of changes for too long.
@@ -39,6 +43,8 @@ impl Ended {
         match self {
             Self::Removed => "The account has been removed.",
             Self::Disabled => "The account has been disabled.",
+            Self::PasswordChanged => "The password of the account has been changed.",
+            Self::Revoked => "What this session logged in with has been withdrawn.",
             Self::Deleted => "The selected mailbox has been deleted or renamed.",
             Self::Behind => "More has changed than can be remembered for this session.",
         }
@@ -49,7 +55,11 @@ impl Ended {
     pub const fn code(self) -> Option<Code> {
         match self {
             Self::Behind => Some(Code::Unavailable),
-            Self::Removed | Self::Disabled | Self::Deleted => None,
+            Self::Removed
+            | Self::Disabled
+            | Self::PasswordChanged
+            | Self::Revoked
+            | Self::Deleted => None,
         }
     }
 }
@@ -60,6 +70,8 @@ pub struct Changes(Option<Watched>);
 struct Watched {
     account: Arc<dyn Account>,
     account_changes: watch::Receiver<u64>,
+    login: LoggedIn,
+    login_changes: watch::Receiver<u64>,
     mailbox: Option<Versions>,
 }
 
@@ -77,9 +89,11 @@ impl Session {
             )),
             Self::Authenticated(_) | Self::NotAuthenticated => None,
         };
-        Changes(self.account().map(|account| Watched {
-            account: Arc::clone(account),
-            account_changes: account.changes(),
+        Changes(self.authenticated().map(|auth| Watched {
+            account: Arc::clone(&auth.account),
+            account_changes: auth.account.changes(),
+            login: auth.login.clone(),
+            login_changes: auth.login.changes(),
             mailbox,
         }))
     }
@@ -114,6 +128,7 @@ impl Watched {
                 version = next_version(self.mailbox.as_mut()) => version,
                 // Wakes for every mailbox of the account; only its end matters here.
                 _ = self.account_changes.changed() => false,
+                _ = self.login_changes.changed() => false,
             };
             if let Some(why) = self.ended() {
                 return Change::Ended(why);
@@ -125,11 +140,12 @@ impl Watched {
     }
 
     fn ended(&self) -> Option<Ended> {
-        if self.account_changes.has_changed().is_err() {
+        let removed = |changes: &watch::Receiver<u64>| changes.has_changed().is_err();
+        if removed(&self.account_changes) || removed(&self.login_changes) {
             return Some(Ended::Removed);
         }
-        if !self.account.info().enabled {
-            return Some(Ended::Disabled);
+        if let Some(ended) = self.login.ended(&*self.account) {
+            return Some(ended);
         }
         let Versions(versions, uid_validity) = self.mailbox.as_ref()?;
         let (id, now) = {

@@ -1,0 +1,56 @@
+//! What a session logged in with, and whether that still stands: when the password is changed or
+//! withdrawn, or the account disabled, the session is over.
+
+use std::sync::Arc;
+
+use store::{Account, credential::CredentialId};
+use tokio::sync::watch;
+
+use super::Ended;
+use crate::auth::{Credential, Identity};
+
+/// What a session logged in with.
+#[derive(Clone)]
+pub(super) struct LoggedIn {
+    /// Whose credential it was; mostly the account that is open.
+    by: Arc<dyn Account>,
+    /// The main password at that time.
+    main: Option<CredentialId>,
+    /// The app password, if it was one.
+    app: Option<CredentialId>,
+}
+
+impl LoggedIn {
+    /// By the account of whoever proved to be it.
+    pub(super) fn new(identity: &Identity, by: Arc<dyn Account>) -> Self {
+        Self {
+            by,
+            main: identity.authenticated.password.as_ref().map(|it| it.id),
+            app: match identity.credential {
+                Credential::App(id, _) => Some(id),
+                _ => None,
+            },
+        }
+    }
+
+    /// Wakes when something of it may have changed; closes when its account is removed.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.by.changes()
+    }
+
+    /// Why it does not stand any more for a session of this account, if so.
+    pub(super) fn ended(&self, account: &dyn Account) -> Option<Ended> {
+        let info = self.by.info();
+        let has = |id| info.app_passwords.iter().any(|app| app.id == id);
+        let account = account.info();
+        if !account.enabled || !info.enabled {
+            return Some(Ended::Disabled);
+        } else if info.password.as_ref().map(|it| it.id) != self.main {
+            return Some(Ended::PasswordChanged);
+        } else if self.app.is_some_and(|id| !has(id)) {
+            return Some(Ended::Revoked);
+        }
+        let may_act = info.id == account.id || info.may_act_as.allows(account.id);
+        (!may_act).then_some(Ended::Revoked)
+    }
+}
