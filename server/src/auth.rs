@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mail::id::AccountId;
 use store::{
-    AccountInfo, Store,
+    AccountInfo, Error, NewAccount, Quota, Store,
     clock::Clock,
     credential::{CredentialId, LastUse, Scope},
 };
@@ -26,14 +26,18 @@ pub use self::{
     scheme::{BadHash, imported},
     uses::WRITTEN_EVERY,
 };
-use self::{checks::Checks, own::OwnAccounts, throttle::Throttle, uses::Uses};
-use crate::{config::LimitSettings, listen::Peer};
+use self::{throttle::Throttle, uses::Uses};
+use crate::{config::Config, listen::Peer};
 
 pub mod authenticator;
+pub(crate) mod backend;
 mod cache;
 mod checks;
+mod command;
 mod hashes;
+mod ldap;
 mod own;
+mod passwd_file;
 mod password;
 mod scheme;
 pub mod scram;
@@ -47,22 +51,22 @@ pub struct Auth {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     backend: Box<dyn Authenticator>,
+    creates_accounts: bool,
     uses: Uses,
     /// Who was wrong how often.
     pub throttle: Throttle,
 }
 
 impl Auth {
-    /// Logins to the accounts of a store.
+    /// Logins to the accounts of a store, by the backend of the configuration.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, limits: &LimitSettings) -> Self {
-        let checks = Arc::new(Checks::new(Arc::clone(&clock)));
-        let own = OwnAccounts::new(Arc::clone(&store), checks, Arc::clone(&clock));
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, config: &Config) -> Self {
         Self {
+            backend: backend::open(&config.auth, &store, &clock),
+            creates_accounts: config.auth.create_accounts,
             store,
-            backend: Box::new(own),
             uses: Uses::default(),
-            throttle: Throttle::new(Arc::clone(&clock), limits),
+            throttle: Throttle::new(Arc::clone(&clock), &config.limits),
             clock,
         }
     }
@@ -118,7 +122,10 @@ impl Auth {
 
     async fn identify(&self, attempt: &Attempt<'_>) -> Result<Identity, AuthFailure> {
         let Proven { user, credential } = self.backend.authenticate(attempt).await?;
-        let authenticated = self.account(&user).ok_or(AuthFailure::Wrong)?;
+        let authenticated = match self.account(&user) {
+            Some(account) => account,
+            None => self.first_login(&user, &credential).await?,
+        };
         let account = match attempt.act_as {
             Some(other) => self.acted_as(&authenticated, other)?,
             None => Arc::clone(&authenticated),
@@ -131,6 +138,40 @@ impl Auth {
             authenticated,
             credential,
         })
+    }
+
+    /// Makes the account of somebody whom the backend knows and the store does not, if that is
+    /// what the operator wants.
+    async fn first_login(
+        &self,
+        user: &str,
+        credential: &Credential,
+    ) -> Result<Arc<AccountInfo>, AuthFailure> {
+        let is_backend = matches!(credential, Credential::Backend(_));
+        let exists = self.store.find_account(user).is_some();
+        if !is_backend || exists || !self.creates_accounts || check_name(user).is_err() {
+            tracing::info!(user, by = %credential, exists, "the password is right, but nobody may log in to this account");
+            return Err(AuthFailure::Wrong);
+        }
+        let new = NewAccount {
+            name: user.to_owned(),
+            aliases: Vec::new(),
+            password: None,
+            display_name: String::new(),
+            quota: Quota::default(),
+        };
+        match self.store.create_account(new).await {
+            Ok(account) => {
+                tracing::info!(user, by = %credential, "account created at its first login");
+                Ok(account)
+            }
+            // Two first logins at a time.
+            Err(Error::AlreadyExists(_)) => self.account(user).ok_or(AuthFailure::Wrong),
+            Err(error) => {
+                tracing::error!(user, %error, "the account cannot be created");
+                Err(AuthFailure::Unavailable)
+            }
+        }
     }
 
     fn note_use(&self, account: AccountId, id: CredentialId, attempt: &Attempt<'_>) {

@@ -46,7 +46,7 @@ impl Service {
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            auth: Auth::new(Arc::clone(&store), Arc::clone(&clock), &config.limits),
+            auth: Auth::new(Arc::clone(&store), Arc::clone(&clock), &config),
             sessions: Sessions::new(config.imap.max_connections_per_user),
             deliveries: Turns::new(config.limits.lmtp_per_user),
             shutdown: Shutdown::default(),

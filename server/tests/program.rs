@@ -59,6 +59,7 @@ impl Place {
             "Imap:SecurePort=0".to_owned(),
             "Lmtp:Port=0".to_owned(),
             "HealthCheck:Url=".to_owned(),
+            "Limits:LoginFailureDelays=0s".to_owned(),
         ];
         Self {
             directory,
@@ -222,12 +223,93 @@ fn administer_mailboxes(place: &Place) {
     assert!(place.prints(&["check"], "").contains("true"));
 }
 
+/// Whether there is a server beside the commands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Server {
+    Runs,
+    Stands,
+}
+
+/// Passwords for single programs, as they are made, used, listed and revoked.
+fn administer_app_passwords(place: &Place, server: Server) {
+    let add = |name: &str, more: &[&str]| {
+        let command = ["app-password", "add", "tim@localhost", name, "--json"];
+        let made = place.prints(&[&command[..], more].concat(), "");
+        let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+        assert_eq!(made["scram_user"], format!("tim@localhost+{name}"));
+        made["password"].as_str().unwrap().to_owned()
+    };
+    let phone = add("phone", &["--expires", "90d"]);
+    let admin = add("tool", &["--scope", "admin,lmtp"]);
+    place.fails(
+        &["app-password", "add", "tim@localhost", "phone"],
+        "",
+        1,
+        "app password exists already",
+    );
+    place.fails(
+        &["app-password", "add", "tim@localhost", "my phone"],
+        "",
+        1,
+        "cannot be the name",
+    );
+    if server == Server::Runs {
+        let used = place.login("tim@localhost", &phone);
+        assert!(used.contains("a OK "), "{used}");
+        let refused = place.login("tim@localhost", &admin);
+        assert!(refused.contains("AUTHENTICATIONFAILED"), "{refused}");
+    }
+    let list = ["app-password", "list", "tim@localhost", "--json"];
+    let listed: serde_json::Value = serde_json::from_str(&place.prints(&list, "")).unwrap();
+    assert_eq!(listed[0]["name"], "phone");
+    assert_eq!(listed[1]["scopes"][1], "admin");
+    let place_of_use = if server == Server::Runs {
+        "127.0.0.1".into()
+    } else {
+        serde_json::Value::Null
+    };
+    assert_eq!(listed[0]["last_place"], place_of_use);
+    place.prints(&["app-password", "revoke", "tim@localhost", "phone"], "");
+    place.fails(
+        &["app-password", "revoke", "tim@localhost", "phone"],
+        "",
+        1,
+        "no such app password",
+    );
+    if server == Server::Runs {
+        let refused = place.login("tim@localhost", &phone);
+        assert!(refused.contains("AUTHENTICATIONFAILED"), "{refused}");
+    }
+}
+
+/// Accounts that come from another server with their hashes, and rights to act as others.
+fn administer_imports(place: &Place, server: Server) {
+    let hash = "{BLF-CRYPT}$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
+    place.prints(&["account", "add", "ann", "--password-hash-stdin"], hash);
+    let add = ["account", "add", "bob", "--password-hash-stdin"];
+    place.fails(&add, "{PLAIN}marker7\n", 1, "in clear");
+    let without = ["account", "list", "--without-scram"];
+    assert!(place.prints(&without, "").contains("ann"));
+    if server == Server::Runs {
+        assert!(place.login("ann", "secret").contains("a OK "));
+        assert!(!place.prints(&without, "").contains("ann"));
+    }
+    let set = ["account", "set", "ann", "--may-act-as"];
+    place.fails(&[&set[..], &["nobody"]].concat(), "", 1, "no such account");
+    let granted = place.prints(&[&set[..], &["tim@localhost"]].concat(), "");
+    assert!(granted.contains("may_act_as") && granted.contains("tim@localhost"));
+    let none = place.prints(&["account", "set", "ann", "--may-not-act"], "");
+    assert!(!none.contains("tim@localhost"), "{none}");
+}
+
 #[test]
 fn administration_without_a_server() {
     let place = Place::new();
     place.fails(&["account", "list"], "", 1, "no mail store");
     place.fails(&["deliver", "tim@localhost"], "x", 75, "no mail store");
     administer(&place);
+    administer_app_passwords(&place, Server::Stands);
+    administer_imports(&place, Server::Stands);
     place.fails(&["account", "remove", "tim@localhost"], "", 1, "consent");
     place.prints(&["account", "remove", "tim@localhost", "--yes"], "");
     place.fails(
@@ -243,6 +325,8 @@ fn administration_with_a_server() {
     let place = Place::new();
     let serving = place.serve();
     administer(&place);
+    administer_app_passwords(&place, Server::Runs);
+    administer_imports(&place, Server::Runs);
     assert!(place.login("tim@localhost", "second").starts_with("a OK"));
     assert!(
         place

@@ -17,7 +17,13 @@ pub(super) type Key = [u8; blake3::OUT_LEN];
 
 pub(super) struct Cache {
     secret: Option<[u8; blake3::KEY_LEN]>,
-    until: Mutex<HashMap<Key, i64>>,
+    entries: Mutex<HashMap<Key, Entry>>,
+}
+
+/// Until when a login is remembered, and whose it is where that cost something to find out.
+struct Entry {
+    until: i64,
+    account: Option<Box<str>>,
 }
 
 impl Cache {
@@ -27,7 +33,7 @@ impl Cache {
         let secret = super::random(&mut secret).is_ok().then_some(secret);
         Self {
             secret,
-            until: Mutex::default(),
+            entries: Mutex::default(),
         }
     }
 
@@ -42,21 +48,38 @@ impl Cache {
     }
 
     pub(super) fn holds(&self, key: &Key, now: i64) -> bool {
-        self.until.lock().get(key).is_some_and(|until| now < *until)
+        let entries = self.entries.lock();
+        entries.get(key).is_some_and(|entry| now < entry.until)
+    }
+
+    /// Whose login it is, if that is remembered.
+    pub(super) fn account(&self, key: &Key, now: i64) -> Option<String> {
+        let entries = self.entries.lock();
+        let entry = entries.get(key).filter(|entry| now < entry.until)?;
+        entry.account.as_deref().map(str::to_owned)
     }
 
     pub(super) fn insert(&self, key: Key, now: i64) {
+        self.add(key, now, KEPT_SECS, None);
+    }
+
+    pub(super) fn insert_account(&self, key: Key, (now, secs): (i64, i64), account: &str) {
+        self.add(key, now, secs, Some(account.into()));
+    }
+
+    fn add(&self, key: Key, now: i64, secs: i64, account: Option<Box<str>>) {
         if self.secret.is_none() {
             return;
         }
-        let mut until = self.until.lock();
-        if until.len() >= ENTRIES_MAX {
-            until.retain(|_, until| now < *until);
+        let mut entries = self.entries.lock();
+        if entries.len() >= ENTRIES_MAX {
+            entries.retain(|_, entry| now < entry.until);
         }
-        if until.len() >= ENTRIES_MAX {
-            until.clear();
+        if entries.len() >= ENTRIES_MAX {
+            entries.clear();
         }
-        until.insert(key, now.saturating_add(KEPT_SECS));
+        let until = now.saturating_add(secs);
+        entries.insert(key, Entry { until, account });
     }
 }
 
@@ -90,6 +113,6 @@ mod tests {
             key[..8].copy_from_slice(&n.to_le_bytes());
             cache.insert(key, 0);
         }
-        assert!(cache.until.lock().len() <= ENTRIES_MAX);
+        assert!(cache.entries.lock().len() <= ENTRIES_MAX);
     }
 }

@@ -22,6 +22,8 @@ const TURN_TIME_MAX: Duration = Duration::from_secs(10);
 /// What compares passwords.
 pub(super) struct Checks {
     clock: Arc<dyn Clock>,
+    /// How long the word of a command or a directory is taken, seconds.
+    external_secs: i64,
     verified: Cache,
     hashes: Arc<Hashes>,
     turns: Arc<Semaphore>,
@@ -29,10 +31,11 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, external: Duration) -> Self {
         let processors = std::thread::available_parallelism().map_or(HASHES_MIN, Into::into);
         Self {
             clock,
+            external_secs: i64::try_from(external.as_secs()).unwrap_or(i64::MAX),
             verified: Cache::new(),
             hashes: Arc::default(),
             turns: Arc::new(Semaphore::new(processors.max(HASHES_MIN))),
@@ -56,6 +59,18 @@ impl Checks {
     /// Remembers a login that was right.
     pub(super) fn remember(&self, key: Key) {
         self.verified.insert(key, self.clock.now_secs());
+    }
+
+    /// Whose login was right a moment ago.
+    pub(super) fn remembered_as(&self, key: &Key) -> Option<String> {
+        self.verified.account(key, self.clock.now_secs())
+    }
+
+    /// Remembers whose login was right, as long as somebody else's word is taken without asking
+    /// again.
+    pub(super) fn remember_as(&self, key: Key, account: &str) {
+        let times = (self.clock.now_secs(), self.external_secs);
+        self.verified.insert_account(key, times, account);
     }
 
     /// Takes as long as comparing with a stored hash.

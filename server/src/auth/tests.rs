@@ -12,6 +12,9 @@ use store::{
 use super::*;
 use crate::{config, listen::Protection, service::Trust};
 
+mod backends;
+mod directory;
+
 pub(super) const NOW: i64 = 1_795_305_600;
 
 /// Logins to a store with tim and ann, whose password is `tanstaaf`.
@@ -24,12 +27,17 @@ pub(super) struct Given {
 
 impl Given {
     pub(super) async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With these settings.
+    pub(super) async fn with(set: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(NOW));
         let options = store::Options::default();
         let opened = EmbeddedStore::open(directory.path(), options, Arc::clone(&clock) as _);
         let store: Arc<dyn Store> = opened.unwrap();
-        let config = config::load(&config::Options::default()).unwrap().config;
+        let config = config(set);
         for name in ["tim", "ann"] {
             let new = NewAccount {
                 name: name.to_owned(),
@@ -41,7 +49,7 @@ impl Given {
             store.create_account(new).await.unwrap();
         }
         Self {
-            auth: Auth::new(Arc::clone(&store), Arc::clone(&clock) as _, &config.limits),
+            auth: Auth::new(Arc::clone(&store), Arc::clone(&clock) as _, &config),
             store,
             clock,
             _directory: directory,
@@ -83,6 +91,21 @@ impl Given {
         assert_eq!(identity.account.name, "tim");
         Ok(identity.credential.to_string())
     }
+}
+
+pub(super) fn config(set: &[&str]) -> Config {
+    // The last one of a key counts, so that a test can replace what others set.
+    let mut last: Vec<String> = Vec::new();
+    for given in set {
+        let key = |text: &str| text.split('=').next().map(str::to_owned);
+        last.retain(|other| key(other) != key(given));
+        last.push((*given).to_owned());
+    }
+    let options = config::Options {
+        set: last,
+        ..config::Options::default()
+    };
+    config::load(&options).unwrap().config
 }
 
 pub(super) const fn attempt<'a>(user: &'a str, proof: Proof<'a>) -> Attempt<'a> {
@@ -251,5 +274,60 @@ async fn threat_11_every_failure_is_told_at_the_same_time() {
         // The timer's step is a millisecond.
         let waited = arrived.elapsed().saturating_sub(Duration::from_secs(2));
         assert!(waited <= Duration::from_millis(2), "{user}: {waited:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_imported_hash_is_kept_anew_at_its_first_login() {
+    let given = Given::new().await;
+    for hash in [
+        "$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a",
+        "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1",
+        "$5$saltsalt$0IyaXrmV7.sGNS6tirgqHLqX/G.FBvgkYA.lpPdS5sA",
+    ] {
+        let imported = store::credential::Verifiers {
+            hash: imported(hash).unwrap().to_owned(),
+            scram: None,
+        };
+        let change = CredentialChange::Password(imported.clone());
+        given.credential("tim", change).await;
+        let before = given.store.find_account("tim").unwrap().password.clone();
+        assert!(given.by("tim", "wrong").await.is_err());
+        assert_eq!(given.store.find_account("tim").unwrap().password, before);
+        given.by("tim", "secret").await.unwrap();
+        let after = given.store.find_account("tim").unwrap().password.clone();
+        let (before, after) = (before.unwrap(), after.unwrap());
+        assert_eq!(before.id, after.id, "sessions do not end");
+        assert!(after.verifiers.hash.starts_with("$argon2id$"));
+        assert!(given.auth.scram("tim", Scope::Imap).is_some());
+        given.by("tim", "secret").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn uses_of_app_passwords_are_written_together() {
+    let given = Given::new().await;
+    given.app("phone", "abcd-efgh-jkmn", &[Scope::Imap]).await;
+    let used = || {
+        given.store.find_account("tim").unwrap().app_passwords[0]
+            .last_use
+            .clone()
+    };
+    given.by("tim", "abcd-efgh-jkmn").await.unwrap();
+    assert_eq!(used(), None);
+    given.auth.write_uses().await;
+    let last_use = used().unwrap();
+    assert_eq!((last_use.secs, &*last_use.place), (NOW, "this machine"));
+    assert_eq!(last_use.scope, Scope::Imap);
+}
+
+#[tokio::test]
+async fn threat_10_each_user_is_remembered_as_itself() {
+    let given = Given::new().await;
+    for _ in 0..3 {
+        for name in ["tim", "ann"] {
+            let identity = given.log_in(name, "tanstaaf").await.unwrap();
+            assert_eq!(identity.account.name, name);
+        }
     }
 }

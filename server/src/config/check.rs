@@ -4,10 +4,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Access, AtFlags, CWD};
 
+use crate::auth::backend;
 use crate::problem::{Problem, Problems};
 use crate::tls::{Sources, Tls};
 
@@ -236,6 +238,19 @@ pub(super) fn machine(loaded: &Loaded, now: SystemTime) -> Result<Vec<Warning>, 
         }
     }
     problems.extend(store_writable(loaded));
+    let clock: Arc<dyn store::clock::Clock> = Arc::new(store::clock::SystemClock);
+    let (wrong, odd) = backend::check(&loaded.config.auth, &clock);
+    let problem = |finding: backend::Finding| {
+        let key = format!("Auth:{}", finding.key);
+        let place = format!("{key}, given by {}", loaded.source(&key));
+        Problem::new(
+            finding.what,
+            place,
+            "docs/authentication.md shows how it may look",
+        )
+    };
+    problems.extend(wrong.into_iter().map(problem));
+    warnings.extend(odd.into_iter().map(|finding| Warning(problem(finding))));
     Problems(problems).or(warnings)
 }
 

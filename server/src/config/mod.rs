@@ -11,12 +11,12 @@ use crate::problem::{Problem, Problems};
 pub use resolve::Effective;
 pub use source::Source;
 pub use table::{
-    Config, HealthCheckSettings, ImapSettings, Key, LimitSettings, LmtpSettings, LoggingSettings,
-    OtelSettings, Section, StoreSettings, TABLE,
+    AuthSettings, Config, HealthCheckSettings, ImapSettings, Key, LimitSettings, LmtpSettings,
+    LoggingSettings, OtelSettings, Section, StoreSettings, TABLE,
 };
 pub use value::{
-    Addresses, AllowPlaintextAuth, Bounds, Bytes, Durations, HttpUrl, LogFormat, LogLevel,
-    LogLevels, Network, Networks, Password, Raw, Setting,
+    Addresses, AllowPlaintextAuth, AuthBackend, Bounds, Bytes, Durations, HttpUrl, LogFormat,
+    LogLevel, LogLevels, Network, Networks, Password, Raw, Setting,
 };
 
 mod apply;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::resolve::Reader;
 use super::value::{
-    Addresses, AllowPlaintextAuth, Bounds, Bytes, Durations, HttpUrl, LogFormat, LogLevels,
-    Networks, Password, Raw, Setting,
+    Addresses, AllowPlaintextAuth, AuthBackend, Bounds, Bytes, Durations, HttpUrl, LogFormat,
+    LogLevels, Networks, Password, Raw, Setting,
 };
 
 /// A section and its keys.
@@ -177,6 +177,48 @@ settings! {
         commit_deletions_on_logout: bool = "CommitDeletionsOnLogout", "true", ANY;
         /// How long sessions may finish what they are doing when the server stops.
         shutdown_timeout: Duration = "ShutdownTimeout", "30s", 0..=HOUR;
+    }
+
+    /// Who knows the passwords. docs/authentication.md shows each backend at work.
+    Auth as AuthSettings in auth {
+        /// Where passwords are looked up: Own (this server's accounts), PasswdFile, Command or Ldap. Whoever that is, mail belongs to the account of the same name.
+        backend: AuthBackend = "Backend", "Own", ANY;
+        /// Whether somebody whom PasswdFile, Command or Ldap knows gets an account at the first login. Otherwise it must exist.
+        create_accounts: bool = "CreateAccounts", "false", ANY;
+        /// How long a password that Command or Ldap found right is taken as right without asking again; 0 asks each time.
+        cache_time: Duration = "CacheTime", "1m", 0..=HOUR;
+        /// The file of PasswdFile: `user:{SCHEME}hash` a line, as Dovecot has it. It is read again when it changes.
+        passwd_file_path: Option<PathBuf> = "PasswdFilePath", "", ANY;
+        /// Whether passwords in clear, `{PLAIN}`, are taken from the file.
+        passwd_file_allow_plain: bool = "PasswdFileAllowPlain", "false", ANY;
+        /// The program of Command, with its whole path. It reads user and password on descriptor 3 (checkpassword).
+        command_path: Option<PathBuf> = "CommandPath", "", ANY;
+        /// How long the program may take, waiting for its turn included.
+        command_timeout: Duration = "CommandTimeout", "10s", SECOND..=MINUTE;
+        /// How many of it may run at a time.
+        command_processes: u32 = "CommandProcesses", "8", 1..=1_000;
+        /// The directory of Ldap, as ldaps://ldap.example.org or ldap://ldap.example.org:389.
+        ldap_url: Option<String> = "LdapUrl", "", ANY;
+        /// Whether an ldap:// connection is secured by StartTLS before anything else is said.
+        ldap_start_tls: bool = "LdapStartTls", "true", ANY;
+        /// The certificates (PEM) that the directory's is checked with; null takes those of the system.
+        ldap_ca_path: Option<PathBuf> = "LdapCaPath", "", ANY;
+        /// The name of a user's entry, as uid={user},ou=people,dc=example,dc=org. {name} and {domain} are the parts before and after an @.
+        ldap_user_dn: Option<String> = "LdapUserDn", "", ANY;
+        /// Where a user's entry is searched for, instead of LdapUserDn.
+        ldap_base: Option<String> = "LdapBase", "", ANY;
+        /// The filter of that search. It must find one entry.
+        ldap_filter: String = "LdapFilter", "(mail={user})", ANY;
+        /// As whom the search is made; null is as nobody.
+        ldap_bind_dn: Option<String> = "LdapBindDn", "", ANY;
+        /// The password of LdapBindDn.
+        ldap_bind_password: Option<Password> = "LdapBindPassword", "", ANY;
+        /// The attribute of the entry that names the account; null is the name the user logged in with.
+        ldap_account_attribute: Option<String> = "LdapAccountAttribute", "", ANY;
+        /// How long the directory may take for one login.
+        ldap_timeout: Duration = "LdapTimeout", "5s", SECOND..=MINUTE;
+        /// Connections to the directory at a time.
+        ldap_connections: u32 = "LdapConnections", "8", 1..=1_000;
     }
 
     /// Delivery by LMTP (RFC 2033).

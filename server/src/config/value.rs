@@ -419,7 +419,7 @@ pub struct Network {
 }
 
 impl Network {
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (address, bits) = text.split_once('/').unwrap_or((text, ""));
         let address: IpAddr = address.parse().ok()?;
         let width = if address.is_ipv4() { 32 } else { 128 };
@@ -604,6 +604,20 @@ choice! {
         Never,
         /// Everybody; passwords then cross the network readable.
         Always,
+    }
+}
+
+choice! {
+    /// Who knows the passwords.
+    AuthBackend {
+        /// This server's accounts.
+        Own,
+        /// A file, as Dovecot's passwd-file.
+        PasswdFile,
+        /// A program with the checkpassword interface.
+        Command,
+        /// A directory.
+        Ldap,
     }
 }
 

@@ -7,6 +7,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use store::{
     Access, AccountChange, Actor, NewAccount, Quota,
     clock::ManualClock,
+    credential::{ActAs, CredentialChange, NewAppPassword, Scope},
     disk::{Fault, Plan, SimDisk},
     embedded::EmbeddedStore,
 };
@@ -646,4 +647,106 @@ async fn deletions_that_logout_cannot_commit_are_told_in_bye() {
     let mut later = server.selected().await;
     let marked = later.run("SEARCH DELETED").await;
     assert_eq!(marked[0], "* SEARCH 1");
+}
+
+/// A change of tim's credentials.
+async fn credentials(server: &Server, changes: Vec<CredentialChange>) {
+    let change = AccountChange {
+        credentials: changes,
+        ..AccountChange::default()
+    };
+    let store = &server.service.store;
+    store.change_account(server.tim().id, change).await.unwrap();
+}
+
+fn app_password(name: &str, password: &str) -> CredentialChange {
+    CredentialChange::AddApp(NewAppPassword {
+        name: name.to_owned(),
+        verifiers: crate::auth::keep_password(password.as_bytes()).unwrap(),
+        selector: password[..4].to_owned(),
+        scopes: [Scope::Imap].into_iter().collect(),
+        expires_secs: None,
+    })
+}
+
+#[tokio::test]
+async fn a_changed_password_ends_the_sessions_of_the_account() {
+    let server = Server::start(&[]).await;
+    let add = app_password("phone", "abcd-efgh");
+    credentials(&server, vec![add]).await;
+    let (mut idle, mut selected) = (server.selected().await, server.selected().await);
+    let mut phone = server.connect(64 * 1024);
+    phone.line().await;
+    phone.run("LOGIN tim abcd-efgh").await;
+    idle.idle().await;
+    selected.run("NOOP").await;
+    let new = crate::auth::keep_password(b"another-one").unwrap();
+    credentials(&server, vec![CredentialChange::Password(new)]).await;
+    for client in [&mut idle, &mut selected, &mut phone] {
+        client.is_told_bye("password of the account").await;
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_app_password_ends_its_own_sessions() {
+    let server = Server::start(&[]).await;
+    let add = [("phone", "abcd-efgh"), ("tablet", "mnpq-rstu")];
+    let add = add.map(|(name, password)| app_password(name, password));
+    credentials(&server, add.to_vec()).await;
+    let (mut main, mut phone) = (server.selected().await, server.connect(64 * 1024));
+    let mut tablet = server.connect(64 * 1024);
+    for (client, login) in [
+        (&mut phone, "tim abcd-efgh"),
+        (&mut tablet, "tim+tablet mnpq-rstu"),
+    ] {
+        client.line().await;
+        client.run(&format!("LOGIN {login}")).await;
+    }
+    tablet.run("SELECT INBOX").await;
+    tablet.idle().await;
+    let revoke = |name: &str| vec![CredentialChange::RevokeApp(name.to_owned())];
+    credentials(&server, revoke("phone")).await;
+    phone.is_told_bye("withdrawn").await;
+    main.run("NOOP").await;
+    credentials(&server, revoke("tablet")).await;
+    tablet.is_told_bye("withdrawn").await;
+    main.run("NOOP").await;
+}
+
+#[tokio::test]
+async fn the_right_to_act_as_another_ends_with_its_sessions() {
+    let server = Server::start(&[]).await;
+    let boss = NewAccount {
+        name: "boss".to_owned(),
+        aliases: Vec::new(),
+        password: Some(crate::auth::keep_password(b"secret-enough").unwrap()),
+        display_name: String::new(),
+        quota: Quota::default(),
+    };
+    let store = &server.service.store;
+    let boss = store.create_account(boss).await.unwrap().id;
+    let right = |right| AccountChange {
+        may_act_as: Some(right),
+        ..AccountChange::default()
+    };
+    // tim, boss, secret-enough.
+    let login = "AUTHENTICATE PLAIN dGltAGJvc3MAc2VjcmV0LWVub3VnaA==";
+    let mut client = server.connect(64 * 1024);
+    client.line().await;
+    let refused = client.ask(login).await;
+    assert!(
+        refused[0].starts_with("t NO [AUTHORIZATIONFAILED]"),
+        "{refused:?}"
+    );
+    store
+        .change_account(boss, right(ActAs::Anyone))
+        .await
+        .unwrap();
+    client.run(login).await;
+    client.run("SELECT INBOX").await;
+    store
+        .change_account(boss, right(ActAs::default()))
+        .await
+        .unwrap();
+    client.is_told_bye("withdrawn").await;
 }

@@ -3,6 +3,7 @@
 use mail::mailbox::SpecialUse;
 use store::{
     AccountChange, Error, NewAccount, Quota,
+    credential::{ActAs, CredentialChange, NewAppPassword, Scope, Verifiers},
     error::{Fit, What},
 };
 
@@ -206,4 +207,60 @@ pub(crate) async fn quota_of_messages_and_copies(given: &mut Given) {
     assert_eq!(account.usage().messages, 3);
     account.delete_mailbox(archive).await.unwrap();
     assert_eq!(account.usage().messages, 0);
+}
+
+pub(crate) async fn app_passwords_survive_and_are_revoked(given: &mut Given) {
+    let id = given.account("tim").await.info().id;
+    let kept = |hash: &str| Verifiers {
+        hash: hash.into(),
+        scram: Some(format!("scram of {hash}")),
+    };
+    let app = |name: &str| {
+        CredentialChange::AddApp(NewAppPassword {
+            name: name.into(),
+            verifiers: kept(name),
+            selector: "abcd".into(),
+            scopes: Scope::ALL.into_iter().collect(),
+            expires_secs: Some(NOW + 1),
+        })
+    };
+    let change = |credentials| AccountChange {
+        credentials,
+        may_act_as: Some(ActAs::These(vec![id])),
+        ..AccountChange::default()
+    };
+    let all = vec![
+        CredentialChange::Password(kept("main")),
+        app("phone"),
+        app("tablet"),
+    ];
+    let changed = given.store.change_account(id, change(all)).await.unwrap();
+    let mut watched = given.open("tim").await.changes();
+    watched.mark_unchanged();
+    given
+        .store
+        .change_account(
+            id,
+            change(vec![CredentialChange::RevokeApp("phone".into())]),
+        )
+        .await
+        .unwrap();
+    assert!(watched.has_changed().unwrap(), "sessions are told");
+    let taken = given
+        .store
+        .change_account(id, change(vec![app("tablet")]))
+        .await;
+    assert_eq!(taken, Err(Error::AlreadyExists(What::AppPassword)));
+    given.reopen().await;
+    let info = given.store.find_account("tim").unwrap();
+    assert_eq!(info.app_passwords, changed.app_passwords[1..]);
+    assert_eq!(info.password, changed.password);
+    assert_eq!(info.may_act_as, changed.may_act_as);
+    // An id is not given again, not even after its password is gone and the store was closed.
+    let added = given
+        .store
+        .change_account(id, change(vec![app("new")]))
+        .await;
+    let added = added.unwrap().app_passwords.last().unwrap().id;
+    assert!(changed.app_passwords.iter().all(|app| app.id < added));
 }

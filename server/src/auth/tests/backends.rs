@@ -1,0 +1,321 @@
+//! The contract of every backend: who gets in, what everybody else is told, and what becomes of
+//! somebody whom the store does not know. Each backend is real but for the directory, which
+//! answers as one does as far as a login goes ([`super::directory`]).
+
+use std::{os::unix::fs::PermissionsExt as _, path::Path};
+
+use super::{directory::Directory, *};
+use crate::auth::password::hash_password;
+
+/// A backend that knows tim with `tanstaaf` and new with `tanstaaf`.
+struct Backend {
+    name: &'static str,
+    given: Given,
+    _files: tempfile::TempDir,
+    _directory: Option<Directory>,
+}
+
+impl Backend {
+    async fn own() -> Self {
+        let given = Given::new().await;
+        Self {
+            name: "password",
+            given,
+            _files: tempfile::tempdir().unwrap(),
+            _directory: None,
+        }
+    }
+
+    async fn file(more: &[&str]) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let path = files.path().join("users");
+        write_users(&path, &["tim", "new"], b"tanstaaf");
+        let set = [
+            "Auth:Backend=PasswdFile".to_owned(),
+            format!("Auth:PasswdFilePath={}", path.display()),
+        ];
+        Self::external("passwd-file", files, &set, more, None).await
+    }
+
+    async fn command(script: &str, more: &[&str]) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let path = files.path().join("check");
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let set = [
+            "Auth:Backend=Command".to_owned(),
+            format!("Auth:CommandPath={}", path.display()),
+        ];
+        Self::external("command", files, &set, more, None).await
+    }
+
+    async fn ldap(directory: Directory, more: &[&str]) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let set = [
+            "Auth:Backend=Ldap".to_owned(),
+            format!("Auth:LdapUrl={}", directory.url()),
+        ];
+        Self::external("ldap", files, &set, more, Some(directory)).await
+    }
+
+    async fn external(
+        name: &'static str,
+        files: tempfile::TempDir,
+        set: &[String],
+        more: &[&str],
+        directory: Option<Directory>,
+    ) -> Self {
+        let set: Vec<&str> = set.iter().map(String::as_str).collect();
+        let given = Given::with(&[&set[..], more].concat()).await;
+        Self {
+            name,
+            given,
+            _files: files,
+            _directory: directory,
+        }
+    }
+
+    async fn by(&self, user: &str, password: &str) -> Result<String, AuthFailure> {
+        self.given.by(user, password).await
+    }
+}
+
+fn write_users(path: &Path, users: &[&str], password: &[u8]) {
+    let hash = hash_password(password).unwrap();
+    let line = |user: &&str| format!("{user}:{{ARGON2ID}}{hash}\n");
+    std::fs::write(path, users.iter().map(line).collect::<String>()).unwrap();
+}
+
+/// Reads what checkpassword reads; knows tim and new, is undecided about `busy` and slow for
+/// `slow`.
+const CHECK: &str = r#"#!/bin/sh
+input=$(tr '\0' '\n' <&3)
+user=$(printf '%s\n' "$input" | sed -n 1p)
+password=$(printf '%s\n' "$input" | sed -n 2p)
+case "$user:$password" in
+    tim:tanstaaf | new:tanstaaf) exec env USER="$user" "$@" ;;
+    TIM:tanstaaf) exec env USER=tim "$@" ;;
+    busy:*) exit 111 ;;
+    loud:*) yes ;;
+    slow:*) sleep 60 & wait ;;
+    *) exit 1 ;;
+esac
+"#;
+
+const NAMED: [&str; 2] = [
+    "Auth:LdapUserDn=uid={user},ou=people",
+    "Auth:LdapStartTls=false",
+];
+const SEARCHED: [&str; 5] = [
+    "Auth:LdapBase=ou=people",
+    "Auth:LdapFilter=(uid={user})",
+    "Auth:LdapBindDn=cn=reader",
+    "Auth:LdapBindPassword=reads",
+    "Auth:LdapStartTls=false",
+];
+
+async fn contract(backend: Backend) {
+    let name = backend.name;
+    for _again in 0..2 {
+        assert_eq!(backend.by("tim", "tanstaaf").await.unwrap(), name, "{name}");
+    }
+    for (user, password) in [
+        ("tim", "tanstaag"),
+        ("tim", ""),
+        ("tim", "tanstaaf\0"),
+        ("nobody", "tanstaaf"),
+        ("nobody", ""),
+        ("", "tanstaaf"),
+        ("*", "tanstaaf"),
+        ("tim)(uid=*", "tanstaaf"),
+        ("tim,ou=people", "tanstaaf"),
+        ("tim;id", "tanstaaf"),
+        ("$(id)", "tanstaaf"),
+        ("tim\ntim", "tanstaaf"),
+    ] {
+        let refused = backend.given.log_in(user, password).await.unwrap_err();
+        assert_eq!(refused, AuthFailure::Wrong, "{name}: {user:?} {password:?}");
+    }
+    let long = "x".repeat(PASSWORD_BYTES_MAX + 1);
+    assert!(backend.by("tim", &long).await.is_err());
+    // Known to the backend, not to the store, and no account is to be made.
+    let unknown = backend.given.log_in("new", "tanstaaf").await;
+    assert_eq!(unknown.unwrap_err(), AuthFailure::Wrong, "{name}");
+    let off = AccountChange {
+        enabled: Some(false),
+        ..AccountChange::default()
+    };
+    backend.given.change("tim", off).await;
+    let disabled = backend.given.log_in("tim", "tanstaaf").await;
+    assert_eq!(disabled.unwrap_err(), AuthFailure::Wrong, "{name}");
+}
+
+#[tokio::test]
+async fn own_accounts_fulfil_the_contract() {
+    contract(Backend::own().await).await;
+}
+
+#[tokio::test]
+async fn a_file_fulfils_the_contract() {
+    contract(Backend::file(&[]).await).await;
+}
+
+#[tokio::test]
+async fn a_command_fulfils_the_contract() {
+    contract(Backend::command(CHECK, &[]).await).await;
+}
+
+#[tokio::test]
+async fn a_directory_fulfils_the_contract_by_name_and_by_search() {
+    contract(Backend::ldap(Directory::start().await, &NAMED).await).await;
+    contract(Backend::ldap(Directory::start().await, &SEARCHED).await).await;
+}
+
+#[tokio::test]
+async fn a_first_login_makes_an_account_where_that_is_wanted() {
+    let create = ["Auth:CreateAccounts=true"];
+    let directory = Directory::start().await;
+    for backend in [
+        Backend::file(&create).await,
+        Backend::command(CHECK, &create).await,
+        Backend::ldap(directory, &[&SEARCHED[..], &create].concat()).await,
+    ] {
+        let wrong = backend.given.log_in("new", "wrong").await;
+        assert_eq!(wrong.unwrap_err(), AuthFailure::Wrong);
+        assert!(backend.given.store.find_account("new").is_none());
+        let identity = backend.given.log_in("new", "tanstaaf").await.unwrap();
+        assert_eq!(identity.account.name, "new", "{}", backend.name);
+        assert!(identity.account.password.is_none());
+        assert!(!backend.given.auth.has_scram_for_all());
+        assert!(backend.given.auth.scram("tim", Scope::Imap).is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_read_again_when_it_changes() {
+    let backend = Backend::file(&[]).await;
+    let path = backend._files.path().join("users");
+    backend.by("tim", "tanstaaf").await.unwrap();
+    let new = path.with_extension("new");
+    write_users(&new, &["tim"], b"other");
+    std::fs::rename(&new, &path).unwrap();
+    assert_eq!(backend.by("tim", "tanstaaf").await, Err(AuthFailure::Wrong));
+    assert!(backend.by("tim", "other").await.is_ok());
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(
+        backend.by("tim", "other").await,
+        Err(AuthFailure::Unavailable)
+    );
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_tell_or_does_not_end_is_unavailable() {
+    let backend = Backend::command(CHECK, &["Auth:CommandTimeout=1s"]).await;
+    for user in ["busy", "slow", "loud"] {
+        let refused = backend.by(user, "x").await;
+        assert_eq!(refused, Err(AuthFailure::Unavailable), "{user}");
+    }
+    assert_eq!(backend.by("TIM", "tanstaaf").await.unwrap(), "command");
+}
+
+#[tokio::test]
+async fn a_directory_is_asked_again_only_when_its_word_is_old() {
+    let directory = Directory::start().await;
+    let asked = directory.binds();
+    let backend = Backend::ldap(directory, &NAMED).await;
+    for _ in 0..3 {
+        backend.by("tim", "tanstaaf").await.unwrap();
+    }
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
+    backend.given.clock.set(NOW + 61);
+    backend.by("tim", "tanstaaf").await.unwrap();
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 2);
+    // No bind without a password reaches it: it would be taken as anonymous and succeed.
+    assert!(backend.by("tim", "").await.is_err());
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_asked_is_unavailable() {
+    let directory = Directory::start().await;
+    let wrong_reader = [&SEARCHED[..], &["Auth:LdapBindPassword=forgot"]].concat();
+    let backend = Backend::ldap(directory, &wrong_reader).await;
+    let unavailable = Err(AuthFailure::Unavailable);
+    assert_eq!(backend.by("tim", "tanstaaf").await, unavailable);
+    let gone = ["Auth:LdapUrl=ldap://127.0.0.1:1"];
+    let backend = Backend::ldap(Directory::start().await, &[&NAMED[..], &gone].concat()).await;
+    assert_eq!(backend.by("tim", "tanstaaf").await, unavailable);
+    // It is not to be asked without TLS, and offers none.
+    let backend = Backend::ldap(Directory::start().await, &NAMED[..1]).await;
+    assert_eq!(backend.by("tim", "tanstaaf").await, unavailable);
+}
+
+#[tokio::test]
+async fn a_directory_is_asked_over_tls() {
+    for (secure, files) in [(true, tempfile::tempdir()), (false, tempfile::tempdir())] {
+        let files = files.unwrap();
+        let directory = Directory::start_tls(files.path(), secure).await;
+        let ca = format!("Auth:LdapCaPath={}", files.path().join("ca.pem").display());
+        let named = Backend::ldap(directory, &[NAMED[0], &ca]).await;
+        assert_eq!(
+            named.by("tim", "tanstaaf").await.unwrap(),
+            "ldap",
+            "{secure}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_work_is_told_before_anything_starts() {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW));
+    for (set, key) in [
+        (&["Auth:Backend=PasswdFile"][..], "PasswdFilePath"),
+        (
+            &["Auth:Backend=PasswdFile", "Auth:PasswdFilePath=/nowhere"],
+            "PasswdFilePath",
+        ),
+        (&["Auth:Backend=Command"], "CommandPath"),
+        (
+            &["Auth:Backend=Command", "Auth:CommandPath=/"],
+            "CommandPath",
+        ),
+        (&["Auth:Backend=Ldap"], "LdapUrl"),
+        (&["Auth:Backend=Ldap", "Auth:LdapUrl=http://x"], "LdapUrl"),
+        (
+            &["Auth:Backend=Ldap", "Auth:LdapUrl=ldap://x"],
+            "LdapUserDn",
+        ),
+        (
+            &[
+                "Auth:Backend=Ldap",
+                "Auth:LdapUrl=ldap://x",
+                "Auth:LdapUserDn=uid=tim",
+            ],
+            "LdapUserDn",
+        ),
+        (
+            &[
+                "Auth:Backend=Ldap",
+                "Auth:LdapUrl=ldap://x",
+                "Auth:LdapBase=ou=p",
+                "Auth:LdapBindDn=cn=x",
+            ],
+            "LdapBindDn",
+        ),
+        (
+            &[
+                "Auth:Backend=Ldap",
+                "Auth:LdapUrl=ldaps://x",
+                "Auth:LdapUserDn={user}",
+                "Auth:LdapCaPath=/nowhere",
+            ],
+            "LdapCaPath",
+        ),
+    ] {
+        let (wrong, _) = backend::check(&config(set).auth, &clock);
+        let keys: Vec<&str> = wrong.iter().map(|finding| finding.key.as_str()).collect();
+        assert_eq!(keys, [key], "{set:?}");
+    }
+    let (wrong, odd) = backend::check(&config(&[]).auth, &clock);
+    assert!(wrong.is_empty() && odd.is_empty());
+}
