@@ -1,6 +1,7 @@
 //! Whether the server is well, over HTTP/1.1 (RFC 9112): `/livez` says that it runs, `/healthz`
-//! and `/readyz` that IMAP greets and the store takes writes. One request a connection; nothing
-//! else of HTTP is spoken.
+//! that IMAP greets and the store takes writes, `/readyz` also that no account has to be waited
+//! for because the store's index is being made again. One request a connection; nothing else of
+//! HTTP is spoken.
 
 use std::{
     io,
@@ -10,6 +11,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use store::Rebuilding;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
@@ -112,7 +114,8 @@ async fn respond(
     let path = target.split('?').next().unwrap_or("");
     match (method, path) {
         ("GET" | "HEAD", "/livez") => ("200 OK", json!({ "status": "Healthy" })),
-        ("GET" | "HEAD", "/healthz" | "/readyz") => checks(service, imap).await,
+        ("GET" | "HEAD", "/healthz") => checks(service, imap, Question::Well).await,
+        ("GET" | "HEAD", "/readyz") => checks(service, imap, Question::Ready).await,
         ("GET" | "HEAD", _) => ("404 Not Found", json!({ "error": "not found" })),
         _ => (
             "405 Method Not Allowed",
@@ -121,29 +124,70 @@ async fn respond(
     }
 }
 
-async fn checks(service: &Service, imap: Option<SocketAddr>) -> (&'static str, Value) {
-    let store = service.store.health().map_err(|error| error.to_string());
-    let imap = match imap {
-        Some(address) => greeting(address, service)
-            .await
-            .map_err(|error| error.to_string()),
-        None => Ok(()),
+/// What is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Question {
+    /// Whether it works.
+    Well,
+    /// Whether everybody is served without waiting.
+    Ready,
+}
+
+/// What was found.
+struct Found {
+    imap: Result<(), String>,
+    store: Result<(), String>,
+    rebuilding: Option<Rebuilding>,
+}
+
+async fn checks(
+    service: &Service,
+    imap: Option<SocketAddr>,
+    question: Question,
+) -> (&'static str, Value) {
+    let found = Found {
+        store: service.store.health().map_err(|error| error.to_string()),
+        rebuilding: service.store.rebuilding(),
+        imap: match imap {
+            Some(address) => greeting(address, service)
+                .await
+                .map_err(|error| error.to_string()),
+            None => Ok(()),
+        },
     };
-    let healthy = store.is_ok() && imap.is_ok();
-    let shown = |check: Result<(), String>| match check {
+    verdict(&found, question)
+}
+
+fn verdict(found: &Found, question: Question) -> (&'static str, Value) {
+    let healthy = found.store.is_ok() && found.imap.is_ok();
+    let shown = |check: &Result<(), String>| match check {
         Ok(()) => json!({ "status": "Healthy" }),
         Err(error) => json!({ "status": "Unhealthy", "description": error }),
     };
-    let word = if healthy { "Healthy" } else { "Unhealthy" };
-    let body = json!({ "status": word, "checks": { "imap": shown(imap), "store": shown(store) } });
-    (
-        if healthy {
-            "200 OK"
-        } else {
-            "503 Service Unavailable"
-        },
-        body,
-    )
+    let mut checks = json!({ "imap": shown(&found.imap), "store": shown(&found.store) });
+    if let Some(progress) = &found.rebuilding {
+        let description = format!("The index is made again: {progress}.");
+        checks["index"] = json!({
+            "status": "Degraded",
+            "description": description,
+            "accounts": progress.accounts,
+            "accountsDone": progress.accounts_done,
+            "messages": progress.messages,
+            "messagesDone": progress.messages_done,
+            "secondsLeft": progress.secs_left,
+        });
+    }
+    let (is_well, word) = match (healthy, found.rebuilding) {
+        (false, _) => (false, "Unhealthy"),
+        (true, None) => (true, "Healthy"),
+        (true, Some(_)) => (question == Question::Well, "Degraded"),
+    };
+    let status = if is_well {
+        "200 OK"
+    } else {
+        "503 Service Unavailable"
+    };
+    (status, json!({ "status": word, "checks": checks }))
 }
 
 /// Connects as a client on this machine would, reads the greeting and leaves.
@@ -214,4 +258,43 @@ pub async fn ask(url: &HttpUrl) -> io::Result<(bool, Value)> {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, "null"));
     let healthy = head.split(' ').nth(1) == Some("200");
     Ok((healthy, serde_json::from_str(body).unwrap_or(Value::Null)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_made_again_is_well_and_not_ready() {
+        let mut found = Found {
+            imap: Ok(()),
+            store: Ok(()),
+            rebuilding: None,
+        };
+        for question in [Question::Well, Question::Ready] {
+            let (status, body) = verdict(&found, question);
+            assert_eq!((status, &body["status"]), ("200 OK", &json!("Healthy")));
+            assert_eq!(body["checks"].get("index"), None);
+        }
+        found.rebuilding = Some(Rebuilding {
+            accounts: 30,
+            accounts_done: 10,
+            messages: 9_000,
+            messages_done: 4_500,
+            secs_left: Some(3),
+        });
+        let (status, body) = verdict(&found, Question::Well);
+        assert_eq!((status, &body["status"]), ("200 OK", &json!("Degraded")));
+        let (status, body) = verdict(&found, Question::Ready);
+        assert_eq!(status, "503 Service Unavailable");
+        assert_eq!(
+            body["checks"]["index"]["description"],
+            "The index is made again: 10 of 30 accounts, 4500 of 9000 messages, 3 s left."
+        );
+        found.store = Err("the disk is full".into());
+        let (status, body) = verdict(&found, Question::Well);
+        assert_eq!(status, "503 Service Unavailable");
+        assert_eq!(body["status"], "Unhealthy");
+        assert_eq!(body["checks"]["store"]["description"], "the disk is full");
+    }
 }

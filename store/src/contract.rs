@@ -57,8 +57,46 @@ pub trait Store: Send + Sync + 'static {
     async fn check(&self) -> Result<Vec<String>>;
     /// `Ok` if writes are taken; else why not.
     fn health(&self) -> Result<()>;
+    /// How far a lost index has been made again; `None` if there is nothing to wait for. Accounts
+    /// that are not there yet answer after some seconds with [`crate::Error::Unavailable`].
+    fn rebuilding(&self) -> Option<Rebuilding>;
     /// Makes everything durable and stops. Later calls answer [`crate::Error::Unavailable`].
     async fn close(&self);
+}
+
+/// How far a lost index has been made again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Rebuilding {
+    /// Accounts in all.
+    pub accounts: u64,
+    /// Accounts that are there.
+    pub accounts_done: u64,
+    /// Messages in all; one that was copied or moved counts each time.
+    pub messages: u64,
+    /// Messages that are there.
+    pub messages_done: u64,
+    /// Seconds left, if it goes on as it went so far.
+    pub secs_left: Option<u64>,
+}
+
+impl std::fmt::Display for Rebuilding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            accounts,
+            accounts_done,
+            messages,
+            messages_done,
+            secs_left,
+        } = self;
+        write!(
+            f,
+            "{accounts_done} of {accounts} accounts, {messages_done} of {messages} messages"
+        )?;
+        match secs_left {
+            Some(secs) => write!(f, ", {secs} s left"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Who does something: for authorisation, and for the record of who did what.

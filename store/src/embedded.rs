@@ -22,11 +22,14 @@ pub(crate) mod log;
 pub(crate) mod mailbox;
 pub(crate) mod planner;
 pub(crate) mod quarantine;
+pub(crate) mod rebuild;
 pub(crate) mod record;
 pub(crate) mod recover;
 pub(crate) mod replay;
 pub(crate) mod rights;
+pub(crate) mod sealed;
 pub(crate) mod segment;
+pub(crate) mod summary;
 pub(crate) mod upload;
 
 pub use engine::EmbeddedStore;

@@ -20,8 +20,8 @@ pub mod state;
 
 pub use contract::{
     Access, Account, AccountChange, AccountInfo, Actor, Appended, Delivery, Expunge, FlagsOutcome,
-    Mailbox, MailboxInfo, NewAccount, NewMessage, Quota, Shared, Static, Store, Subscription,
-    Transferred, Tree, Upload, Usage,
+    Mailbox, MailboxInfo, NewAccount, NewMessage, Quota, Rebuilding, Shared, Static, Store,
+    Subscription, Transferred, Tree, Upload, Usage,
 };
 pub use error::{Error, Result};
 pub use options::Options;

@@ -1,8 +1,8 @@
 //! The applier thread: brings the index after the log, and makes it durable now and then.
 //!
 //! What is acknowledged waits here, bounded: when the index is too far behind, commits wait. If
-//! the index cannot be written, it is opened again or made again from the log, and until then
-//! nothing is lost: the log has it.
+//! the index cannot be written, it is opened again or made again ([`super::rebuild`]), and until
+//! then nothing is lost: the log has it.
 
 use std::{
     collections::VecDeque,
@@ -16,7 +16,8 @@ use super::{
     core::Shared,
     frame::Lsn,
     index::{Event, Index},
-    recover,
+    rebuild::{Rebuild, Step, lag_bytes},
+    recover::{self, Site},
     segment::Position,
 };
 use crate::{Error, Result};
@@ -138,11 +139,11 @@ impl Backlog {
         self.inner.lock().valid
     }
 
-    /// The next events, after at most a tick; `None` when closed and empty.
-    fn take(&self) -> Option<Vec<Event>> {
+    /// The next events, after at most this long; `None` when closed and empty.
+    fn take(&self, wait: Duration) -> Option<Vec<Event>> {
         let mut waiting = self.inner.lock();
-        if waiting.events.is_empty() && !waiting.is_closed {
-            self.wake.wait_for(&mut waiting, TICK);
+        if waiting.events.is_empty() && !waiting.is_closed && !wait.is_zero() {
+            self.wake.wait_for(&mut waiting, wait);
         }
         if waiting.events.is_empty() && waiting.is_closed {
             return None;
@@ -151,14 +152,12 @@ impl Backlog {
         Some(waiting.events.drain(..count).collect())
     }
 
-    fn done(&self, events: &[Event]) {
+    /// Everything to `lsn` was applied, or is kept with what an account still lacks; this much
+    /// less counts against the lag.
+    fn done(&self, lsn: Option<Lsn>, lag_bytes: u64) {
         let mut waiting = self.inner.lock();
-        for event in events {
-            if let Event::Applied(applied) = event {
-                waiting.applied = applied.lsn;
-                waiting.lag_bytes = waiting.lag_bytes.saturating_sub(applied.lag_bytes);
-            }
-        }
+        waiting.applied = lsn.unwrap_or(waiting.applied);
+        waiting.lag_bytes = waiting.lag_bytes.saturating_sub(lag_bytes);
         self.applied.notify_all();
     }
 
@@ -186,16 +185,19 @@ enum IndexState {
 /// The applier thread's own state.
 pub(crate) struct Applier {
     shared: Arc<Shared>,
+    /// What the index lacks, while it is made again.
+    rebuild: Option<Rebuild>,
     log_bytes: u64,
     checkpoint_at: Instant,
     space_at: Instant,
 }
 
 impl Applier {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, rebuild: Option<Rebuild>) -> Self {
         let now = Instant::now();
         Self {
             shared,
+            rebuild,
             log_bytes: 0,
             checkpoint_at: now,
             space_at: now,
@@ -204,10 +206,11 @@ impl Applier {
 
     /// Applies until the backlog is closed and empty.
     pub(crate) fn run(mut self) {
-        while let Some(events) = self.shared.backlog.take() {
-            if !events.is_empty() && !self.apply(&events) {
+        while let Some(events) = self.shared.backlog.take(self.patience()) {
+            if !events.is_empty() && !self.apply(events) {
                 return;
             }
+            self.make_again();
             self.look_at_space();
             self.mend_if_broken();
             if self.is_checkpoint_due() {
@@ -217,10 +220,29 @@ impl Applier {
         self.checkpoint();
     }
 
+    /// How long to wait for events: not at all while there is something else to do.
+    fn patience(&self) -> Duration {
+        match self.rebuild {
+            Some(_) => Duration::ZERO,
+            None => TICK,
+        }
+    }
+
     /// Applies events, making the index again as often as need be; `false` if the store was
     /// closed meanwhile.
-    fn apply(&mut self, events: &[Event]) -> bool {
-        let mut outcome = self.shared.with_index(|index| index.apply(events));
+    fn apply(&mut self, events: Vec<Event>) -> bool {
+        let applied = || events.iter().filter_map(Event::applied);
+        let lsn = applied().map(|applied| applied.lsn).next_back();
+        let lag_bytes = lag_bytes(events.iter());
+        self.log_bytes += applied().map(|applied| applied.log_bytes).sum::<u64>();
+        let (now, kept_bytes) = match &mut self.rebuild {
+            Some(rebuild) => {
+                let sorted = rebuild.sort(events);
+                (sorted.now, sorted.kept_bytes)
+            }
+            None => (events, 0),
+        };
+        let mut outcome = self.shared.with_index(|index| index.apply(&now));
         while let Err(error) = outcome {
             tracing::warn!(%error, "the index could not be written; it is opened or made again");
             self.shared.backlog.set_fault(Some(error));
@@ -229,33 +251,69 @@ impl Applier {
             }
             outcome = self
                 .mend(self.index_state())
-                .and_then(|()| self.shared.with_index(|index| index.apply(events)));
+                .and_then(|()| self.shared.with_index(|index| index.apply(&now)));
             if outcome.is_err() {
                 self.shared.backlog.wait_tick();
             }
         }
         self.shared.backlog.set_fault(None);
-        self.shared.backlog.done(events);
-        self.shared.recent.forget(events);
-        for event in events {
-            if let Event::Applied(applied) = event {
-                self.log_bytes += applied.log_bytes;
-            }
-        }
+        self.shared
+            .backlog
+            .done(lsn, lag_bytes.saturating_sub(kept_bytes));
+        self.shared.recent.forget(&now);
         true
     }
 
-    /// Opens the index again, or, if it is damaged, throws it away and makes it again.
-    fn mend(&self, state: IndexState) -> Result<()> {
+    /// Goes on making the index again.
+    fn make_again(&mut self) {
+        let Some(rebuild) = &mut self.rebuild else {
+            return;
+        };
+        let step = self
+            .shared
+            .with_index(|index| rebuild.step(index, &self.shared.gate));
+        match step {
+            Ok(Step::Done) => self.rebuild = None,
+            Ok(Step::More(later)) => {
+                self.shared.backlog.done(None, lag_bytes(later.iter()));
+                self.shared.recent.forget(&later);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "making the index again begins again");
+                let fault = self.mend(self.index_state()).err();
+                if fault.is_some() {
+                    self.shared.backlog.wait_tick();
+                }
+                self.shared.backlog.set_fault(fault);
+            }
+        }
+    }
+
+    /// Opens the index again, or, if it is damaged, throws it away and begins to make it again.
+    fn mend(&mut self, state: IndexState) -> Result<()> {
         let mut slot = self.shared.index.write();
         *slot = None;
-        let (shared, valid) = (&self.shared, self.shared.backlog.valid());
-        let dir = &shared.index_dir;
-        if state == IndexState::Damaged {
-            recover::forget_index(&shared.segments.disk, dir)?;
+        // What was kept is in the log, from which all is read again.
+        if let Some(rebuild) = self.rebuild.take() {
+            self.shared.backlog.done(None, rebuild.kept_bytes());
         }
-        let index = recover::index(&shared.segments, dir, shared.salt, &shared.options, valid)?;
+        let (shared, valid) = (&self.shared, self.shared.backlog.valid());
+        let site = Site {
+            segments: &shared.segments,
+            dir: &shared.index_dir,
+            salt: shared.salt,
+            options: &shared.options,
+            gate: &shared.gate,
+        };
+        if state == IndexState::Damaged {
+            recover::forget_index(&shared.segments.disk, site.dir)?;
+        }
+        let (index, rebuild) = recover::index(&site, valid)?;
+        if rebuild.is_none() {
+            shared.gate.end();
+        }
         *slot = Some(index);
+        self.rebuild = rebuild;
         Ok(())
     }
 
@@ -267,7 +325,7 @@ impl Applier {
     }
 
     /// A checkpoint that failed may have left no index, and a read may have found it damaged.
-    fn mend_if_broken(&self) {
+    fn mend_if_broken(&mut self) {
         let state = self.index_state();
         if state == IndexState::Damaged || self.shared.index.read().is_none() {
             tracing::warn!("the index is opened or made again");

@@ -54,6 +54,12 @@ impl Assembler {
         }
     }
 
+    /// Bodies of which pieces were read and no transaction.
+    pub(crate) fn loose(&self) -> impl Iterator<Item = (BodyId, &[ChunkPlace])> {
+        let pending = self.pending.iter();
+        pending.map(|(id, pending)| (*id, pending.chunks.as_slice()))
+    }
+
     fn commit(&mut self, segment: u32, last: (Header, u64, Bytes)) -> Read<Option<Event>> {
         let mut frames = std::mem::take(&mut self.group);
         let header = last.0;

@@ -117,11 +117,12 @@ async fn check_mailbox(
     let shown = cell.state();
     let lsn = planner.shown(Shown::lsn);
     let core = Arc::clone(&engine.parts.core);
+    let account = planner.account;
     let (stored, mut report, shown) = blocking(move || {
         if let Some(lsn) = lsn {
             core.wait_applied(lsn)?;
         }
-        let stored = core.load_mailbox(id)?;
+        let stored = core.load_mailbox(account, id)?;
         let mut report = check::mailbox(&shown);
         check_bodies(&core, &shown, &mut report)?;
         Ok((stored, report, shown))

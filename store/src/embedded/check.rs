@@ -11,6 +11,7 @@ use super::{
     quarantine::{self, Spoilt},
     recover,
     segment::{Item, Scanner, unavailable},
+    summary::{self, Extent},
 };
 use crate::{Error, Result};
 
@@ -20,7 +21,10 @@ const READ_BYTES: usize = 1 << 20;
 /// Adds a line per inconsistency.
 pub(crate) fn check(core: &Core, shared: &Shared, report: &mut Vec<String>) -> Result<()> {
     frames(shared, report)?;
-    let references = shared.with_index(super::index::Index::references)?;
+    let references = shared.with_index(|index| {
+        shared.gate.check_all()?;
+        index.references()
+    })?;
     for (body, (noted, counted)) in references {
         if noted != counted {
             report.push(format!(
@@ -37,32 +41,52 @@ pub(crate) fn check(core: &Core, shared: &Shared, report: &mut Vec<String>) -> R
     Ok(())
 }
 
-/// Every byte of the log that counts is in a valid frame.
+/// Every byte of the log that counts is in a valid frame, and summaries say what segments say.
 fn frames(shared: &Shared, report: &mut Vec<String>) -> Result<()> {
-    let reading = |error: std::io::Error| unavailable("reading the log", &error);
-    for (segment, end) in recover::valid(&shared.segments, shared.backlog.valid())? {
-        let file = shared.segments.file(segment).map_err(reading)?;
-        let (mut scanner, mut after) = (Scanner::new(file, shared.salt(), 0, end), 0);
-        while let Some(item) = scanner.next().map_err(reading)? {
-            match item {
-                Item::Frame { header, .. } => after = header.lsn,
-                Item::Bad { from, to, .. } => {
-                    let spoilt = Spoilt {
-                        segment,
-                        from,
-                        to,
-                        after,
-                    };
-                    let line = quarantine::keep(&shared.segments, &spoilt);
-                    // What was found when the store was opened is told once.
-                    if !report.contains(&line) {
-                        report.push(line);
-                    }
-                }
-            }
+    let mut links = recover::valid(&shared.segments, shared.backlog.valid())?;
+    let newest = links.pop();
+    let mut all = Vec::new();
+    for (segment, bytes) in links {
+        let extent = Extent {
+            salt: shared.salt,
+            segment,
+            bytes,
+        };
+        let (spoilt, line) = summary::check(&shared.segments, &extent)?;
+        all.extend(spoilt);
+        report.extend(line);
+    }
+    if let Some((segment, bytes)) = newest {
+        all.extend(spoilt(shared, segment, bytes)?);
+    }
+    for spoilt in &all {
+        let line = quarantine::keep(&shared.segments, spoilt);
+        // What was found when the store was opened is told once.
+        if !report.contains(&line) {
+            report.push(line);
         }
     }
     Ok(())
+}
+
+/// What of the newest segment cannot be read.
+fn spoilt(shared: &Shared, segment: u32, bytes: u64) -> Result<Vec<Spoilt>> {
+    let reading = |error: std::io::Error| unavailable("reading the log", &error);
+    let file = shared.segments.file(segment).map_err(reading)?;
+    let (mut scanner, mut after) = (Scanner::new(file, shared.salt(), 0, bytes), 0);
+    let mut all = Vec::new();
+    while let Some(item) = scanner.next().map_err(reading)? {
+        match item {
+            Item::Frame { header, .. } => after = header.lsn,
+            Item::Bad { from, to, .. } => all.push(Spoilt {
+                segment,
+                from,
+                to,
+                after,
+            }),
+        }
+    }
+    Ok(all)
 }
 
 /// Whether a body is what it was when it was stored; its rest is looked at as the body it is.

@@ -331,6 +331,7 @@ impl Committer {
             let event = Event::Applied(Box::new(self.applied(encoded, written)));
             self.shared.backlog.push(vec![event], self.log.valid());
         }
+        self.shared.keeper.sealed();
         Ok(())
     }
 

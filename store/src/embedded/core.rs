@@ -33,8 +33,10 @@ use super::{
     encode::encode,
     frame::{Kind, Salt, Unnumbered},
     index::{Event, Index, guarded},
+    rebuild::Gate,
     record::{Record, Transaction},
     recover::{self, Recovered},
+    sealed::Keeper,
     segment::Segments,
 };
 pub(crate) use super::{
@@ -44,7 +46,7 @@ pub(crate) use super::{
 use crate::{
     Error, Options, Result,
     clock::Clock,
-    contract::{AccountInfo, Static},
+    contract::{AccountInfo, Rebuilding, Static},
     disk::{Disk, Lock},
     state::MailboxState,
 };
@@ -85,7 +87,7 @@ pub(crate) struct Opened {
 
 /// The engine's core.
 pub(crate) struct Core {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     permits: Arc<Semaphore>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
@@ -105,6 +107,10 @@ pub(crate) struct Shared {
     pub(crate) recent: Recent,
     /// `None` while it is being made again.
     pub(crate) index: RwLock<Option<Index>>,
+    /// Who needs an account waits here while the index is made again.
+    pub(crate) gate: Gate,
+    /// Writes summaries of sealed segments.
+    pub(crate) keeper: Keeper,
     epoch: AtomicU64,
     space: AtomicU8,
     /// A read found the index damaged.
@@ -214,6 +220,15 @@ impl Shared {
         outcome
     }
 
+    /// Reads what the index holds of an account, if it is there.
+    fn with_account<T>(&self, id: AccountId, read: impl FnOnce(&Index) -> Result<T>) -> Result<T> {
+        self.with_index(|index| {
+            // The index is not exchanged while it is read, so this stays true.
+            self.gate.check(id)?;
+            read(index)
+        })
+    }
+
     /// Whether a read found the index damaged since this was asked last.
     pub(crate) fn take_suspicion(&self) -> bool {
         self.suspect.swap(false, Ordering::Relaxed)
@@ -229,17 +244,19 @@ impl Core {
         options: &Options,
         clock: Arc<dyn Clock>,
     ) -> Result<Opened> {
-        let recovered = recover::open(disk, dir, options)?;
+        let gate = Gate::default();
+        let recovered = recover::open(disk, dir, options, &gate)?;
         let Recovered {
             lock,
             segments,
             salt,
             log,
             index,
-            is_index_new,
+            rebuild,
             damage,
         } = recovered;
-        tracing::debug!(is_index_new, "the store is recovered");
+        #[cfg(test)]
+        let is_index_new = rebuild.is_some();
         let accounts = index.accounts()?;
         let counters = index.meta().highest;
         let applied = index.meta().applied;
@@ -253,6 +270,8 @@ impl Core {
             backlog: Backlog::new(applied, log.valid(), options.index_lag_bytes_max),
             recent: Recent::default(),
             index: RwLock::new(Some(index)),
+            gate,
+            keeper: Keeper::default(),
             epoch: AtomicU64::new(1),
             space: AtomicU8::new(0),
             suspect: AtomicBool::new(false),
@@ -261,9 +280,11 @@ impl Core {
         });
         shared.look_at_space();
         let committer = Committer::new(shared.clone(), log, counters);
-        let applier = Applier::new(shared.clone());
+        let applier = Applier::new(shared.clone(), rebuild);
         let mut threads = vec![start("commit", move || committer.run())?];
         threads.push(start("index", move || applier.run())?);
+        let sealed = shared.clone();
+        threads.push(start("sealed", move || sealed.keeper.run(&sealed))?);
         let core = Arc::new(Self {
             shared,
             permits: Arc::new(Semaphore::new(PERMITS)),
@@ -386,16 +407,34 @@ impl Core {
         queued.map(|()| next).map_err(|_| closed())
     }
 
+    /// Waits until an account is in the index, which may be being made again.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it takes too long.
+    pub(crate) async fn ready(&self, id: AccountId) -> Result<()> {
+        self.shared.gate.pass(id).await
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_index_new(&self) -> bool {
+        self.is_index_new
+    }
+
+    /// How far the index has been made again.
+    pub(crate) fn rebuilding(&self) -> Option<Rebuilding> {
+        self.shared.gate.progress()
+    }
+
     /// An account, its mailboxes with counters, and its subscriptions. Blocking.
     pub(crate) fn load_account(&self, id: AccountId) -> Result<AccountImage> {
         self.shared.backlog.wait_published()?;
-        self.shared.with_index(|index| index.account(id))
+        self.shared.with_account(id, |index| index.account(id))
     }
 
     /// A mailbox with its rows. Blocking.
-    pub(crate) fn load_mailbox(&self, id: MailboxId) -> Result<MailboxState> {
+    pub(crate) fn load_mailbox(&self, account: AccountId, id: MailboxId) -> Result<MailboxState> {
         self.shared.backlog.wait_published()?;
-        self.shared.with_index(|index| index.mailbox(id))
+        self.shared.with_account(account, |index| index.mailbox(id))
     }
 
     /// Static data of bodies. Blocking.
@@ -417,7 +456,7 @@ impl Core {
         .into_iter();
         let one = |(id, found): (&BodyId, Option<Arc<Static>>)| {
             let fixed = found.or_else(|| stored.next().flatten());
-            fixed.ok_or_else(|| missing_body(*id))
+            fixed.ok_or_else(|| self.missing_body(*id))
         };
         bodies.iter().zip(recent).map(one).collect()
     }
@@ -426,7 +465,7 @@ impl Core {
     pub(crate) fn read_body(&self, id: BodyId, offset: u64, len: usize) -> Result<Bytes> {
         let range = offset..offset.saturating_add(len as u64);
         let read = self.read_bodies(&[(id, range)])?.pop();
-        read.ok_or_else(|| missing_body(id))
+        read.ok_or_else(|| self.missing_body(id))
     }
 
     /// Ranges of bodies, in their order. Blocking.
@@ -446,7 +485,7 @@ impl Core {
                 Some(rest) => {
                     let shift = |at: u64| at.saturating_sub(place.own_bytes());
                     let range = shift(range.start)..shift(range.end);
-                    let place = rest_places.next().ok_or_else(|| missing_body(rest))?;
+                    let place = rest_places.next().ok_or_else(|| self.missing_body(rest))?;
                     bodies.read(segments, rest, &place, range)?
                 }
             };
@@ -476,7 +515,7 @@ impl Core {
                 shared.bodies.keep_place(id, &place);
                 Some(place)
             });
-            place.ok_or_else(|| missing_body(id))
+            place.ok_or_else(|| self.missing_body(id))
         };
         found.into_iter().map(one).collect()
     }
@@ -484,14 +523,27 @@ impl Core {
     /// Where a body is.
     pub(crate) fn place(&self, id: BodyId) -> Result<Arc<Place>> {
         let found = self.places(std::iter::once(id))?.pop();
-        found.ok_or_else(|| missing_body(id))
+        found.ok_or_else(|| self.missing_body(id))
+    }
+
+    fn missing_body(&self, id: BodyId) -> Error {
+        match self.rebuilding() {
+            // It may come with another account.
+            Some(_) => self.shared.gate.not_yet(),
+            None => Error::Damaged(format!("body {id} is not in the index")),
+        }
     }
 
     /// UIDs expunged after a mod-sequence; `None` if that is older than what is remembered.
-    pub(crate) fn history(&self, mailbox: MailboxId, since: ModSeq) -> Result<Option<UidSet>> {
+    pub(crate) fn history(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        since: ModSeq,
+    ) -> Result<Option<UidSet>> {
         self.shared.backlog.wait_published()?;
         self.shared
-            .with_index(|index| index.history(mailbox, since))
+            .with_account(account, |index| index.history(mailbox, since))
     }
 
     /// Waits until the index has been brought there. Blocking, bounded.
@@ -519,6 +571,7 @@ impl Core {
 
     /// Compares log and index with themselves and with each other; a line per inconsistency.
     pub(crate) fn check(&self, report: &mut Vec<String>) -> Result<()> {
+        self.shared.gate.pass_all()?;
         self.shared.backlog.wait_published()?;
         super::check::check(self, &self.shared, report)
     }
@@ -527,6 +580,8 @@ impl Core {
     pub(crate) fn close(&self) {
         self.permits.close();
         self.shared.queue.close();
+        self.shared.gate.close();
+        self.shared.keeper.close();
         let mut threads = self.threads.lock();
         for (at, thread) in threads.drain(..).enumerate() {
             // The commit thread first: the applier ends when nothing more can come.
@@ -570,13 +625,9 @@ fn joined(first: Bytes, second: Bytes) -> Bytes {
     }
 }
 
-fn missing_body(id: BodyId) -> Error {
-    Error::Damaged(format!("body {id} is not in the index"))
-}
-
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod measure;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

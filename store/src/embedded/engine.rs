@@ -32,8 +32,8 @@ use super::{
 use crate::{
     clock::Clock,
     contract::{
-        Account, AccountChange, AccountInfo, Actor, MailboxInfo, NewAccount, Shared, Store, Upload,
-        Usage,
+        Account, AccountChange, AccountInfo, Actor, MailboxInfo, NewAccount, Rebuilding, Shared,
+        Store, Upload, Usage,
     },
     disk::{Disk, DiskFile, OpenMode, RealDisk},
     error::{Error, Result},
@@ -218,6 +218,7 @@ impl Engine {
         }
         self.parts.directory.info(id)?;
         let core = Arc::clone(&self.parts.core);
+        core.ready(id).await?;
         let image = blocking(move || core.load_account(id)).await?;
         let mut planners = self.planners.lock();
         if let Some(planner) = planners.get(&id) {
@@ -424,6 +425,10 @@ impl Store for EmbeddedStore {
     fn health(&self) -> Result<()> {
         self.engine.check_open()?;
         self.engine.parts.core.health()
+    }
+
+    fn rebuilding(&self) -> Option<Rebuilding> {
+        self.engine.parts.core.rebuilding()
     }
 
     async fn close(&self) {

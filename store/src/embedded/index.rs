@@ -8,6 +8,7 @@
 mod apply;
 mod backend;
 mod entry;
+mod event;
 mod reads;
 
 use std::{path::Path, sync::Arc};
@@ -25,7 +26,7 @@ use crate::{
     disk::{Disk, OpenMode},
 };
 use apply::KeywordCache;
-pub(crate) use apply::{Applied, Event, lift};
+pub(crate) use event::{Applied, Event, lift};
 pub(crate) use reads::AccountImage;
 
 /// UIDs that share a packed value, as a shift.
@@ -69,7 +70,25 @@ pub(crate) struct Meta {
     pub(crate) replay_lsn: Lsn,
     /// The highest numbers ever handed out.
     pub(crate) highest: Highest,
+    /// Whether everything to `applied` is in it, or it is still being made again.
+    pub(crate) is_whole: bool,
 }
+
+/// What an index that is made again is told in front.
+#[derive(Debug)]
+pub(crate) struct Begin {
+    /// What is filled in reaches to here.
+    pub(crate) applied: Lsn,
+    /// Where reading the log goes on behind it.
+    pub(crate) replay: Position,
+    /// The highest numbers ever handed out.
+    pub(crate) highest: Highest,
+    /// Bodies whose transaction is still to come.
+    pub(crate) begun: Begun,
+}
+
+/// Where bodies begin in the log.
+pub(crate) type Begun = std::collections::BTreeMap<mail::id::BodyId, (Position, Lsn)>;
 
 /// The highest numbers ever handed out in a store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -97,7 +116,17 @@ struct Writing {
     meta: Meta,
     keywords: KeywordCache,
     /// Bodies whose frames are in the log and whose transaction is not: replay must begin there.
-    begun: std::collections::BTreeMap<mail::id::BodyId, (Position, Lsn)>,
+    begun: Begun,
+}
+
+impl Highest {
+    /// Lifts each number to another's.
+    pub(crate) fn raise(&mut self, other: &Self) {
+        self.account = self.account.max(other.account);
+        self.mailbox = self.mailbox.max(other.mailbox);
+        self.body = self.body.max(other.body);
+        self.uid_validity = self.uid_validity.max(other.uid_validity);
+    }
 }
 
 /// An index error as the store reports it.
@@ -125,17 +154,20 @@ impl Index {
             .map_err(|error| unavailable("opening the index", &error))?;
         let db = database(backend::Backend(file), options)?;
         let meta = read_meta(&db)?.filter(|meta| meta.salt == salt);
-        let meta = meta.ok_or_else(|| Error::Damaged("the index is of another store".into()))?;
+        let meta = meta
+            .ok_or_else(|| Error::Damaged("the index is not whole, or of another store".into()))?;
         Ok(Self::new(db, meta, options))
     }
 
-    /// Throws away what is in `dir` and makes an empty index.
+    /// Throws away what is in `dir` and makes an empty index, to be filled. Until it is complete it
+    /// does not open again.
     pub(crate) fn create(
         disk: &Arc<dyn Disk>,
         dir: &Path,
-        salt: [u8; 16],
-        options: &Options,
+        site: (&Options, [u8; 16]),
+        begin: Begin,
     ) -> Result<Self> {
+        let (options, salt) = site;
         let failed_io = |error: std::io::Error| unavailable("creating the index", &error);
         match Self::remove(disk, dir) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -149,9 +181,14 @@ impl Index {
         let db = database(backend::Backend(file), options)?;
         let meta = Meta {
             salt,
-            ..Meta::default()
+            applied: begin.applied,
+            replay: begin.replay,
+            replay_lsn: begin.applied + 1,
+            highest: begin.highest,
+            is_whole: false,
         };
         let index = Self::new(db, meta, options);
+        index.writing.lock().begun = begin.begun;
         index.checkpoint()?;
         disk.sync_dir(dir).map_err(failed_io)?;
         Ok(index)
@@ -168,10 +205,15 @@ impl Index {
             writing: Mutex::new(Writing {
                 meta,
                 keywords: KeywordCache::default(),
-                begun: std::collections::BTreeMap::new(),
+                begun: Begun::new(),
             }),
             history_ranges_max: options.history_ranges_max,
         }
+    }
+
+    /// Of the bodies that were begun no transaction will come: who was writing them is gone.
+    pub(crate) fn forget_begun(&self) {
+        self.writing.lock().begun.clear();
     }
 
     /// What it knows of itself.
@@ -211,7 +253,8 @@ fn read_meta(db: &Database) -> Result<Option<Meta>> {
 impl Meta {
     fn encode(&self) -> Vec<u8> {
         let mut w = Writer::default();
-        w.u16(FORMAT);
+        // What is not whole is of no format that is known.
+        w.u16(if self.is_whole { FORMAT } else { 0 });
         w.0.extend_from_slice(&self.salt);
         w.u64(self.applied);
         w.u32(self.replay.segment);
@@ -247,6 +290,7 @@ impl Meta {
                 body: r.u64()?,
                 uid_validity: r.u32()?,
             },
+            is_whole: true,
         };
         Ok(Some(meta))
     }

@@ -55,6 +55,13 @@ impl EmbeddedMailbox {
         Ok(())
     }
 
+    /// The core, once the account is in the index, which may be being made again.
+    async fn core(&self) -> Result<Arc<Core>> {
+        let core = Arc::clone(&self.account.engine.parts.core);
+        core.ready(self.account.planner.account).await?;
+        Ok(core)
+    }
+
     /// One step of COPY or MOVE, with the UIDVALIDITY of the target.
     async fn transfer_step(
         &self,
@@ -238,32 +245,33 @@ impl Mailbox for EmbeddedMailbox {
 
     async fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Arc<Static>>> {
         self.check(Right::Read)?;
-        let (core, bodies) = (Arc::clone(&self.account.engine.parts.core), bodies.to_vec());
+        let (core, bodies) = (self.core().await?, bodies.to_vec());
         blocking(move || core.fixed(&bodies)).await
     }
 
     async fn expunged_since(&self, mod_seq: ModSeq) -> Result<Option<UidSet>> {
         self.check(Right::Read)?;
-        let (core, id) = (Arc::clone(&self.account.engine.parts.core), self.cell.id);
+        let (core, id) = (self.core().await?, self.cell.id);
+        let account = self.account.planner.account;
         let lsn = self.account.planner.shown(Shown::lsn);
         blocking(move || {
             if let Some(lsn) = lsn {
                 core.wait_applied(lsn)?;
             }
-            core.history(id, mod_seq)
+            core.history(account, id, mod_seq)
         })
         .await
     }
 
     async fn read(&self, body: BodyId, offset: u64, len: usize) -> Result<Bytes> {
         self.check(Right::Read)?;
-        let core = Arc::clone(&self.account.engine.parts.core);
+        let core = self.core().await?;
         blocking(move || core.read_body(body, offset, len)).await
     }
 
     async fn read_many(&self, wanted: &[(BodyId, Range<u64>)]) -> Result<Vec<Bytes>> {
         self.check(Right::Read)?;
-        let (core, wanted) = (Arc::clone(&self.account.engine.parts.core), wanted.to_vec());
+        let (core, wanted) = (self.core().await?, wanted.to_vec());
         blocking(move || core.read_bodies(&wanted)).await
     }
 
@@ -273,7 +281,7 @@ impl Mailbox for EmbeddedMailbox {
         predicate: &Predicate<UidSet>,
     ) -> Result<UidSet> {
         self.check(Right::Read)?;
-        let core = Arc::clone(&self.account.engine.parts.core);
+        let core = self.core().await?;
         let (state, predicate) = (Arc::clone(state), predicate.clone());
         let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop.0);

@@ -266,11 +266,13 @@ impl Planner {
             };
             let lsn = self.shown.read().lsn();
             let core = Arc::clone(&self.parts.core);
+            let account = self.account;
+            core.ready(account).await?;
             let state = blocking(move || {
                 if let Some(lsn) = lsn {
                     core.wait_applied(lsn)?;
                 }
-                core.load_mailbox(id)
+                core.load_mailbox(account, id)
             });
             let state = state.await?;
             if let Some(cell) = self.planned().insert(plans, &state, &self.parts.cache)? {

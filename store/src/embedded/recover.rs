@@ -13,11 +13,13 @@ use std::{
 
 use super::{
     frame::Salt,
-    index::{Index, Meta},
+    index::{Begin, Index, Meta},
     log::{Log, Tail},
     quarantine,
-    replay::{After, End, Into, Replay},
+    rebuild::{self, Gate, Planned, Rebuild},
+    replay::{After, End, IntoIndex, Replay},
     segment::{Position, Scanner, Segments, unavailable},
+    summary::Extent,
 };
 use crate::{
     Error, Options, Result,
@@ -33,8 +35,8 @@ pub(crate) struct Recovered {
     pub(crate) salt: [u8; 16],
     pub(crate) log: Log,
     pub(crate) index: Index,
-    /// Whether the index had to be made again from the whole log.
-    pub(crate) is_index_new: bool,
+    /// What the index lacks, if it has to be made again.
+    pub(crate) rebuild: Option<Rebuild>,
     /// What could not be read, in words.
     pub(crate) damage: Vec<String>,
 }
@@ -48,8 +50,13 @@ fn failed(doing: &str) -> impl Fn(io::Error) -> Error + '_ {
     move |error| unavailable(doing, &error)
 }
 
-/// Opens or creates the store in `dir`.
-pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, options: &Options) -> Result<Recovered> {
+/// Opens or creates the store in `dir`; `gate` is told if the index has to be made again.
+pub(crate) fn open(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    options: &Options,
+    gate: &Gate,
+) -> Result<Recovered> {
     let lock = prepare(disk, dir)?;
     let segments = Arc::new(Segments::new(disk.clone(), &dir.join("log")));
     let salt = salt(disk, dir, &segments)?;
@@ -68,9 +75,16 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, options: &Options) -> Resul
         dir: &index_dir,
         salt,
         options,
+        gate,
     };
-    let (index, end, is_index_new) = replayed(&site, &chain, &mut damage)?;
+    let brought = replayed(&site, &chain, After::Tail, &mut damage)?;
+    let Brought {
+        index,
+        end,
+        rebuild,
+    } = brought;
     let tail = finish_tail(&segments, &chain, end, damage.is_empty())?;
+    index.forget_begun();
     index.checkpoint()?;
     for line in &damage {
         tracing::error!("{line}");
@@ -82,7 +96,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, options: &Options) -> Resul
         segments,
         salt,
         index,
-        is_index_new,
+        rebuild,
         damage,
     })
 }
@@ -247,34 +261,43 @@ fn finish_tail(segments: &Segments, chain: &Chain, end: End, is_sound: bool) -> 
 }
 
 /// Where an index is, and of which store.
-struct Site<'a> {
-    segments: &'a Arc<Segments>,
-    dir: &'a Path,
-    salt: [u8; 16],
-    options: &'a Options,
+pub(crate) struct Site<'a> {
+    pub(crate) segments: &'a Arc<Segments>,
+    pub(crate) dir: &'a Path,
+    pub(crate) salt: [u8; 16],
+    pub(crate) options: &'a Options,
+    pub(crate) gate: &'a Gate,
 }
 
-/// Opens the index, or makes it again, and applies what it lacks; says where the log ends, and
-/// whether it was made again.
+/// An index that was brought after the log, or that can be.
+struct Brought {
+    index: Index,
+    /// Where the log ends.
+    end: End,
+    /// What it lacks.
+    rebuild: Option<Rebuild>,
+}
+
+/// Opens the index and applies what it lacks, or begins to make it again.
 fn replayed(
     site: &Site<'_>,
     chain: &Chain,
+    after_last: After,
     damage: &mut Vec<String>,
-) -> Result<(Index, End, bool)> {
-    let Site {
-        segments,
-        dir,
-        salt,
-        options,
-    } = *site;
-    let disk = &segments.disk;
-    match Index::open(disk, dir, salt, options) {
+) -> Result<Brought> {
+    let segments = site.segments;
+    let brought = |index, end| Brought {
+        index,
+        end,
+        rebuild: None,
+    };
+    match Index::open(&segments.disk, site.dir, site.salt, site.options) {
         Ok(index) => match fit(chain, &index.meta()) {
             Fit::Continues => {
                 // Damage is told once, also if reading has to begin again.
                 let known = damage.len();
-                match replay(segments, &index, chain, damage) {
-                    Ok(end) => return Ok((index, end, false)),
+                match replay(segments, &index, chain, (after_last, &mut *damage)) {
+                    Ok(end) => return Ok(brought(index, end)),
                     Err(error @ (Error::Unavailable(_) | Error::DiskFull)) => return Err(error),
                     Err(error) => tracing::warn!(%error, "the index is made again"),
                 }
@@ -285,7 +308,7 @@ fn replayed(
                 damage.push(format!(
                     "the log has lost its end: the index knows frame {lsn}, which is not there"
                 ));
-                return Ok((index, End { lsn, at }, false));
+                return Ok(brought(index, End { lsn, at }));
             }
             Fit::Not => tracing::warn!("the index does not fit the log; it is made again"),
         },
@@ -293,29 +316,80 @@ fn replayed(
         Err(_) if chain.links.is_empty() => {}
         Err(error) => tracing::warn!(%error, "the index does not open; it is made again"),
     }
-    let index = Index::create(disk, dir, salt, options)?;
-    let end = replay(segments, &index, chain, damage)?;
-    Ok((index, end, true))
+    made_again(site, chain, after_last, damage)
 }
 
-/// The index of a running store, opened again, of a log that is durable to `valid`.
-pub(crate) fn index(
-    segments: &Arc<Segments>,
-    dir: &Path,
-    salt: [u8; 16],
-    options: &Options,
-    valid: Position,
-) -> Result<Index> {
-    let mut chain = chain_to(segments, valid)?;
+/// Begins to make the index again.
+fn made_again(
+    site: &Site<'_>,
+    chain: &Chain,
+    after_last: After,
+    damage: &mut Vec<String>,
+) -> Result<Brought> {
+    if chain.links.is_empty() {
+        let of = (site.options, site.salt);
+        let index = Index::create(&site.segments.disk, site.dir, of, Begin::empty())?;
+        index.complete()?;
+        return Ok(Brought {
+            index,
+            end: End::default(),
+            rebuild: None,
+        });
+    }
+    let extent = |link: &Link| Extent {
+        salt: site.salt,
+        segment: link.segment,
+        bytes: link.end,
+    };
+    let extents: Vec<Extent> = chain.links.iter().map(extent).collect();
+    // A summary that turns out to be damaged is gone by the next attempt.
+    let mut attempts = extents.len();
+    loop {
+        let known = damage.len();
+        match begun_again(site, &extents, after_last, damage) {
+            Err(Error::Damaged(error)) if attempts > 0 => {
+                tracing::warn!(error, "making the index again begins again");
+                damage.truncate(known);
+                attempts -= 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn begun_again(
+    site: &Site<'_>,
+    extents: &[Extent],
+    after_last: After,
+    damage: &mut Vec<String>,
+) -> Result<Brought> {
+    let segments = site.segments;
+    let planned = rebuild::plan(segments, extents, after_last)?;
+    let Planned {
+        mut rebuild,
+        begin,
+        end,
+        spoilt,
+    } = planned;
+    damage.extend(spoilt.iter().map(|one| quarantine::keep(segments, one)));
+    let of = (site.options, site.salt);
+    let index = Index::create(&segments.disk, site.dir, of, begin)?;
+    rebuild.begin(&index, site.gate)?;
+    Ok(Brought {
+        index,
+        end,
+        rebuild: Some(rebuild),
+    })
+}
+
+/// The index of a running store, opened again, of a log that is durable to `valid`; with what it
+/// lacks if it has to be made again.
+pub(crate) fn index(site: &Site<'_>, valid: Position) -> Result<(Index, Option<Rebuild>)> {
+    let mut chain = chain_to(site.segments, valid)?;
     chain.links.retain(|link| link.segment <= valid.segment);
     let mut damage = Vec::new();
-    let site = Site {
-        segments,
-        dir,
-        salt,
-        options,
-    };
-    replayed(&site, &chain, &mut damage).map(|(index, ..)| index)
+    let brought = replayed(site, &chain, After::Log, &mut damage)?;
+    Ok((brought.index, brought.rebuild))
 }
 
 /// Throws the index away: it is made again when it is opened next.
@@ -391,14 +465,14 @@ fn replay(
     segments: &Arc<Segments>,
     index: &Index,
     chain: &Chain,
-    damage: &mut Vec<String>,
+    (after_last, damage): (After, &mut Vec<String>),
 ) -> Result<End> {
     let meta = index.meta();
     let begin = End {
         lsn: meta.replay_lsn.saturating_sub(1),
         at: meta.replay,
     };
-    let mut sink = Into { index, unsaved: 0 };
+    let mut sink = IntoIndex { index, unsaved: 0 };
     let mut reader = Replay::new(&mut sink, begin);
     let newest = chain.links.last().map(|link| link.segment);
     let links = chain
@@ -415,7 +489,7 @@ fn replay(
         };
         let scanner = Scanner::new(file, Salt::of(&meta.salt), from, link.end);
         let after = match newest == Some(link.segment) {
-            true => After::Tail,
+            true => after_last,
             false => After::Log,
         };
         reader.segment(link.segment, scanner, after)?;

@@ -28,13 +28,13 @@ pub(crate) trait Sink {
 }
 
 /// The index as it takes what is replayed.
-pub(crate) struct Into<'a> {
+pub(crate) struct IntoIndex<'a> {
     pub(crate) index: &'a Index,
     /// Read since the last checkpoint, bytes.
     pub(crate) unsaved: u64,
 }
 
-impl Sink for Into<'_> {
+impl Sink for IntoIndex<'_> {
     fn applied(&self) -> Lsn {
         self.index.meta().applied
     }

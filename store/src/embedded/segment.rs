@@ -34,6 +34,8 @@ pub(crate) struct Segments {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) dir: PathBuf,
     open: Mutex<HashMap<u32, Arc<dyn DiskFile>>>,
+    /// Held while a summary is made.
+    pub(crate) summarising: Mutex<()>,
 }
 
 /// An I/O error with what was being done, as the store reports it.
@@ -50,6 +52,7 @@ impl Segments {
             disk,
             dir: dir.to_owned(),
             open: Mutex::default(),
+            summarising: Mutex::default(),
         }
     }
 

@@ -70,6 +70,16 @@ pub(crate) fn payload(bytes: &[u8]) -> Read<(Transaction, Placed)> {
     Ok((transaction, placed))
 }
 
+/// Reads a record that [`encode`] wrote without a body's bytes.
+pub(crate) fn one(r: &mut Reader<'_>) -> Read<Record> {
+    let tag = r.u8()?;
+    let len = usize::try_from(r.u32()?).map_err(|_| Malformed)?;
+    let mut content = Reader::new(r.take(len)?);
+    let record = decode(tag, &mut content)?;
+    content.end()?;
+    Ok(record)
+}
+
 /// Writes a record; says where a packed body's bytes stand.
 pub(crate) fn encode(w: &mut Writer, record: &Record, placed: &mut Placed) {
     w.u8(tag(record));

@@ -292,7 +292,7 @@ fn image(core: &Core) -> Result<Model> {
         image => image?,
     };
     for (record, summary) in image.mailboxes {
-        let state = core.load_mailbox(record.id)?;
+        let state = core.load_mailbox(ACCOUNT, record.id)?;
         assert_eq!(state.summary, state.recount());
         assert_eq!(state.summary, summary);
         let mut mail = Mail {

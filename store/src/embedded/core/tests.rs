@@ -17,9 +17,9 @@ use crate::{
     embedded::record::{BodyData, BodyRecord, FlagsRecord, MailboxRecord, MessageRecord},
 };
 
-pub(super) fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options {
-        segment_bytes: 64 << 10,
+        segment_bytes: 16 << 10,
         reserve_bytes: 0,
         index_cache_bytes: 1 << 20,
         checkpoint_bytes: 16 << 10,
@@ -27,7 +27,14 @@ pub(super) fn options() -> Options {
     }
 }
 
-pub(super) fn open(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Opened> {
+/// Opens a store and waits until its index is whole.
+pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Opened> {
+    let opened = open_at_once(disk, dir)?;
+    opened.core.shared.gate.pass_all()?;
+    Ok(opened)
+}
+
+fn open_at_once(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Opened> {
     Core::open(
         disk,
         dir,
@@ -36,12 +43,12 @@ pub(super) fn open(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Opened> {
     )
 }
 
-pub(super) fn permit(core: &Core) -> Permit {
+pub(crate) fn permit(core: &Core) -> Permit {
     let held = core.permits.clone().try_acquire_owned().unwrap();
     Permit { _held: held }
 }
 
-pub(super) fn queue(core: &Core, epoch: u64, records: Vec<Record>) -> Receiver<Result<Lsn>> {
+pub(crate) fn queue(core: &Core, epoch: u64, records: Vec<Record>) -> Receiver<Result<Lsn>> {
     let (told, tell) = sync_channel(1);
     let transaction = Transaction {
         time_secs: 1_700_000_000,
@@ -53,18 +60,26 @@ pub(super) fn queue(core: &Core, epoch: u64, records: Vec<Record>) -> Receiver<R
     tell
 }
 
-pub(super) fn commit(core: &Core, records: Vec<Record>) -> Result<Lsn> {
+pub(crate) fn commit(core: &Core, records: Vec<Record>) -> Result<Lsn> {
     queue(core, core.epoch(), records).recv().unwrap()
 }
 
-pub(super) const ACCOUNT: AccountId = AccountId::MIN;
-pub(super) const MAILBOX: MailboxId = MailboxId::MIN;
+pub(crate) const ACCOUNT: AccountId = AccountId::MIN;
+pub(crate) const MAILBOX: MailboxId = MailboxId::MIN;
 
-pub(super) fn account() -> Record {
+pub(crate) fn account() -> Record {
+    account_of(ACCOUNT)
+}
+
+pub(crate) fn account_of(id: AccountId) -> Record {
+    let (name, alias) = match id {
+        ACCOUNT => ("you@localhost".into(), "me".into()),
+        id => (format!("{id}@localhost"), format!("alias {id}")),
+    };
     Record::Account(AccountInfo {
-        id: ACCOUNT,
-        name: "you@localhost".into(),
-        aliases: vec!["me".into()],
+        id,
+        name,
+        aliases: vec![alias],
         password: None,
         app_passwords: Vec::new(),
         credentials_issued: crate::credential::CredentialId(0),
@@ -76,9 +91,13 @@ pub(super) fn account() -> Record {
     })
 }
 
-pub(super) fn mailbox(id: MailboxId, name: &str) -> Record {
+pub(crate) fn mailbox(id: MailboxId, name: &str) -> Record {
+    mailbox_of(ACCOUNT, id, name)
+}
+
+pub(crate) fn mailbox_of(account: AccountId, id: MailboxId, name: &str) -> Record {
     Record::Mailbox(MailboxRecord {
-        account: ACCOUNT,
+        account,
         id,
         name: MailboxName::new(name).unwrap(),
         uid_validity: UidValidity::new(7).unwrap(),
@@ -86,16 +105,16 @@ pub(super) fn mailbox(id: MailboxId, name: &str) -> Record {
     })
 }
 
-pub(super) fn text(n: u64) -> Bytes {
+pub(crate) fn text(n: u64) -> Bytes {
     let line = format!("Subject: message {n}\r\n\r\nthis is message {n}\r\n");
     line.repeat(usize::try_from(n % 7 + 1).unwrap()).into()
 }
 
-pub(super) fn packed(bytes: &Bytes) -> BodyData {
+pub(crate) fn packed(bytes: &Bytes) -> BodyData {
     BodyData::Packed(Packed::new(std::slice::from_ref(bytes), 20, 1))
 }
 
-pub(super) fn body(n: u64, data: BodyData, bytes: &[u8]) -> Record {
+pub(crate) fn body(n: u64, data: BodyData, bytes: &[u8]) -> Record {
     Record::Body(BodyRecord {
         id: BodyId::new(n).unwrap(),
         size: bytes.len() as u64,
@@ -111,7 +130,7 @@ pub(super) fn body(n: u64, data: BodyData, bytes: &[u8]) -> Record {
     })
 }
 
-pub(super) fn message(uid: u32, mod_seq: u64, body: u64, size: usize) -> MessageRecord {
+pub(crate) fn message(uid: u32, mod_seq: u64, body: u64, size: usize) -> MessageRecord {
     MessageRecord {
         uid: Uid::new(uid).unwrap(),
         mod_seq: ModSeq::new(mod_seq).unwrap(),
@@ -170,7 +189,7 @@ fn fill(core: &Core) {
 }
 
 fn look(core: &Core) {
-    let state = core.load_mailbox(MAILBOX).unwrap();
+    let state = core.load_mailbox(ACCOUNT, MAILBOX).unwrap();
     assert_eq!(state.summary, state.recount());
     assert_eq!(state.summary.messages, 150);
     assert_eq!(state.summary.uid_next.get(), 201);
@@ -187,7 +206,10 @@ fn look(core: &Core) {
         let fixed = core.fixed(&[id]).unwrap();
         assert_eq!(fixed[0].envelope, format!("(envelope {uid})"));
     }
-    let since = |n| core.history(MAILBOX, ModSeq::new(n).unwrap()).unwrap();
+    let since = |n| {
+        core.history(ACCOUNT, MAILBOX, ModSeq::new(n).unwrap())
+            .unwrap()
+    };
     assert_eq!(since(1_999).unwrap().to_string(), "1:50");
     assert!(since(2_000).unwrap().is_empty());
     let mut report = Vec::new();
@@ -286,23 +308,39 @@ fn a_transaction_larger_than_a_frame_is_whole() {
         Record::Messages(ACCOUNT, MAILBOX, many),
     ];
     commit(core, records).unwrap();
-    let state = core.load_mailbox(MAILBOX).unwrap();
+    let state = core.load_mailbox(ACCOUNT, MAILBOX).unwrap();
     assert_eq!(state.summary.messages, 200_000);
     core.close();
     let sim = disk;
     sim.remove(Path::new("/store/index/index.redb")).unwrap();
     let opened = open(&sim, Path::new("/store")).unwrap();
     assert_eq!(opened.damage, Vec::<String>::new());
-    let state = opened.core.load_mailbox(MAILBOX).unwrap();
+    let state = opened.core.load_mailbox(ACCOUNT, MAILBOX).unwrap();
     assert_eq!(state.summary.messages, 200_000);
     assert_eq!(state.summary, state.recount());
 }
 
-fn segments_of(disk: &SimDisk) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+pub(crate) fn segments_of(disk: &SimDisk) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let files = disk.files().into_iter();
     files
         .filter(|(path, _)| path.extension().is_some_and(|e| e == "seg"))
         .collect()
+}
+
+pub(crate) fn summaries_of(disk: &SimDisk) -> Vec<std::path::PathBuf> {
+    let files = disk.files().into_keys();
+    files
+        .filter(|path| path.extension().is_some_and(|e| e == "sum"))
+        .collect()
+}
+
+/// Waits until every sealed segment has its summary.
+pub(crate) fn wait_for_summaries(disk: &SimDisk) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while summaries_of(disk).len() + 1 < segments_of(disk).len() {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -319,6 +357,9 @@ fn threat_35_damage_is_named_and_costs_only_what_it_hit() {
     bytes[at] ^= 1;
     sim.put(&path, Some(bytes));
     sim.put(&dir.join("index/index.redb"), None);
+    for summary in summaries_of(&sim) {
+        sim.put(&summary, None);
+    }
     let opened = open(&disk, dir).unwrap();
     assert_eq!(opened.damage.len(), 1, "{:?}", opened.damage);
     // It is kept aside, and named as it is by `check`.
@@ -342,7 +383,7 @@ fn threat_35_damage_is_named_and_costs_only_what_it_hit() {
     opened.core.check(&mut report).unwrap();
     assert_eq!(report, opened.damage);
     // Everything else is served.
-    let state = opened.core.load_mailbox(MAILBOX).unwrap();
+    let state = opened.core.load_mailbox(ACCOUNT, MAILBOX).unwrap();
     assert_eq!(state.summary.messages, 149);
     for (uid, row) in state.rows() {
         let bytes = opened.core.read_body(row.body, 0, 1 << 20).unwrap();
@@ -354,8 +395,42 @@ fn threat_35_damage_is_named_and_costs_only_what_it_hit() {
     assert_eq!(segments_of(&sim).len(), before + 1);
     opened.core.close();
     let opened = open(&disk, dir).unwrap();
-    let state = opened.core.load_mailbox(MAILBOX).unwrap();
+    let state = opened.core.load_mailbox(ACCOUNT, MAILBOX).unwrap();
     assert!(state.row(Uid::new(300).unwrap()).is_some());
+}
+
+#[test]
+fn a_summary_serves_what_its_segment_lost_since() {
+    let dir = Path::new("/store");
+    let sim = SimDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    let opened = open(&disk, dir).unwrap();
+    fill(&opened.core);
+    wait_for_summaries(&sim);
+    opened.core.close();
+    // Bytes of a message's body in the middle of the first segment, and no index.
+    let (path, mut bytes) = segments_of(&sim).swap_remove(0);
+    let at = bytes.windows(11).position(|w| w == b"envelope 99").unwrap();
+    bytes[at + 60] ^= 1;
+    sim.put(&path, Some(bytes));
+    sim.put(&dir.join("index/index.redb"), None);
+    let opened = open(&disk, dir).unwrap();
+    assert_eq!(opened.damage, Vec::<String>::new());
+    let state = opened.core.load_mailbox(ACCOUNT, MAILBOX).unwrap();
+    assert_eq!(state.summary.messages, 150);
+    let read = |uid: u64| opened.core.read_body(BodyId::new(uid).unwrap(), 0, 1 << 20);
+    assert!(matches!(read(99), Err(Error::Damaged(_))));
+    for uid in (51..=200).filter(|uid| *uid != 99) {
+        assert_eq!(read(uid).unwrap(), text(uid));
+    }
+    // The bytes and the message are named, by each check.
+    for _ in 0..2 {
+        let mut report = Vec::new();
+        opened.core.check(&mut report).unwrap();
+        assert_eq!(report.len(), 2, "{report:?}");
+        assert!(report[0].contains("kept as quarantine/"), "{report:?}");
+        assert!(report[1].starts_with("body 99: "), "{report:?}");
+    }
 }
 
 #[test]
@@ -382,7 +457,7 @@ fn a_torn_tail_is_cut_off_and_an_acknowledged_one_is_damage() {
     sim.put(&path, Some(whole[..whole.len() - 30].to_vec()));
     let opened = open(&disk, dir).unwrap();
     assert_eq!(opened.damage.len(), 1, "{:?}", opened.damage);
-    let state = opened.core.load_mailbox(MAILBOX).unwrap();
+    let state = opened.core.load_mailbox(ACCOUNT, MAILBOX).unwrap();
     assert_eq!(state.summary.uid_next.get(), 11);
     deliver(&opened.core, 11).unwrap();
 }
@@ -410,10 +485,10 @@ fn a_damaged_index_is_made_again_while_it_serves() {
         file.write_at(at, &[io::IoSlice::new(&byte)]).unwrap();
     }
     let core = &opened.core;
-    let found = core.load_mailbox(MAILBOX);
+    let found = core.load_mailbox(ACCOUNT, MAILBOX);
     assert!(matches!(found, Err(Error::Damaged(_))), "{found:?}");
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while core.load_mailbox(MAILBOX).is_err() {
+    while core.load_mailbox(ACCOUNT, MAILBOX).is_err() {
         assert!(std::time::Instant::now() < deadline);
         std::thread::yield_now();
     }

@@ -17,9 +17,10 @@ use mail::{
 use redb::{Durability, ReadableTable, Table, WriteTransaction};
 
 use super::{
-    ACCOUNTS, BODIES, Bytes, DEAD, FIXED, GRAVES, HISTORY, Highest, Index, KEYWORDS, MAILBOXES,
-    META, Meta, OWNED, RETIRED, ROWS, ROWS_SHIFT, SUBSCRIPTIONS,
+    ACCOUNTS, BODIES, Begun, Bytes, DEAD, FIXED, GRAVES, HISTORY, Index, KEYWORDS, MAILBOXES, META,
+    Meta, OWNED, RETIRED, ROWS, ROWS_SHIFT, SUBSCRIPTIONS,
     entry::{MailboxEntry, pack_rows, unpack_rows},
+    event::{Applied, Event, lift},
     failed, guarded,
 };
 use crate::{
@@ -27,42 +28,10 @@ use crate::{
     embedded::{
         body::Place,
         codec::{Malformed, Reader, Writer, records},
-        frame::Lsn,
         record::{BodyRecord, Counters, FlagsRecord, MailboxRecord, MessageRecord, Record},
-        segment::Position,
     },
     state::{KeywordSetId, Keywords, Row},
 };
-
-/// A thing that became durable in the log, for the index.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// A transaction.
-    Applied(Box<Applied>),
-    /// The first frame of a body whose transaction is still to come.
-    BodyBegun(BodyId, Position, Lsn),
-    /// Of these bodies no transaction will come.
-    BodiesDropped(Vec<BodyId>),
-}
-
-/// A durable transaction.
-#[derive(Debug)]
-pub(crate) struct Applied {
-    /// Its last frame's number.
-    pub(crate) lsn: Lsn,
-    /// Where its last frame ends.
-    pub(crate) end: Position,
-    /// When, seconds since 1970.
-    pub(crate) time_secs: i64,
-    /// What is true since.
-    pub(crate) records: Vec<Record>,
-    /// Where the bodies are that it stored.
-    pub(crate) bodies: Vec<(BodyId, Arc<Place>)>,
-    /// What it counts against the lag: without bodies, bytes.
-    pub(crate) lag_bytes: u64,
-    /// What it takes in the log, bytes.
-    pub(crate) log_bytes: u64,
-}
 
 /// Keyword sets of mailboxes applied to lately.
 #[derive(Debug, Default)]
@@ -83,7 +52,26 @@ impl Index {
         guarded(|| self.write(&[], Durability::Immediate))
     }
 
+    /// Fills in what an index that is made again lacks: of each account in the log's order.
+    pub(crate) fn fill<'a>(&self, parts: impl Iterator<Item = &'a Applied>) -> Result<()> {
+        guarded(|| self.transact(Durability::None, |batch, _| batch.fill(parts)))
+    }
+
+    /// Says that nothing is left to be filled in, durably.
+    pub(crate) fn complete(&self) -> Result<()> {
+        self.writing.lock().meta.is_whole = true;
+        self.checkpoint()
+    }
+
     fn write(&self, events: &[Event], durability: Durability) -> Result<()> {
+        self.transact(durability, |batch, begun| batch.run(events, begun))
+    }
+
+    fn transact(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(Batch<'_, '_>, &mut Begun) -> Result<Meta>,
+    ) -> Result<()> {
         let writing = &mut *self.writing.lock();
         let mut transaction = self.db.begin_write().map_err(failed)?;
         transaction.set_durability(durability).map_err(failed)?;
@@ -97,7 +85,7 @@ impl Index {
             writing.meta,
             self.history_ranges_max,
         )
-        .and_then(|batch| batch.run(events, &mut begun));
+        .and_then(|batch| work(batch, &mut begun));
         match outcome {
             Ok(meta) => {
                 transaction.commit().map_err(failed)?;
@@ -196,11 +184,7 @@ impl<'t, 'k> Batch<'t, 'k> {
         })
     }
 
-    fn run(
-        mut self,
-        events: &[Event],
-        begun: &mut BTreeMap<BodyId, (Position, Lsn)>,
-    ) -> Result<Meta> {
+    fn run(mut self, events: &[Event], begun: &mut Begun) -> Result<Meta> {
         let mut end = self.meta.replay;
         for event in events {
             match event {
@@ -230,21 +214,34 @@ impl<'t, 'k> Batch<'t, 'k> {
         self.finish()
     }
 
-    fn transaction(&mut self, applied: &Applied) -> Result<()> {
-        self.time_secs = applied.time_secs;
-        for record in &applied.records {
-            self.record(record, &applied.bodies)?;
+    fn fill<'a>(mut self, parts: impl Iterator<Item = &'a Applied>) -> Result<Meta> {
+        for part in parts {
+            self.records(part)?;
         }
+        self.sweep()?;
+        self.finish()
+    }
+
+    fn transaction(&mut self, applied: &Applied) -> Result<()> {
+        self.records(applied)?;
         self.meta.applied = applied.lsn;
         Ok(())
     }
 
+    fn records(&mut self, applied: &Applied) -> Result<()> {
+        self.time_secs = applied.time_secs;
+        for record in &applied.records {
+            self.record(record, &applied.bodies)?;
+        }
+        Ok(())
+    }
+
     fn record(&mut self, record: &Record, places: &[(BodyId, Arc<Place>)]) -> Result<()> {
+        lift(&mut self.meta.highest, record);
         match record {
             Record::Account(info) => {
                 let mut w = Writer::default();
                 records::accounts::account(&mut w, info);
-                raise(&mut self.meta.highest.account, info.id.get());
                 put(&mut self.accounts, info.id.get(), &w.0)
             }
             Record::AccountRemoved(id) => self.account_removed(*id),
@@ -290,9 +287,6 @@ impl<'t, 'k> Batch<'t, 'k> {
     }
 
     fn mailbox(&mut self, record: &MailboxRecord) -> Result<()> {
-        raise(&mut self.meta.highest.mailbox, record.id.get());
-        let validity = &mut self.meta.highest.uid_validity;
-        *validity = (*validity).max(record.uid_validity.get());
         let entry = match self.entry(record.id)? {
             Some(mut entry) => {
                 if entry.record.name.key() != record.name.key() {
@@ -350,23 +344,29 @@ impl<'t, 'k> Batch<'t, 'k> {
     }
 
     fn body(&mut self, body: &BodyRecord, places: &[(BodyId, Arc<Place>)]) -> Result<()> {
-        raise(&mut self.meta.highest.body, body.id.get());
         let place = places.iter().find(|(id, _)| *id == body.id);
         let Some((_, place)) = place else {
             // Replay refuses such a transaction; making the index again would not help.
             tracing::error!(body = %body.id, "a body without a place");
             return Ok(());
         };
-        if self.bodies.get(body.id.get()).map_err(failed)?.is_some() {
-            return Ok(());
-        }
-        let mut w = Writer::default();
-        w.u32(0);
+        // What refers to it may be known before it, while the index is made again.
+        let references = match fetch(&self.bodies, body.id.get())? {
+            Some(known) if known.len() > 4 => return Ok(()),
+            Some(references) => references,
+            None => vec![0; 4],
+        };
+        let is_alive = references.iter().any(|byte| *byte != 0);
+        let mut w = Writer(references);
         place.encode(&mut w);
         put(&mut self.bodies, body.id.get(), &w.0)?;
         let mut w = Writer::default();
         records::fixed(&mut w, &body.fixed);
-        put(&mut self.fixed, body.id.get(), &w.0)
+        put(&mut self.fixed, body.id.get(), &w.0)?;
+        match place.rest.filter(|_| is_alive) {
+            Some(rest) => self.count_references(rest, 1).map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     /// Changes how many messages refer to a body; with none it is dead, and may go later. The rest
@@ -381,24 +381,27 @@ impl<'t, 'k> Batch<'t, 'k> {
 
     /// Changes the count of a body; returns its rest if it came to life or died.
     fn count_references(&mut self, body: BodyId, by: i32) -> Result<Option<BodyId>> {
-        let Some(mut value) = fetch(&self.bodies, body.get())? else {
-            return Ok(None);
-        };
+        let value = fetch(&self.bodies, body.get())?;
+        let mut value = value.unwrap_or_else(|| vec![0; 4]);
         let Some((count, _)) = value.split_first_chunk_mut::<4>() else {
             return Err(Malformed.into());
         };
         let before = u32::from_le_bytes(*count);
         let references = before.saturating_add_signed(by);
         *count = references.to_le_bytes();
+        if references == 0 && value.len() == 4 {
+            self.bodies.remove(body.get()).map_err(failed)?;
+            return Ok(None);
+        }
         put(&mut self.bodies, body.get(), &value)?;
         if references == 0 {
             let key = (self.time_secs, body.get());
             self.dead.insert(key, ()).map_err(failed)?;
         }
-        if (before == 0) == (references == 0) {
+        let place = value.get(4..).unwrap_or_default();
+        if (before == 0) == (references == 0) || place.is_empty() {
             return Ok(None);
         }
-        let place = value.get(4..).unwrap_or_default();
         Ok(Place::decode_rest(&mut Reader::new(place))?)
     }
 
@@ -535,19 +538,7 @@ impl<'t, 'k> Batch<'t, 'k> {
 
     fn counters(&mut self, counters: &Counters) -> Result<()> {
         match counters {
-            Counters::Store {
-                account,
-                mailbox,
-                body,
-                uid_validity,
-            } => {
-                let highest = &mut self.meta.highest;
-                raise(&mut highest.account, *account);
-                raise(&mut highest.mailbox, *mailbox);
-                raise(&mut highest.body, *body);
-                highest.uid_validity = highest.uid_validity.max(*uid_validity);
-                Ok(())
-            }
+            Counters::Store { .. } => Ok(()),
             Counters::Mailbox {
                 mailbox,
                 uid_next,
@@ -744,10 +735,6 @@ pub(super) fn read_keywords(
     Ok(keywords)
 }
 
-fn raise(n: &mut u64, to: u64) {
-    *n = (*n).max(to);
-}
-
 fn put<'k, K: redb::Key + 'static>(
     table: &mut Values<'_, K>,
     key: impl std::borrow::Borrow<K::SelfType<'k>>,
@@ -763,17 +750,4 @@ fn fetch<'k, K: redb::Key + 'static>(
 ) -> Result<Option<Vec<u8>>> {
     let value = table.get(key).map_err(failed)?;
     Ok(value.map(|value| value.value().to_vec()))
-}
-
-/// Lifts the highest numbers by what a record names.
-pub(crate) fn lift(highest: &mut Highest, record: &Record) {
-    match record {
-        Record::Account(info) => raise(&mut highest.account, info.id.get()),
-        Record::Mailbox(mailbox) => {
-            raise(&mut highest.mailbox, mailbox.id.get());
-            highest.uid_validity = highest.uid_validity.max(mailbox.uid_validity.get());
-        }
-        Record::Body(body) => raise(&mut highest.body, body.id.get()),
-        _ => {}
-    }
 }

@@ -131,12 +131,14 @@ impl Index {
         let table = self.read()?.open_table(BODIES).map_err(failed)?;
         let one = |body: &BodyId| -> Result<Option<Place>> {
             let value = table.get(body.get()).map_err(failed)?;
-            let read = |value: redb::AccessGuard<'_, &[u8]>| -> Result<Place> {
+            let read = |value: redb::AccessGuard<'_, &[u8]>| -> Result<Option<Place>> {
                 let mut r = Reader::new(value.value());
                 r.u32()?;
-                Ok(Place::decode(&mut r)?)
+                // It may be referred to and not be there.
+                let is_known = !r.is_empty();
+                Ok(is_known.then(|| Place::decode(&mut r)).transpose()?)
             };
-            value.map(read).transpose()
+            Ok(value.map(read).transpose()?.flatten())
         };
         bodies.iter().map(one).collect()
     }
@@ -176,7 +178,9 @@ impl Index {
             let (key, value) = item.map_err(failed)?;
             let mut r = Reader::new(value.value());
             counts.entry(key.value()).or_default().0 = r.u32()?;
-            if let Some(rest) = Place::decode_rest(&mut r)? {
+            if !r.is_empty()
+                && let Some(rest) = Place::decode_rest(&mut r)?
+            {
                 rests.push((key.value(), rest));
             }
         }
