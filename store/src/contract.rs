@@ -34,6 +34,9 @@ pub trait Store: Send + Sync + 'static {
     async fn create_account(&self, new: NewAccount) -> Result<Arc<AccountInfo>>;
     /// Every account, by name.
     fn accounts(&self) -> Vec<Arc<AccountInfo>>;
+    /// How many accounts can be logged in to with a password, but not by SCRAM; known without
+    /// looking at each.
+    fn accounts_without_scram(&self) -> usize;
     /// The account with this name or alias, in any case.
     fn find_account(&self, name: &str) -> Option<Arc<AccountInfo>>;
     /// Changes an account.

@@ -235,11 +235,6 @@ impl Authenticator for OwnAccounts {
     }
 
     fn has_scram_for_all(&self) -> bool {
-        let accounts = self.store.accounts();
-        let mut passwords = accounts
-            .iter()
-            .filter(|account| account.enabled)
-            .filter_map(|account| account.password.as_ref());
-        passwords.all(|password| password.verifiers.scram.is_some())
+        self.store.accounts_without_scram() == 0
     }
 }

@@ -27,6 +27,14 @@ struct Inner {
     infos: BTreeMap<AccountId, Arc<AccountInfo>>,
     /// Names in lower case, of accounts that are durable or planned.
     claims: HashMap<String, AccountId>,
+    /// How many can log in with a password, but not by SCRAM.
+    without_scram: usize,
+}
+
+/// Whether somebody may log in with a password to this account, but not by SCRAM.
+fn lacks_scram(info: &AccountInfo) -> bool {
+    let password = info.password.as_ref();
+    info.enabled && password.is_some_and(|it| it.verifiers.scram.is_none())
 }
 
 impl Directory {
@@ -37,6 +45,7 @@ impl Directory {
             inner
                 .claims
                 .extend(names(&info).map(|name| (name, info.id)));
+            inner.without_scram += usize::from(lacks_scram(&info));
             inner.infos.insert(info.id, Arc::new(info));
         }
         Self {
@@ -56,6 +65,11 @@ impl Directory {
         let mut all: Vec<_> = self.inner.read().infos.values().cloned().collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
+    }
+
+    /// How many accounts can be logged in to with a password, but not by SCRAM.
+    pub(crate) fn without_scram(&self) -> usize {
+        self.inner.read().without_scram
     }
 
     /// The account with this name or alias, in any case.
@@ -87,7 +101,9 @@ impl Directory {
     /// Shows an account that is durable, as it is now.
     pub(crate) fn show(&self, info: &Arc<AccountInfo>) {
         let mut inner = self.inner.write();
+        inner.without_scram += usize::from(lacks_scram(info));
         if let Some(old) = inner.infos.insert(info.id, Arc::clone(info)) {
+            inner.without_scram -= usize::from(lacks_scram(&old));
             inner.release(&old, Some(info));
         }
     }
@@ -95,7 +111,9 @@ impl Directory {
     /// Forgets an account that is removed.
     pub(crate) fn remove(&self, id: AccountId) {
         let mut inner = self.inner.write();
-        inner.infos.remove(&id);
+        if let Some(old) = inner.infos.remove(&id) {
+            inner.without_scram -= usize::from(lacks_scram(&old));
+        }
         inner.claims.retain(|_, owner| *owner != id);
     }
 }

@@ -340,6 +340,10 @@ impl Store for EmbeddedStore {
         self.engine.parts.directory.all()
     }
 
+    fn accounts_without_scram(&self) -> usize {
+        self.engine.parts.directory.without_scram()
+    }
+
     fn find_account(&self, name: &str) -> Option<Arc<AccountInfo>> {
         self.engine.parts.directory.find(name)
     }

@@ -264,3 +264,38 @@ pub(crate) async fn app_passwords_survive_and_are_revoked(given: &mut Given) {
     let added = added.unwrap().app_passwords.last().unwrap().id;
     assert!(changed.app_passwords.iter().all(|app| app.id < added));
 }
+
+pub(crate) async fn accounts_without_scram_are_counted(given: &mut Given) {
+    let kept = |scram: Option<&str>| Verifiers {
+        hash: "hash".into(),
+        scram: scram.map(str::to_owned),
+    };
+    let with = |name: &str, password| NewAccount {
+        password,
+        ..new_account(name)
+    };
+    let store = std::sync::Arc::clone(&given.store);
+    let create = async |name, password| store.create_account(with(name, password)).await.unwrap();
+    create("none", None).await;
+    create("has", Some(kept(Some("scram")))).await;
+    let imported = create("imported", Some(kept(None))).await;
+    let gone = create("gone", Some(kept(None))).await;
+    assert_eq!(store.accounts_without_scram(), 2);
+    store.remove_account(gone.id).await.unwrap();
+    assert_eq!(store.accounts_without_scram(), 1);
+    let change = |enabled, password| AccountChange {
+        enabled: Some(enabled),
+        credentials: vec![CredentialChange::Password(password)],
+        ..AccountChange::default()
+    };
+    for (enabled, scram, expected) in [(false, None, 0), (true, None, 1), (true, Some("x"), 0)] {
+        let change = change(enabled, kept(scram));
+        store.change_account(imported.id, change).await.unwrap();
+        assert_eq!(store.accounts_without_scram(), expected);
+    }
+    let change = change(true, kept(None));
+    store.change_account(imported.id, change).await.unwrap();
+    drop(store);
+    given.reopen().await;
+    assert_eq!(given.store.accounts_without_scram(), 1);
+}

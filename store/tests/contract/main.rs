@@ -44,6 +44,7 @@ contract! {
     accounts::a_new_account_of_an_old_name_starts_over,
     accounts::another_actor_finds_nothing,
     accounts::app_passwords_survive_and_are_revoked,
+    accounts::accounts_without_scram_are_counted,
     accounts::quota_is_reserved_when_announced,
     accounts::quota_of_messages_and_copies,
     names::create_makes_missing_parents,
