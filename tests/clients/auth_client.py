@@ -224,6 +224,7 @@ def ldap_bind_by_name(_):
             "LdapUrl": "ldap://localhost:%d" % port,
             "LdapCaPath": str(directory / "cert.pem"),
             "LdapUserDn": "uid={name},ou=people,dc=example,dc=org",
+            "LdapDomain": "example.org",
         }
         with serving({"Auth": named}) as server:
             login(server, USER, SECRET).logout()

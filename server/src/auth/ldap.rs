@@ -39,6 +39,8 @@ pub(super) struct Ldap {
     settings: LdapConnSettings,
     time_max: Duration,
     find: Find,
+    /// The domain of its users, if they are all of one.
+    domain: Option<String>,
     turns: Semaphore,
     checks: Arc<Checks>,
 }
@@ -100,6 +102,7 @@ impl Ldap {
             settings: connection,
             time_max: settings.ldap_timeout,
             find: Find::of(settings)?,
+            domain: settings.ldap_domain.as_deref().map(str::to_lowercase),
             turns: Semaphore::new(settings.ldap_connections as usize),
             checks,
         })
@@ -107,7 +110,8 @@ impl Ldap {
 
     async fn password(&self, user: &str, password: &[u8]) -> Result<Proven, AuthFailure> {
         let text = std::str::from_utf8(password).unwrap_or_default();
-        if check_name(user).is_err() || text.is_empty() || text.len() > PASSWORD_BYTES_MAX {
+        let is_fit = !text.is_empty() && text.len() <= PASSWORD_BYTES_MAX;
+        if check_name(user).is_err() || !is_fit || self.is_foreign(user) {
             return Err(AuthFailure::Wrong);
         }
         let key = self
@@ -134,6 +138,15 @@ impl Ldap {
                 tracing::error!(url = self.url, "LDAP takes too long");
                 Err(AuthFailure::Unavailable)
             }
+        }
+    }
+
+    /// Whether a user is of another domain than the directory's: somebody who has the same name
+    /// there is not the same person.
+    fn is_foreign(&self, user: &str) -> bool {
+        match (&self.domain, user.split_once('@')) {
+            (Some(own), Some((_, domain))) => domain.to_lowercase() != *own,
+            _ => false,
         }
     }
 
@@ -182,31 +195,34 @@ impl Ldap {
 
 impl Find {
     fn of(settings: &AuthSettings) -> Result<Self, String> {
-        match (&settings.ldap_user_dn, &settings.ldap_base) {
-            (Some(_), Some(_)) => Err("LdapUserDn: LdapBase asks for a search as well".to_owned()),
-            (None, None) => Err("LdapUserDn: neither it nor LdapBase is given".to_owned()),
-            (Some(template), None) if !is_template(template) => {
-                Err("LdapUserDn: neither {user} nor {name} is in it".to_owned())
+        let template = match (&settings.ldap_user_dn, &settings.ldap_base) {
+            (Some(_), Some(_)) => {
+                return Err("LdapUserDn: LdapBase asks for a search as well".to_owned());
             }
-            (Some(template), None) => Ok(Self::Named(template.clone())),
-            (None, Some(_)) if !is_template(&settings.ldap_filter) => {
-                Err("LdapFilter: neither {user} nor {name} is in it".to_owned())
-            }
-            (None, Some(base)) => {
-                let password = settings.ldap_bind_password.clone();
-                let binds = match (settings.ldap_bind_dn.clone(), password) {
-                    (Some(dn), Some(password)) => Some((dn, password)),
-                    (None, None) => None,
-                    _ => return Err("LdapBindDn: it and LdapBindPassword go together".to_owned()),
-                };
-                Ok(Self::Searched(Search {
-                    base: base.clone(),
-                    filter: settings.ldap_filter.clone(),
-                    binds,
-                    account: settings.ldap_account_attribute.clone(),
-                }))
-            }
+            (None, None) => return Err("LdapUserDn: neither it nor LdapBase is given".to_owned()),
+            (Some(template), None) => ("LdapUserDn", template),
+            (None, Some(_)) => ("LdapFilter", &settings.ldap_filter),
+        };
+        check_template(template, settings)?;
+        let Some(base) = &settings.ldap_base else {
+            return Ok(Self::Named(template.1.clone()));
+        };
+        let filter = fill(&settings.ldap_filter, "user", str::to_owned);
+        if ldap3::parse_filter(&filter).is_err() {
+            return Err("LdapFilter: it is no filter of RFC 4515".to_owned());
         }
+        let password = settings.ldap_bind_password.clone();
+        let binds = match (settings.ldap_bind_dn.clone(), password) {
+            (Some(dn), Some(password)) => Some((dn, password)),
+            (None, None) => None,
+            _ => return Err("LdapBindDn: it and LdapBindPassword go together".to_owned()),
+        };
+        Ok(Self::Searched(Search {
+            base: base.clone(),
+            filter: settings.ldap_filter.clone(),
+            binds,
+            account: settings.ldap_account_attribute.clone(),
+        }))
     }
 }
 
@@ -272,8 +288,22 @@ fn fill(template: &str, user: &str, escape: impl Fn(&str) -> String) -> String {
     filled
 }
 
-fn is_template(text: &str) -> bool {
-    text.contains("{user}") || text.contains("{name}")
+/// Whether a template tells users apart: by all that they wrote, or by their names and something
+/// that says of which domain those are.
+fn check_template((key, template): (&str, &String), settings: &AuthSettings) -> Result<(), String> {
+    let named = settings.ldap_account_attribute.is_some() && settings.ldap_base.is_some();
+    if template.contains("{user}") {
+        Ok(())
+    } else if !template.contains("{name}") {
+        Err(format!("{key}: neither {{user}} nor {{name}} is in it"))
+    } else if template.contains("{domain}") || settings.ldap_domain.is_some() || named {
+        Ok(())
+    } else {
+        Err(format!(
+            "{key}: with {{name}} alone somebody could open the mail of a namesake in another domain; \
+             set LdapDomain, or use {{domain}}"
+        ))
+    }
 }
 
 /// TLS that trusts the certificates of a file, and no others.

@@ -163,9 +163,12 @@ impl Entry {
 /// Reads a file of users.
 pub(super) fn load(path: &Path, clear: Clear) -> io::Result<Users> {
     let mut text = String::new();
-    File::open(path)?
-        .take(FILE_BYTES_MAX)
+    let read = File::open(path)?
+        .take(FILE_BYTES_MAX + 1)
         .read_to_string(&mut text)?;
+    if read as u64 > FILE_BYTES_MAX {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
     Ok(Users::parse(&text, clear))
 }
 

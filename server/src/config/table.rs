@@ -205,6 +205,8 @@ settings! {
         ldap_ca_path: Option<PathBuf> = "LdapCaPath", "", ANY;
         /// The name of a user's entry, as uid={user},ou=people,dc=example,dc=org. {name} and {domain} are the parts before and after an @.
         ldap_user_dn: Option<String> = "LdapUserDn", "", ANY;
+        /// The domain of the directory's users: users of other domains are not asked for. Needed where {name} stands alone.
+        ldap_domain: Option<String> = "LdapDomain", "", ANY;
         /// Where a user's entry is searched for, instead of LdapUserDn.
         ldap_base: Option<String> = "LdapBase", "", ANY;
         /// The filter of that search. It must find one entry.

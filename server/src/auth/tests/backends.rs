@@ -236,6 +236,30 @@ async fn a_directory_is_asked_again_only_when_its_word_is_old() {
 }
 
 #[tokio::test]
+async fn a_namesake_of_another_domain_is_somebody_else() {
+    let named = [
+        "Auth:LdapUserDn=uid={name},ou=people",
+        "Auth:LdapDomain=LocalHost",
+        "Auth:LdapStartTls=false",
+    ];
+    let backend = Backend::ldap(Directory::start().await, &named).await;
+    let other = NewAccount {
+        name: "tim@elsewhere".to_owned(),
+        aliases: Vec::new(),
+        password: None,
+        display_name: String::new(),
+        quota: Quota::default(),
+    };
+    backend.given.store.create_account(other).await.unwrap();
+    assert_eq!(
+        backend.by("tim@localhost", "tanstaaf").await.unwrap(),
+        "ldap"
+    );
+    let refused = backend.given.log_in("tim@elsewhere", "tanstaaf").await;
+    assert_eq!(refused.unwrap_err(), AuthFailure::Wrong);
+}
+
+#[tokio::test]
 async fn a_directory_that_cannot_be_asked_is_unavailable() {
     let directory = Directory::start().await;
     let wrong_reader = [&SEARCHED[..], &["Auth:LdapBindPassword=forgot"]].concat();
@@ -301,6 +325,23 @@ fn what_cannot_work_is_told_before_anything_starts() {
                 "Auth:LdapBindDn=cn=x",
             ],
             "LdapBindDn",
+        ),
+        (
+            &[
+                "Auth:Backend=Ldap",
+                "Auth:LdapUrl=ldap://x",
+                "Auth:LdapUserDn=uid={name},ou=p",
+            ],
+            "LdapUserDn",
+        ),
+        (
+            &[
+                "Auth:Backend=Ldap",
+                "Auth:LdapUrl=ldap://x",
+                "Auth:LdapBase=ou=p",
+                "Auth:LdapFilter=(uid={user}",
+            ],
+            "LdapFilter",
         ),
         (
             &[
