@@ -385,3 +385,43 @@ fn a_server_that_is_told_to_stop_says_bye_and_ends_well() {
     assert!(!place.store().join("run/admin.sock").exists());
     assert!(!place.store().join("run/lmtp.sock").exists());
 }
+
+/// A store as the first version left it, before accounts had app passwords: one account with one
+/// message, with its index or without.
+fn old_store(place: &Place, files: &[&str]) {
+    let old = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/store-of-2026-11-22");
+    for file in files {
+        let to = place.store().join(file);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(old.join(file), &to).unwrap();
+    }
+}
+
+#[test]
+fn a_store_of_the_first_version_opens_and_its_account_gets_app_passwords() {
+    let files = ["id", "log/00000001.seg", "index/index.redb"];
+    for files in [&files[..], &files[..2]] {
+        let place = Place::new();
+        old_store(&place, files);
+        let shown = place.prints(&["account", "show", "t@example.org"], "");
+        assert!(
+            shown.contains("1000000") && shown.contains("messages        1"),
+            "{shown}"
+        );
+        let add = ["app-password", "add", "tim@example.org", "phone"];
+        assert!(place.prints(&add, "").contains("scram_user"));
+        let serving = place.serve();
+        assert!(
+            place
+                .login("tim@example.org", "tanstaaf")
+                .starts_with("a OK")
+        );
+        // The login made of the old hash what new accounts have.
+        let without = place.prints(&["account", "list", "--without-scram"], "");
+        assert!(!without.contains("tim"), "{without}");
+        drop(serving);
+        let list = ["app-password", "list", "tim@example.org"];
+        assert!(place.prints(&list, "").contains("phone"));
+        assert!(place.prints(&["check"], "").contains("true"));
+    }
+}
