@@ -334,6 +334,16 @@ pub(crate) fn summaries_of(disk: &SimDisk) -> Vec<std::path::PathBuf> {
         .collect()
 }
 
+/// The segment that holds these bytes, and where.
+fn found(disk: &SimDisk, wanted: &[u8]) -> (std::path::PathBuf, Vec<u8>, usize) {
+    let segments = segments_of(disk).into_iter();
+    let at = |bytes: &[u8]| bytes.windows(wanted.len()).position(|w| w == wanted);
+    segments
+        .filter_map(|(path, bytes)| at(&bytes).map(|at| (path, bytes, at)))
+        .next()
+        .unwrap()
+}
+
 /// Waits until every sealed segment has its summary.
 pub(crate) fn wait_for_summaries(disk: &SimDisk) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
@@ -351,9 +361,8 @@ fn threat_35_damage_is_named_and_costs_only_what_it_hit() {
     let opened = open(&disk, dir).unwrap();
     fill(&opened.core);
     opened.core.close();
-    // A byte of a delivery in the middle of the first segment, and no index.
-    let (path, mut bytes) = segments_of(&sim).swap_remove(0);
-    let at = bytes.windows(11).position(|w| w == b"envelope 99").unwrap();
+    // A byte of a delivery in the middle of a segment, and no index.
+    let (path, mut bytes, at) = found(&sim, b"envelope 99");
     bytes[at] ^= 1;
     sim.put(&path, Some(bytes));
     sim.put(&dir.join("index/index.redb"), None);
@@ -406,11 +415,15 @@ fn a_summary_serves_what_its_segment_lost_since() {
     let disk: Arc<dyn Disk> = Arc::new(sim.clone());
     let opened = open(&disk, dir).unwrap();
     fill(&opened.core);
+    // However the deliveries were batched, they stand in sealed segments.
+    for _ in 0..250 {
+        let name = MailboxName::new("INBOX").unwrap();
+        commit(&opened.core, vec![Record::Subscribed(ACCOUNT, name)]).unwrap();
+    }
     wait_for_summaries(&sim);
     opened.core.close();
-    // Bytes of a message's body in the middle of the first segment, and no index.
-    let (path, mut bytes) = segments_of(&sim).swap_remove(0);
-    let at = bytes.windows(11).position(|w| w == b"envelope 99").unwrap();
+    // Bytes of a message's body in the middle of a segment, and no index.
+    let (path, mut bytes, at) = found(&sim, b"envelope 99");
     bytes[at + 60] ^= 1;
     sim.put(&path, Some(bytes));
     sim.put(&dir.join("index/index.redb"), None);
