@@ -115,7 +115,13 @@ struct Plan {
 
 impl Plan {
     fn sealed(&mut self, segments: &Segments, extent: &Extent) -> Result<()> {
-        match summary::ensure(segments, extent) {
+        // One that is there and cannot be read now is not given up: it may know what its segment
+        // has lost.
+        let made = match summary::open(segments, extent)? {
+            Some(there) => Ok(there),
+            None => summary::ensure(segments, extent),
+        };
+        match made {
             Ok(summary) => {
                 self.end.lsn = self.end.lsn.max(summary.directory.lsn);
                 self.summaries.push(summary);

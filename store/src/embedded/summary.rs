@@ -175,14 +175,23 @@ fn path(segments: &Segments, segment: u32) -> PathBuf {
     segments.path(segment).with_extension("sum")
 }
 
-/// Opens the summary of a part of the log; `None` if there is none of it that can be read.
-pub(crate) fn open(segments: &Segments, extent: &Extent) -> Option<Summary> {
+/// Opens the summary of a part of the log; `None` if there is none, or what there is says nothing.
+///
+/// # Errors
+/// [`Error::Unavailable`] if the disk fails: it may be there.
+pub(crate) fn open(segments: &Segments, extent: &Extent) -> Result<Option<Summary>> {
     let path = path(segments, extent.segment);
-    let file = segments.disk.open(&path, OpenMode::Existing).ok()?;
-    let len = file.len().ok()?;
+    let file = match segments.disk.open(&path, OpenMode::Existing) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(|error| reading(&error))?,
+    };
+    let len = file.len().map_err(|error| reading(&error))?;
     let source = Source::File(file);
-    let directory = directory::read(&source, len).ok()?;
-    (directory.extent == *extent).then_some(Summary { directory, source })
+    match directory::read(&source, len) {
+        Ok(directory) if directory.extent == *extent => Ok(Some(Summary { directory, source })),
+        Ok(_) | Err(Error::Damaged(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The summary of a sealed segment, made if need be. What was found spoilt is kept aside.
@@ -192,11 +201,11 @@ pub(crate) fn open(segments: &Segments, extent: &Extent) -> Option<Summary> {
 pub(crate) fn ensure(segments: &Segments, extent: &Extent) -> Result<Summary> {
     // One is made at a time: who comes second finds it.
     let _one = segments.summarising.lock();
-    if let Some(summary) = open(segments, extent) {
+    if let Some(summary) = open(segments, extent)? {
         return Ok(summary);
     }
     make(segments, extent)?;
-    let made = open(segments, extent);
+    let made = open(segments, extent)?;
     made.ok_or_else(|| Error::Damaged("a summary is not what was written".into()))
 }
 
@@ -253,12 +262,19 @@ pub(crate) struct InMemory {
 /// with the summary, which is then made again.
 pub(crate) fn check(segments: &Segments, extent: &Extent) -> Result<(Vec<Spoilt>, Option<String>)> {
     let told = write(segments, extent, Target::Nothing)?;
-    let Some(summary) = open(segments, extent) else {
+    let Some(summary) = open(segments, extent)? else {
         ensure(segments, extent)?;
         return Ok((told.spoilt, None));
     };
     let known = &summary.directory;
-    let is_readable = known.blocks.iter().all(|at| summary.block(at).is_ok());
+    let mut is_readable = true;
+    for at in &known.blocks {
+        match summary.block(at) {
+            Ok(_) => {}
+            Err(Error::Damaged(_)) => is_readable = false,
+            Err(error) => return Err(error),
+        }
+    }
     // What a summary tells of bytes that were spoilt since is all that is left of them.
     let is_same = told.says_as(known) || told.spoilt != known.spoilt;
     if is_readable && is_same {

@@ -1,11 +1,13 @@
 //! Power cuts and failing calls at every call of a workload (issue 2, Done when 5).
 //!
 //! One run on a disk that writes down every change gives the disk as the power could have left it
-//! after each call; each is opened with the index as it was left, absent, as garbage, and as any
-//! earlier checkpoint. For faults the workload is run again per call and kind. What was
-//! acknowledged must be there exactly once, what was not must be there whole or not at all.
+//! after each call; each is opened with the index as it was left, absent, as garbage, as any
+//! earlier checkpoint, and absent with the summaries spoilt too. For faults the workload is run
+//! again per call and kind, and so is opening a store whose log is damaged. What was acknowledged
+//! must be there exactly once, what was not must be there whole or not at all.
 //!
-//! By default a sample is tried; `STORE_FAULTS=all` tries all. The count is printed.
+//! By default a sample is tried, with each checkpoint at least once; `STORE_FAULTS=all` tries all.
+//! The count is printed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +21,10 @@ use mail::{
 };
 
 use super::{
-    tests::{ACCOUNT, account, body, mailbox, message, open, packed, queue, text},
+    tests::{
+        ACCOUNT, account, body, mailbox, message, open, open_at_once, packed, queue, segments_of,
+        summaries_of, text, wait_for_summaries,
+    },
     *,
 };
 use crate::{
@@ -410,6 +415,9 @@ enum Lost {
     Nothing,
     Absent,
     Garbage,
+    /// It is absent, and of the summaries some are absent too and some are garbage.
+    WithSummaries,
+    /// It is as it was durable with an earlier call.
     Earlier(u64),
 }
 
@@ -418,6 +426,19 @@ fn lose(disk: &SimDisk, whole: &SimDisk, how: Lost, seed: u64) {
     let content = disk.files().remove(index);
     match (how, content) {
         (Lost::Nothing, _) => {}
+        (Lost::WithSummaries, _) => {
+            disk.put(index, None);
+            for (at, path) in summaries_of(disk).into_iter().enumerate() {
+                let mut bytes = disk.files().remove(&path).unwrap();
+                let len = bytes.len();
+                let at = usize::try_from(seed).unwrap() + at;
+                match bytes.get_mut(at * 37 % len.max(1)) {
+                    Some(byte) if at % 3 > 0 => *byte ^= 0x40,
+                    _ => bytes.truncate(len / 2),
+                }
+                disk.put(&path, (at % 5 > 0).then_some(bytes));
+            }
+        }
         (Lost::Absent, _) | (_, None) => disk.put(index, None),
         (Lost::Garbage, Some(mut bytes)) => {
             let mut driver = Driver::new(seed + 7);
@@ -443,41 +464,85 @@ fn lose(disk: &SimDisk, whole: &SimDisk, how: Lost, seed: u64) {
     }
 }
 
+/// The calls with which the index became durable, each time as something else.
+fn checkpoints(disk: &SimDisk) -> Vec<u64> {
+    let mut last = None;
+    let mut at = Vec::new();
+    for call in 1..=disk.calls() {
+        let index = disk
+            .after_power_cut(call, 0)
+            .files()
+            .remove(Path::new(INDEX));
+        let digest = index.map(|bytes| blake3::hash(&bytes));
+        if digest.is_some() && digest != last {
+            at.push(call);
+        }
+        last = digest;
+    }
+    at
+}
+
+/// Calls to cut the power at, each with a seed and what becomes of the index.
+fn cuts(disk: &SimDisk, checkpoints: &[u64]) -> Vec<(u64, u64, Lost)> {
+    let calls = disk.calls();
+    let step = if is_full() { 1 } else { 1 + calls / 150 };
+    let seeds = if is_full() { 6 } else { 3 };
+    let ways = [
+        Lost::Nothing,
+        Lost::Absent,
+        Lost::Garbage,
+        Lost::WithSummaries,
+    ];
+    let mut cases = Vec::new();
+    for call in (1..=calls).step_by(usize::try_from(step).unwrap()) {
+        for seed in 0..seeds {
+            for (at, how) in ways.into_iter().enumerate() {
+                // The sample takes the index as it is, and now and then one way of losing it.
+                let is_chosen = at == 0 || (call / step + seed) % 5 + 1 == at as u64;
+                if is_full() || is_chosen {
+                    cases.push((call, seed, how));
+                }
+            }
+        }
+    }
+    let mut driver = Driver::new(calls);
+    for (nth, at) in (0u64..).zip(checkpoints) {
+        let later = at + 1..=calls;
+        if is_full() {
+            cases.extend(later.map(|call| (call, (call + nth) % 6, Lost::Earlier(*at))));
+        } else if !later.is_empty() {
+            let behind = driver.below(usize::try_from(calls - at).unwrap());
+            let call = at + 1 + behind as u64;
+            cases.push((call, nth % 6, Lost::Earlier(*at)));
+        }
+    }
+    cases
+}
+
 #[test]
-fn a_power_cut_at_every_call() {
+fn long_a_power_cut_at_every_call() {
     let (disk, mut run) = (SimDisk::new(), Run::new(3));
     let opened = open_sim(&disk).unwrap();
     run.opened = disk.calls();
     while run.models.len() < OPERATIONS {
         run.some(&opened.core, &disk).unwrap();
     }
+    wait_for_summaries(&disk);
     opened.core.close();
-    let calls = disk.calls();
-    let step = if is_full() { 1 } else { 1 + calls / 150 };
-    let seeds = if is_full() { 6 } else { 3 };
-    let (mut cases, began) = (0u64, Instant::now());
-    let mut call = 1;
-    while call <= calls {
-        for seed in 0..seeds {
-            let how = [
-                Lost::Nothing,
-                Lost::Absent,
-                Lost::Garbage,
-                Lost::Earlier(call / 2),
-                Lost::Earlier(call * 9 / 10),
-            ];
-            for (at, how) in how.into_iter().enumerate() {
-                // The sample takes the index as it is, and one way of losing it.
-                let is_chosen = at == 0 || (call / step + seed) % 4 + 1 == at as u64;
-                if is_full() || is_chosen {
-                    after_a_cut(&disk, &run, (call, seed), how);
-                    cases += 1;
-                }
-            }
-        }
-        call += step;
+    let began = Instant::now();
+    let checkpoints = checkpoints(&disk);
+    let cases = cuts(&disk, &checkpoints);
+    for (call, seed, how) in &cases {
+        after_a_cut(&disk, &run, (*call, *seed), *how);
     }
-    println!("{cases} power cuts at {calls} calls, {:?}", began.elapsed());
+    println!(
+        "{} power cuts at {} calls, {} earlier checkpoints, {} segments, {:?}",
+        cases.len(),
+        disk.calls(),
+        checkpoints.len(),
+        segments_of(&disk).len(),
+        began.elapsed()
+    );
 }
 
 fn after_a_cut(disk: &SimDisk, run: &Run, (call, seed): (u64, u64), how: Lost) {
@@ -517,7 +582,7 @@ fn after_a_cut(disk: &SimDisk, run: &Run, (call, seed): (u64, u64), how: Lost) {
 }
 
 #[test]
-fn a_failing_call_of_every_kind() {
+fn long_a_failing_call_of_every_kind() {
     let whole = {
         let (disk, mut run) = (SimDisk::new(), Run::new(5));
         let opened = open_sim(&disk).unwrap();
@@ -604,4 +669,129 @@ fn failing(plan: Plan) {
         );
         opened.core.close();
     }
+}
+
+/// A store whose log is damaged, without an index, and with or without summaries: what it holds
+/// when nothing else goes wrong.
+fn damaged(with_summaries: bool) -> (SimDisk, Vec<String>, Model) {
+    let (disk, mut run) = (SimDisk::new(), Run::new(9));
+    let opened = open_sim(&disk).unwrap();
+    while run.models.len() < OPERATIONS / 2 {
+        run.some(&opened.core, &disk).unwrap();
+    }
+    wait_for_summaries(&disk);
+    opened.core.close();
+    disk.put(Path::new(INDEX), None);
+    if !with_summaries {
+        summaries_of(&disk)
+            .iter()
+            .for_each(|path| disk.put(path, None));
+    }
+    let segments = segments_of(&disk);
+    let (path, mut bytes) = segments.into_iter().next().unwrap();
+    // A record of the newest segment would be a torn tail.
+    let at = bytes.len() * 3 / 4;
+    bytes[at] ^= 1;
+    disk.put(&path, Some(bytes));
+    let fresh = disk.after_power_cut(0, 0);
+    let opened = open_sim(&fresh).unwrap();
+    let mut report = Vec::new();
+    opened.core.check(&mut report).unwrap();
+    let found = image_of_damaged(&opened.core).unwrap();
+    (disk, report, found)
+}
+
+/// As [`image`], of a store in which bodies may be lost.
+fn image_of_damaged(core: &Core) -> Result<Model> {
+    let mut model = Model::default();
+    for (record, summary) in core.load_account(ACCOUNT)?.mailboxes {
+        let state = core.load_mailbox(ACCOUNT, record.id)?;
+        assert_eq!(state.summary, state.recount());
+        let mut mail = Mail {
+            name: record.name.as_str().to_owned(),
+            uid_next: summary.uid_next.get(),
+            highest: summary.highest_mod_seq.get(),
+            ..Mail::default()
+        };
+        for (uid, row) in state.rows() {
+            let is_there = core.read_body(row.body, 0, usize::MAX).is_ok();
+            let value = (
+                row.mod_seq.get(),
+                row.body.get(),
+                row.size,
+                row.system.bits(),
+                vec![is_there.to_string()],
+            );
+            mail.rows.insert(uid.get(), value);
+        }
+        model.mailboxes.insert(record.id.get(), mail);
+    }
+    Ok(model)
+}
+
+#[test]
+fn long_a_failing_call_while_a_damaged_log_is_opened() {
+    let (mut cases, began) = (0u64, Instant::now());
+    for with_summaries in [true, false] {
+        let (disk, report, found) = damaged(with_summaries);
+        assert!(
+            report
+                .iter()
+                .any(|line| line.contains("kept as quarantine/")),
+            "{report:?}"
+        );
+        let whole = {
+            let fresh = disk.after_power_cut(0, 0);
+            open_sim(&fresh).unwrap().core.close();
+            fresh.calls()
+        };
+        let step = if is_full() { 1 } else { 1 + whole / 12 };
+        for fault in [
+            Fault::Eio,
+            Fault::Enospc,
+            Fault::ShortWrite,
+            Fault::FailedSync,
+        ] {
+            for for_ever in [false, true] {
+                let mut at = 1 + cases % step;
+                while at <= whole {
+                    let plan = Plan {
+                        at,
+                        fault,
+                        for_ever,
+                    };
+                    failing_open(&disk.after_power_cut(0, 0), plan, (&report, &found));
+                    cases += 1;
+                    at += step;
+                }
+            }
+        }
+    }
+    println!(
+        "{cases} faults while a damaged log is opened, {:?}",
+        began.elapsed()
+    );
+}
+
+/// Opens a damaged store while a call fails: when the disk works again, what it holds and what is
+/// told of the damage is what it would have been.
+fn failing_open(disk: &SimDisk, plan: Plan, (report, found): (&[String], &Model)) {
+    disk.set_plan(Some(plan));
+    let opened = open_at_once(&(Arc::new(disk.clone()) as Arc<dyn Disk>), Path::new(DIR));
+    disk.set_plan(None);
+    let opened = opened
+        .or_else(|_| open_sim(disk))
+        .unwrap_or_else(|error| panic!("{plan:?}: {error}"));
+    opened.core.shared.gate.pass_all().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut now = image_of_damaged(&opened.core);
+    while now.is_err() && Instant::now() < deadline {
+        std::thread::yield_now();
+        now = image_of_damaged(&opened.core);
+    }
+    assert_eq!(now.as_ref(), Ok(found), "{plan:?}");
+    let mut told = Vec::new();
+    opened.core.check(&mut told).unwrap();
+    assert_eq!(told, report, "{plan:?}");
+    opened.core.close();
 }

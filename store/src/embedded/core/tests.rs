@@ -19,7 +19,7 @@ use crate::{
 
 pub(crate) fn options() -> Options {
     Options {
-        segment_bytes: 16 << 10,
+        segment_bytes: 8 << 10,
         reserve_bytes: 0,
         index_cache_bytes: 1 << 20,
         checkpoint_bytes: 16 << 10,
@@ -34,7 +34,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Opened> {
     Ok(opened)
 }
 
-fn open_at_once(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Opened> {
+pub(crate) fn open_at_once(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Opened> {
     Core::open(
         disk,
         dir,

@@ -128,7 +128,7 @@ fn a_summary_says_what_its_segment_says() {
     }
     assert!((121..=141).contains(&messages), "{messages}");
     let is_loose = |extent: &Extent| {
-        let summary = open(&segments, extent).unwrap();
+        let summary = open(&segments, extent).unwrap().unwrap();
         !summary.directory.loose.is_empty()
     };
     assert!(extents.iter().any(is_loose));
@@ -160,10 +160,10 @@ fn one_that_is_damaged_or_missing_is_made_again() {
         bytes: extent.bytes - 1,
         ..*extent
     };
-    assert!(open(&segments, &other).is_none());
+    assert!(open(&segments, &other).unwrap().is_none());
     remove(&segments, extent.segment).unwrap();
     remove(&segments, extent.segment).unwrap();
-    assert!(open(&segments, extent).is_none());
+    assert!(open(&segments, extent).unwrap().is_none());
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn one_that_cannot_be_written_leaves_nothing_behind() {
         }));
         assert!(ensure(&segments, &extents[0]).is_err(), "{fault:?}");
         disk.set_plan(None);
-        assert!(open(&segments, &extents[0]).is_none(), "{fault:?}");
+        assert!(open(&segments, &extents[0]).unwrap().is_none(), "{fault:?}");
         ensure(&segments, &extents[0]).unwrap();
         remove_all(&disk);
     }
