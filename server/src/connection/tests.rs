@@ -27,6 +27,7 @@ const MANY: usize = 40;
 /// A server without listeners, and its account `tim`.
 struct Server {
     service: Arc<Service>,
+    clock: Arc<ManualClock>,
     _directory: Option<tempfile::TempDir>,
 }
 
@@ -67,8 +68,10 @@ impl Server {
         if store::Store::find_account(&*store, "tim").is_none() {
             Self::create_tim(&*store).await;
         }
+        let clock = clock();
         Self {
-            service: Arc::new(Service::new(config, store, None, clock())),
+            service: Arc::new(Service::new(config, store, None, Arc::clone(&clock) as _)),
+            clock,
             _directory: directory,
         }
     }
@@ -711,6 +714,28 @@ async fn a_revoked_app_password_ends_its_own_sessions() {
     credentials(&server, revoke("tablet")).await;
     tablet.is_told_bye("withdrawn").await;
     main.run("NOOP").await;
+}
+
+#[tokio::test]
+async fn an_expired_app_password_ends_its_sessions_with_their_next_command() {
+    let server = Server::start(&[]).await;
+    let CredentialChange::AddApp(app) = app_password("phone", "abcd-efgh") else {
+        panic!()
+    };
+    let now = server.service.now_secs();
+    let expires_secs = Some(now + 60);
+    let add = CredentialChange::AddApp(NewAppPassword {
+        expires_secs,
+        ..app
+    });
+    credentials(&server, vec![add]).await;
+    let mut client = server.connect(64 * 1024);
+    client.line().await;
+    client.run("LOGIN tim abcd-efgh").await;
+    client.run("NOOP").await;
+    server.clock.set(now + 60);
+    client.run("NOOP").await;
+    client.is_told_bye("expired").await;
 }
 
 #[tokio::test]

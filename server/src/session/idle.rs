@@ -8,7 +8,7 @@ use store::{Account, state::MailboxState};
 use tokio::sync::watch;
 use wire::imap::code::Code;
 
-use super::{Context, Session, login::LoggedIn};
+use super::{Authenticated, Context, Session, login::LoggedIn};
 
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +30,8 @@ pub enum Ended {
     PasswordChanged,
     /// The app password, or the right to act as this account, was withdrawn.
     Revoked,
+    /// The app password is older than it may be.
+    Expired,
     /// The selected mailbox was deleted by somebody else, or its UIDs are no longer what they were.
     Deleted,
     /// The client did not let itself be told of changes for too long.
@@ -45,6 +47,7 @@ impl Ended {
             Self::Disabled => "The account has been disabled.",
             Self::PasswordChanged => "The password of the account has been changed.",
             Self::Revoked => "What this session logged in with has been withdrawn.",
+            Self::Expired => "The app password of this session has expired.",
             Self::Deleted => "The selected mailbox has been deleted or renamed.",
             Self::Behind => "More has changed than can be remembered for this session.",
         }
@@ -59,6 +62,7 @@ impl Ended {
             | Self::Disabled
             | Self::PasswordChanged
             | Self::Revoked
+            | Self::Expired
             | Self::Deleted => None,
         }
     }
@@ -106,6 +110,10 @@ impl Session {
             if !selected.view.fits(&state, context.session_bytes_max()) {
                 return Some(Ended::Behind);
             }
+        }
+        let expired = |auth: &Authenticated| auth.login.has_expired(context.service.now_secs());
+        if self.authenticated().is_some_and(expired) {
+            return Some(Ended::Expired);
         }
         self.changes().0.as_ref().and_then(Watched::ended)
     }

@@ -38,6 +38,17 @@ impl LoggedIn {
         self.by.changes()
     }
 
+    /// Whether it was an app password that is older by now than it may be.
+    pub(super) fn has_expired(&self, now_secs: i64) -> bool {
+        let Some(id) = self.app else {
+            return false;
+        };
+        let info = self.by.info();
+        let app = info.app_passwords.iter().find(|app| app.id == id);
+        let expires = app.and_then(|app| app.expires_secs);
+        expires.is_some_and(|expires| expires <= now_secs)
+    }
+
     /// Why it does not stand any more for a session of this account, if so.
     pub(super) fn ended(&self, account: &dyn Account) -> Option<Ended> {
         let info = self.by.info();
