@@ -21,6 +21,8 @@ use tokio_rustls::{
 
 use crate::server::{PASSWORD, add_account, service};
 
+mod injection;
+
 struct Secured {
     _directory: tempfile::TempDir,
     service: Arc<Service>,
