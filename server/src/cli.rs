@@ -69,6 +69,9 @@ pub enum Command {
     /// Show, check or explain the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Explain what clients will see of TLS
+    #[command(subcommand)]
+    Tls(TlsCommand),
     /// Ask the running server whether it is well
     Healthcheck,
     /// Print a completion script for a shell
@@ -326,6 +329,13 @@ pub enum ConfigCommand {
     },
 }
 
+/// What can be done with TLS.
+#[derive(Debug, Subcommand)]
+pub enum TlsCommand {
+    /// Load the certificates as the server does, and report what clients of every kind will see
+    Check,
+}
+
 impl Cli {
     /// Reads the command line. Help and version are printed and are a success;
     /// a mistake is explained on standard error.
@@ -526,6 +536,7 @@ mod tests {
             "relate-imap config show --json",
             "relate-imap config check",
             "relate-imap config docs --sample",
+            "relate-imap tls check --json",
             "relate-imap healthcheck",
             "relate-imap completions bash",
             "relate-imap man --out d",

@@ -13,12 +13,12 @@ use server::{
         owner::become_owner,
         print::{Form, print},
     },
-    cli::{self, Cli, Command, ConfigCommand, Exit},
+    cli::{self, Cli, Command, ConfigCommand, Exit, TlsCommand},
     config::{self, Loaded, docs},
     deliver, health, log,
     problem::{Problem, Problems},
     serve::{self, Failure, system_time},
-    up,
+    tls, up,
 };
 
 fn main() -> ExitCode {
@@ -65,6 +65,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Mailbox(command) => administer(&loaded()?, mailbox_request(command), form),
         Command::Check => check(&loaded()?, form),
         Command::Config(command) => configuration(&command, &loaded, form),
+        Command::Tls(TlsCommand::Check) => tls_check(&loaded()?, form),
         Command::Healthcheck => healthcheck(&loaded()?, form),
         Command::Completions { shell } => generated(&cli::completions(shell, &mut io::stdout())),
         Command::Man { out: None } => generated(&cli::manual(&mut io::stdout())),
@@ -145,6 +146,22 @@ fn configuration(
         }
     };
     printed(&io::stdout().write_all(text.as_bytes()))
+}
+
+fn tls_check(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {
+    let report = one_thread(async {
+        let explained = tls::explain::explain(&loaded.config, system_time()).await;
+        explained.map_err(|problem| Failure::configuration(problem.into()))
+    })?;
+    match form {
+        Form::Json => printed(&print(&report.json, form))?,
+        Form::Text => printed(&io::stdout().write_all(report.text().as_bytes()))?,
+    };
+    if report.problems.is_empty() {
+        return Ok(Exit::Fine);
+    }
+    tell(&Problems(report.problems));
+    Ok(Exit::Failed)
 }
 
 fn tell_warnings(warnings: Vec<Problem>) {

@@ -6,6 +6,7 @@
 pub mod binding;
 mod certificate;
 pub mod client;
+pub mod explain;
 mod self_signed;
 pub mod watch;
 
@@ -28,6 +29,7 @@ pub use self::self_signed::self_signed;
 use self::{
     binding::{ChannelBindings, ServerEndPoint},
     client::{ClientAuthority, ClientAuthoritySource, ClientIdentity},
+    watch::Prints,
 };
 use crate::config::Config;
 use crate::problem::Problem;
@@ -48,8 +50,9 @@ impl Sources {
     /// What the configuration names, if it names a certificate.
     #[must_use]
     pub fn of(config: &Config) -> Option<Self> {
-        Some(Self {
-            certificates: vec![CertificateSource::of(config)?],
+        let certificates = CertificateSource::all(config);
+        (!certificates.is_empty()).then(|| Self {
+            certificates,
             clients: ClientAuthoritySource::of(config),
         })
     }
@@ -60,6 +63,8 @@ impl Sources {
     /// The first that cannot be used.
     pub fn load(&self) -> Result<Material, Problem> {
         Ok(Material {
+            // Taken before anything is read: what changes meanwhile is seen as changed.
+            prints: watch::prints(self),
             certificates: self
                 .certificates
                 .iter()
@@ -81,6 +86,7 @@ pub struct Material {
     pub certificates: Vec<Certificate>,
     /// Who may issue certificates to clients.
     pub clients: Option<ClientAuthority>,
+    prints: Prints,
 }
 
 impl Material {
@@ -107,6 +113,8 @@ struct State {
     /// Never empty; the first is the default.
     endpoints: Vec<Endpoint>,
     clients: Option<ClientAuthority>,
+    /// The files as they were when they were read.
+    prints: Prints,
 }
 
 /// A certificate, and the configuration that shows it.
@@ -147,6 +155,7 @@ impl State {
         Ok(Self {
             endpoints,
             clients: material.clients,
+            prints: material.prints,
         })
     }
 
@@ -222,6 +231,7 @@ impl Tls {
         Self::with(Material {
             certificates: vec![certificate.clone()],
             clients: None,
+            prints: Prints::new(),
         })
     }
 
@@ -253,10 +263,10 @@ impl Tls {
             .collect()
     }
 
-    /// Whether clients are asked for a certificate.
+    /// Who may issue certificates to clients, if they are asked for one.
     #[must_use]
-    pub fn asks_for_client_certificates(&self) -> bool {
-        self.state.load().clients.is_some()
+    pub fn client_authority(&self) -> Option<ClientAuthority> {
+        self.state.load().clients.clone()
     }
 
     /// Performs a handshake as the server.

@@ -97,6 +97,13 @@ pub(super) fn together(loaded: &Loaded) -> Vec<Problem> {
             "set Imap:CertificatePath as well",
         ));
     }
+    if !config.imap.certificates.0.is_empty() && config.imap.certificate_path.is_none() {
+        problems.push(Problem::new(
+            "there are further certificates, but none for clients that ask for no name",
+            "Imap:Certificates",
+            "set Imap:CertificatePath to the certificate that they are shown",
+        ));
+    }
     problems.extend(client_certificates(loaded));
     problems
 }

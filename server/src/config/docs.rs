@@ -118,6 +118,9 @@ fn sample_entry(key: &Key) -> String {
         quoted => json!(quoted).to_string(),
     };
     match key.open_prefix() {
+        Some(prefix) if key.default.is_empty() => {
+            format!("\"{}\": {{}}", prefix.trim_end_matches(':'))
+        }
         Some(prefix) => {
             format!(
                 "\"{}\": {{ \"Default\": {value} }}",

@@ -15,8 +15,8 @@ pub use table::{
     LoggingSettings, OtelSettings, Section, StoreSettings, TABLE,
 };
 pub use value::{
-    Addresses, AllowPlaintextAuth, AuthBackend, Bounds, Bytes, Durations, HttpUrl, LogFormat,
-    LogLevel, LogLevels, Network, Networks, Password, Raw, Setting,
+    Addresses, AllowPlaintextAuth, AuthBackend, Bounds, Bytes, CertificateFile, CertificateFiles,
+    Durations, HttpUrl, LogFormat, LogLevel, LogLevels, Network, Networks, Password, Raw, Setting,
 };
 
 mod apply;

@@ -118,7 +118,8 @@ impl<'a> Reader<'a> {
                 Some(value)
             }
             Err(wrong) => {
-                self.problems.push(bad_value(key, &raw, &wrong, &source));
+                let wrong = bad_value(key, &masked::<T>(raw), &wrong, &source);
+                self.problems.push(wrong);
                 None
             }
         }
@@ -136,6 +137,21 @@ impl<'a> Reader<'a> {
         };
         // A map shows each of its entries with its own source.
         let mut default_given = false;
+        let empty = !matches!(
+            given,
+            Some(Merged {
+                raw: Raw::Items(_),
+                ..
+            })
+        );
+        if key.default.is_empty() && empty {
+            let path = format!("{}:{}", key.section, prefix.trim_end_matches(':'));
+            self.effective.push(Effective {
+                key: path,
+                value: "null".to_owned(),
+                source: source.clone(),
+            });
+        }
         if let Some(Merged {
             raw: Raw::Items(items),
             item_sources,
@@ -148,12 +164,12 @@ impl<'a> Reader<'a> {
                 let source = source.clone();
                 self.effective.push(Effective {
                     key: path,
-                    value: value.trim().to_owned(),
+                    value: T::show_entry(name, value),
                     source,
                 });
             }
         }
-        if !default_given {
+        if !default_given && !key.default.is_empty() {
             let path = format!("{}:{prefix}Default", key.section);
             let value = key.default.to_owned();
             self.effective.push(Effective {
@@ -217,6 +233,16 @@ fn matches(key: &'static Key, names: &[String]) -> Option<(&'static Key, Option<
         return None;
     }
     Some((key, (!rest.is_empty()).then(|| rest.join(":"))))
+}
+
+/// The entries of a map as they may be printed.
+fn masked<T: Setting>(raw: Raw) -> Raw {
+    let Raw::Items(items) = raw else { return raw };
+    let shown = |(name, value): (String, String)| {
+        let value = T::show_entry(&name, &value);
+        (name, value)
+    };
+    Raw::Items(items.into_iter().map(shown).collect())
 }
 
 fn bad_value(key: &Key, raw: &Raw, wrong: &str, source: &Source) -> Problem {

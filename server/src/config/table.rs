@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::resolve::Reader;
 use super::value::{
-    Addresses, AllowPlaintextAuth, AuthBackend, Bounds, Bytes, Durations, HttpUrl, LogFormat,
-    LogLevels, Networks, Password, Raw, Setting,
+    Addresses, AllowPlaintextAuth, AuthBackend, Bounds, Bytes, CertificateFiles, Durations,
+    HttpUrl, LogFormat, LogLevels, Networks, Password, Raw, Setting,
 };
 
 /// A section and its keys.
@@ -151,12 +151,14 @@ settings! {
         addresses: Addresses = "Addresses", "0.0.0.0, ::", ANY;
         /// Whether clients must log in. Only true is served: mail belongs to accounts.
         require_authentication: bool = "RequireAuthentication", "true", ANY;
-        /// The certificate: PEM (the whole chain, the server's own first) or PKCS#12. Without it there is no TLS.
+        /// The certificate: PEM (the whole chain, the server's own first) or PKCS#12. Without it there is no TLS. When the file changes it is taken into use, at SIGHUP at once; one that cannot be used leaves the old in use.
         certificate_path: Option<PathBuf> = "CertificatePath", "", ANY;
         /// The private key in PEM, when it is not in the file of CertificatePath.
         certificate_key_path: Option<PathBuf> = "CertificateKeyPath", "", ANY;
         /// The password of a PKCS#12 file.
         certificate_password: Option<Password> = "CertificatePassword", "", ANY;
+        /// Further certificates, for clients that ask for another name (SNI): each is shown for the names it is made out to, `*.` included; who asks for none of them is shown that of CertificatePath.
+        certificates: CertificateFiles = "Certificates:*", "", ANY;
         /// The certificates of the authorities, in PEM, whose client certificates are taken for AUTHENTICATE EXTERNAL. With it clients are asked for a certificate; who has none may log in otherwise.
         client_ca_path: Option<PathBuf> = "ClientCaPath", "", ANY;
         /// The revocation lists of those authorities: any number in PEM, or one in DER. They are read again when the file changes.

@@ -516,6 +516,36 @@ fn null_is_no_value_where_there_may_be_none_and_the_default_elsewhere() {
 }
 
 #[test]
+fn further_certificates_have_labels_and_their_passwords_are_masked() {
+    let file = r#"{ "Imap": { "CertificatePath": "a.pem", "Certificates": {
+        "Shop": { "Path": "shop.p12", "Password": " geheim " },
+        "list": { "path": "list.pem", "KeyPath": "list.key" } } } }"#;
+    let place = place(&[("appsettings.json", file)])
+        .environment(&[("Imap__Certificates__shop__Path", "other.p12")]);
+    let loaded = place.load();
+    let files = &loaded.config.imap.certificates.0;
+    assert_eq!(files.len(), 2);
+    let shop = files.values().find(|file| file.password.is_some()).unwrap();
+    assert_eq!(shop.path, Path::new("other.p12"));
+    assert_eq!(shop.password.as_ref().unwrap().expose(), " geheim ");
+    let shown = docs::show(&loaded.effective);
+    assert!(shown.contains("Imap:Certificates:Shop:Password"), "{shown}");
+    assert!(!shown.contains("geheim"), "{shown}");
+    for (setting, what) in [
+        ("Imap:Certificates:shop:KeyPath=k.pem", "without shop:Path"),
+        ("Imap:Certificates:shop=k.pem", "without Path"),
+        ("Imap:Certificates:shop:Paht=k.pem", "not known"),
+    ] {
+        let secret = "Imap:Certificates:shop:Password=geheim";
+        let problems = Problems(set(&[setting, secret]).problems()).to_string();
+        assert!(problems.contains(what), "{problems}");
+        assert!(!problems.contains("geheim"), "{problems}");
+    }
+    let alone = Problems(set(&["Imap:Certificates:shop:Path=s.pem"]).problems()).to_string();
+    assert!(alone.contains("set Imap:CertificatePath"), "{alone}");
+}
+
+#[test]
 fn log_levels_accept_any_category() {
     let file = r#"{ "Logging": { "LogLevel": { "Default": "Warning", "Microsoft.Hosting": "None",
                     "server.session": "debug", "a b": "Trace" } } }"#;

@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub use self::certificates::{CertificateFile, CertificateFiles};
 pub use self::choice::{AllowPlaintextAuth, AuthBackend, LogFormat, LogLevel};
 
+mod certificates;
 mod choice;
 
 /// The range a number, size (bytes) or duration (milliseconds) must lie in.
@@ -40,6 +42,11 @@ pub trait Setting: Sized {
     fn parse(text: &str, bounds: &Bounds) -> Result<Self, String>;
     /// The value in the form the documentation uses.
     fn show(&self) -> String;
+
+    /// One entry of a map as `config show` prints it.
+    fn show_entry(_name: &str, value: &str) -> String {
+        value.trim().to_owned()
+    }
 
     /// Reads what the sources gave. Types that are lists or maps override it.
     fn read(raw: &Raw, bounds: &Bounds) -> Result<Self, String> {

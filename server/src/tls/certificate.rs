@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use p12_keystore::Pkcs12Archive;
+use rustls::SignatureAlgorithm;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -34,15 +35,25 @@ pub struct CertificateSource {
 }
 
 impl CertificateSource {
-    /// What the configuration names, if it names a certificate.
+    /// The default certificate and the further ones that the configuration names; none if it
+    /// names no default.
     #[must_use]
-    pub fn of(config: &Config) -> Option<Self> {
+    pub fn all(config: &Config) -> Vec<Self> {
         let imap = &config.imap;
-        Some(Self {
-            path: imap.certificate_path.clone()?,
+        let default = imap.certificate_path.clone().map(|path| Self {
+            path,
             key_path: imap.certificate_key_path.clone(),
             password: imap.certificate_password.clone(),
-        })
+        });
+        let further = imap.certificates.0.values().map(|file| Self {
+            path: file.path.clone(),
+            key_path: file.key_path.clone(),
+            password: file.password.clone(),
+        });
+        default
+            .into_iter()
+            .flat_map(|default| std::iter::once(default).chain(further.clone()))
+            .collect()
     }
 }
 
@@ -70,6 +81,27 @@ impl Certificate {
     #[must_use]
     pub fn until(&self) -> String {
         self.not_after.to_string()
+    }
+
+    /// Each certificate that is sent, the server's own first: its subject and its issuer.
+    #[must_use]
+    pub fn chain(&self) -> Vec<(String, String)> {
+        let sent = self.certified.cert.iter();
+        let parsed = sent.filter_map(|one| X509Certificate::from_der(one).ok());
+        parsed
+            .map(|(_, one)| (one.subject().to_string(), one.issuer().to_string()))
+            .collect()
+    }
+
+    /// The kind of its key.
+    #[must_use]
+    pub fn key_kind(&self) -> &'static str {
+        match self.certified.key.algorithm() {
+            SignatureAlgorithm::RSA => "RSA",
+            SignatureAlgorithm::ECDSA => "ECDSA",
+            SignatureAlgorithm::ED25519 => "Ed25519",
+            _ => "other",
+        }
     }
 
     /// The names and addresses it is made out to.

@@ -28,7 +28,7 @@ const NOTICE_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What tells one version of a file from another; none if there is no file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Print {
+pub(super) struct Print {
     place: (u64, u64),
     size: u64,
     modified: (i64, i64),
@@ -48,9 +48,10 @@ impl Print {
     }
 }
 
-type Prints = Vec<Option<Print>>;
+pub(super) type Prints = Vec<Option<Print>>;
 
-fn prints(sources: &Sources) -> Prints {
+/// Of every file that is named.
+pub(super) fn prints(sources: &Sources) -> Prints {
     let certificates = sources.certificates.iter();
     let certificates = certificates.flat_map(|one| {
         [Some(&one.path), one.key_path.as_ref()]
@@ -72,8 +73,6 @@ fn prints(sources: &Sources) -> Prints {
 pub struct Watch {
     tls: Tls,
     sources: Sources,
-    /// The files whose content is in use.
-    used: Prints,
     /// The files as they were at the last look, if they differ from those in use.
     changed: Option<Prints>,
     /// Files that could not be used, and of which that was said.
@@ -96,11 +95,10 @@ pub enum Look {
 }
 
 impl Watch {
-    /// Begins to watch files that were loaded just now.
+    /// Watches the files that these were loaded from.
     #[must_use]
     pub fn new(tls: Tls, sources: Sources) -> Self {
         Self {
-            used: prints(&sources),
             tls,
             sources,
             changed: None,
@@ -112,7 +110,7 @@ impl Watch {
     /// Looks at the files, and takes them into use if they changed and then stood still.
     pub fn look(&mut self, now: SystemTime) -> Look {
         let prints = prints(&self.sources);
-        if prints == self.used {
+        if prints == self.tls.state.load().prints {
             (self.changed, self.refused) = (None, None);
             return Look::Unchanged;
         }
@@ -141,7 +139,7 @@ impl Watch {
         });
         self.changed = None;
         match taken {
-            Ok(()) => (self.used, self.refused) = (prints, None),
+            Ok(()) => self.refused = None,
             Err(_) => self.refused = Some(prints),
         }
         taken

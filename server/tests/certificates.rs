@@ -1,0 +1,456 @@
+//! The built server over real sockets: certificates that are replaced while sessions are open,
+//! connections that a proxy relays, and `tls check`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed test should say where"
+)]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader as LineReader, Write as _},
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use rcgen::{CertificateParams, KeyPair};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+/// Sessions that are open while the certificate is replaced.
+const SESSIONS: usize = 200;
+/// How long anything may take: generous, since only a hang should reach it.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PASSWORD: &str = "tanstaaftanstaaf";
+
+/// A directory with a store and a certificate, and ports that are its own.
+struct Place {
+    directory: tempfile::TempDir,
+    imap: u16,
+    imaps: u16,
+    settings: Vec<String>,
+}
+
+/// A server, its log, and its end.
+struct Serving {
+    child: Child,
+    log: mpsc::Receiver<String>,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Serving {
+    /// Waits for a line of the log.
+    fn logs(&self, text: &str) -> String {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("the log does not say {text:?}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn hang_up(&self) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-HUP", &id]).status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Writes a certificate for `localhost` and its key.
+fn write_certificate(directory: &Path, name: &str) {
+    let key = KeyPair::generate().unwrap();
+    let names = vec!["localhost".to_owned(), format!("{name}.example")];
+    let certificate = CertificateParams::new(names)
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
+    fs::write(directory.join(format!("{name}.pem")), certificate.pem()).unwrap();
+    fs::write(directory.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+}
+
+impl Place {
+    fn new(set: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (imap, imaps) = (free_port(), free_port());
+        write_certificate(directory.path(), "server");
+        let place = |name: &str| directory.path().join(name).display().to_string();
+        let mut settings = vec![
+            format!("Store:Path={}", place("store")),
+            "Imap:Addresses=127.0.0.1".to_owned(),
+            format!("Imap:Port={imap}"),
+            format!("Imap:SecurePort={imaps}"),
+            format!("Imap:CertificatePath={}", place("server.pem")),
+            format!("Imap:CertificateKeyPath={}", place("server.key")),
+            "Lmtp:Port=0".to_owned(),
+        ];
+        if !set
+            .iter()
+            .any(|setting| setting.starts_with("HealthCheck:"))
+        {
+            settings.push("HealthCheck:Url=".to_owned());
+        }
+        settings.extend(set.iter().map(|setting| (*setting).to_owned()));
+        Self {
+            directory,
+            imap,
+            imaps,
+            settings,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_relate-imap"));
+        command.env_clear().current_dir(self.directory.path());
+        command.args(arguments);
+        for setting in &self.settings {
+            command.args(["--set", setting]);
+        }
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// The exit code and all output of a command.
+    fn run(&self, arguments: &[&str], input: &str) -> (i32, String) {
+        let mut child = self.command(arguments).spawn().unwrap();
+        // A command that ends before it has read all of it is fine.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let done = child.wait_with_output().unwrap();
+        let text = String::from_utf8(done.stdout).unwrap() + &String::from_utf8_lossy(&done.stderr);
+        (done.status.code().unwrap(), text)
+    }
+
+    fn serve(&self) -> Serving {
+        let add = ["account", "add", "tim", "--password-stdin"];
+        let (code, text) = self.run(&add, &format!("{PASSWORD}\n"));
+        assert_eq!(code, 0, "{text}");
+        let mut child = self.command(&["serve"]).spawn().unwrap();
+        let lines = LineReader::new(child.stderr.take().unwrap()).lines();
+        let (sender, log) = mpsc::sync_channel(100_000);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                // Nobody listens any more when the test is over.
+                let _ = sender.send(line);
+            }
+        });
+        let serving = Serving { child, log };
+        serving.logs("serving");
+        serving
+    }
+
+    /// Puts a new certificate and key in the place of the old ones, each by a rename.
+    fn renew(&self) -> CertificateDer<'static> {
+        write_certificate(self.directory.path(), "renewed");
+        let shown = CertificateDer::from_pem_file(self.path("renewed.pem")).unwrap();
+        for kind in ["key", "pem"] {
+            let (from, to) = (format!("renewed.{kind}"), format!("server.{kind}"));
+            fs::rename(self.path(&from), self.path(&to)).unwrap();
+        }
+        shown
+    }
+
+    fn connector(&self) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        let trusted = CertificateDer::from_pem_file(self.path("server.pem")).unwrap();
+        roots.add(trusted).unwrap();
+        let config = ClientConfig::builder().with_root_certificates(roots);
+        TlsConnector::from(Arc::new(config.with_no_client_auth()))
+    }
+
+    async fn tcp(&self, port: u16) -> TcpStream {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        TcpStream::connect(address).await.unwrap()
+    }
+
+    /// A session that is logged in, by TLS from the first byte or by STARTTLS.
+    async fn session(&self, connector: &TlsConnector, secure: bool) -> Session {
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut session = if secure {
+            let tcp = self.tcp(self.imaps).await;
+            let mut session = Session(BufReader::new(connector.connect(name, tcp).await.unwrap()));
+            session.line().await;
+            session
+        } else {
+            let mut tcp = BufReader::new(self.tcp(self.imap).await);
+            let mut line = String::new();
+            tcp.read_line(&mut line).await.unwrap();
+            tcp.get_mut().write_all(b"s STARTTLS\r\n").await.unwrap();
+            line.clear();
+            tcp.read_line(&mut line).await.unwrap();
+            assert!(line.starts_with("s OK"), "{line}");
+            let tls = connector.connect(name, tcp.into_inner()).await.unwrap();
+            Session(BufReader::new(tls))
+        };
+        session.ask(&format!("LOGIN tim {PASSWORD}")).await;
+        session
+    }
+}
+
+struct Session(BufReader<TlsStream<TcpStream>>);
+
+impl Session {
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        let read = tokio::time::timeout(PATIENCE, self.0.read_line(&mut line));
+        assert!(read.await.unwrap().unwrap() > 0, "the session was dropped");
+        line
+    }
+
+    async fn send(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// Sends a command that must succeed.
+    async fn ask(&mut self, command: &str) {
+        self.send(&format!("t {command}\r\n")).await;
+        loop {
+            let line = self.line().await;
+            if let Some(answer) = line.strip_prefix("t ") {
+                return assert!(answer.starts_with("OK"), "{command}: {line}");
+            }
+        }
+    }
+
+    fn certificate(&self) -> CertificateDer<'static> {
+        let shown = self.0.get_ref().get_ref().1.peer_certificates();
+        shown.unwrap()[0].clone().into_owned()
+    }
+}
+
+#[tokio::test]
+async fn long_a_certificate_is_replaced_under_200_open_sessions() {
+    let place = Place::new(&[]);
+    let serving = place.serve();
+    let old = CertificateDer::from_pem_file(place.path("server.pem")).unwrap();
+    let connector = place.connector();
+    let mut sessions = Vec::new();
+    for index in 0..SESSIONS {
+        let mut session = place.session(&connector, index % 2 == 0).await;
+        match index % 4 {
+            0 => session.ask("SELECT INBOX").await,
+            1 => {
+                session.ask("SELECT INBOX").await;
+                session.send("t IDLE\r\n").await;
+                assert!(session.line().await.starts_with("+ "));
+            }
+            _ => {}
+        }
+        sessions.push(session);
+    }
+
+    let new = place.renew();
+    serving.hang_up();
+    let line = serving.logs("certificate taken into use");
+    assert!(
+        line.contains("renewed.example") && line.contains("until"),
+        "{line}"
+    );
+    let connector = place.connector();
+    for secure in [true, false] {
+        assert_eq!(place.session(&connector, secure).await.certificate(), new);
+    }
+    // A bad file is told of and changes nothing.
+    fs::write(place.path("server.key"), "no key").unwrap();
+    serving.hang_up();
+    serving.logs("the certificates in use stay");
+    assert_eq!(place.session(&connector, true).await.certificate(), new);
+
+    for (index, mut session) in sessions.into_iter().enumerate() {
+        assert_eq!(session.certificate(), old);
+        if index % 4 == 1 {
+            session.send("DONE\r\n").await;
+            while !session.line().await.starts_with("t OK") {}
+        }
+        session.ask("NOOP").await;
+    }
+}
+
+#[tokio::test]
+async fn long_a_renewed_certificate_is_seen_without_a_signal() {
+    let place = Place::new(&[]);
+    let serving = place.serve();
+    let new = place.renew();
+    serving.logs("certificate taken into use");
+    let session = place.session(&place.connector(), true).await;
+    assert_eq!(session.certificate(), new);
+}
+
+const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+
+/// The header of a client at 192.0.2.7 that connected to this machine's loopback address.
+fn relayed() -> Vec<u8> {
+    let rest = [192, 0, 2, 7, 127, 0, 0, 1, 0x30, 0x39, 0, 143];
+    [SIGNATURE, b"\x21\x11\0\x0c", &rest].concat()
+}
+
+#[tokio::test]
+async fn a_proxy_says_who_its_client_is_before_anything_else() {
+    let health = free_port();
+    let url = format!("HealthCheck:Url=http://localhost:{health}");
+    let place = Place::new(&["Imap:ProxyNetworks=127.0.0.0/8", &url]);
+    let serving = place.serve();
+    // In clear: the client is not on this machine, whatever the proxy is.
+    let mut tcp = place.tcp(place.imap).await;
+    tcp.write_all(&[&relayed()[..], b"a LOGOUT\r\n"].concat())
+        .await
+        .unwrap();
+    let mut text = String::new();
+    tcp.read_to_string(&mut text).await.unwrap();
+    assert!(
+        text.starts_with("* OK") && text.contains("LOGINDISABLED"),
+        "{text}"
+    );
+    let line = serving.logs("connection closed");
+    assert!(line.contains("192.0.2.7:12345"), "{line}");
+    // Before TLS.
+    let mut tcp = place.tcp(place.imaps).await;
+    tcp.write_all(&relayed()).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut session = Session(BufReader::new(
+        place.connector().connect(name, tcp).await.unwrap(),
+    ));
+    assert!(session.line().await.starts_with("* OK"));
+    session.ask(&format!("LOGIN tim {PASSWORD}")).await;
+    // Without a header, with the old one, or with half a one there is no conversation.
+    for bytes in [
+        &b"a NOOP\r\nb NOOP\r\n"[..],
+        b"PROXY TCP4 192.0.2.7 127.0.0.1 1 143\r\n",
+        SIGNATURE,
+    ] {
+        let mut tcp = place.tcp(place.imap).await;
+        tcp.write_all(bytes).await.unwrap();
+        tcp.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        // What was not read of it makes the end a reset.
+        let _ = tcp.read_to_end(&mut answer).await;
+        assert!(answer.is_empty(), "{answer:?}");
+        serving.logs("connection of a proxy refused");
+    }
+    // The server's own probe goes the same way.
+    let (code, text) = place.run(&["healthcheck"], "");
+    assert_eq!(code, 0, "{text}");
+}
+
+#[tokio::test]
+async fn a_header_of_somebody_else_is_no_header() {
+    let place = Place::new(&[]);
+    let _serving = place.serve();
+    let mut tcp = place.tcp(place.imap).await;
+    tcp.write_all(&[&relayed()[..], b"\r\na LOGOUT\r\n"].concat())
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    let _ = tcp.read_to_end(&mut answer).await;
+    let text = String::from_utf8_lossy(&answer);
+    assert!(
+        text.contains("AUTH=PLAIN") && text.contains(" BAD"),
+        "{text}"
+    );
+}
+
+#[test]
+fn tls_check_tells_what_clients_see() {
+    let mut place = Place::new(&[]);
+    write_certificate(place.directory.path(), "other");
+    let other = place.path("other.pem").display().to_string();
+    place.settings.extend([
+        format!("Imap:Certificates:other:Path={other}"),
+        format!(
+            "Imap:Certificates:other:KeyPath={}",
+            place.path("other.key").display()
+        ),
+    ]);
+    let (code, text) = place.run(&["tls", "check"], "");
+    assert_eq!(code, 0, "{text}");
+    for part in [
+        "X25519MLKEM768",
+        "TLSv1.2",
+        "self-signed",
+        "other.example by TLS 1.2",
+        "not asked for",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let (code, json) = place.run(&["tls", "check", "--json"], "");
+    assert_eq!(code, 0, "{json}");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["certificates"].as_array().unwrap().len(), 2);
+    let shown = json["handshakes"].as_array().unwrap().iter();
+    let of_other = shown.filter(|one| one["name"] == "other.example");
+    assert!(
+        of_other
+            .into_iter()
+            .all(|one| one["file"] == other.as_str())
+    );
+    // What cannot be served is a fault of the configuration; what clients refuse is a failure.
+    fs::rename(place.path("other.key"), place.path("server.key")).unwrap();
+    let (code, text) = place.run(&["tls", "check"], "");
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("does not match"), "{text}");
+    place
+        .settings
+        .retain(|setting| !setting.starts_with("Imap:Cert"));
+    let (code, text) = place.run(&["tls", "check"], "");
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("set Imap:CertificatePath"), "{text}");
+}
+
+#[test]
+fn a_certificate_past_its_dates_fails_the_check() {
+    let place = Place::new(&[]);
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    let certificate = params.self_signed(&key).unwrap();
+    fs::write(place.path("server.pem"), certificate.pem()).unwrap();
+    fs::write(place.path("server.key"), key.serialize_pem()).unwrap();
+    let (code, text) = place.run(&["tls", "check"], "");
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains("expired on") && text.contains("0 days left"),
+        "{text}"
+    );
+}
+
+#[test]
+fn revocation_that_cannot_be_checked_keeps_the_server_from_starting() {
+    let mut place = Place::new(&[]);
+    let authority = place.path("server.pem").display().to_string();
+    place
+        .settings
+        .push(format!("Imap:ClientCaPath={authority}"));
+    let (code, text) = place.run(&["serve"], "");
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("set Imap:CrlPath"), "{text}");
+}
