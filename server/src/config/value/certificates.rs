@@ -10,6 +10,9 @@ use super::{Bounds, Password, Raw, Setting};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CertificateFiles(pub BTreeMap<String, CertificateFile>);
 
+/// What was given under one label: fields and their values.
+type Fields<'a> = Vec<(&'a str, &'a str)>;
+
 /// A certificate's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFile {
@@ -79,7 +82,7 @@ impl Setting for CertificateFiles {
                 _ => Ok(Self::default()),
             };
         };
-        let mut labels: BTreeMap<String, (&str, Vec<(&str, &str)>)> = BTreeMap::new();
+        let mut labels: BTreeMap<String, (&str, Fields<'_>)> = BTreeMap::new();
         for (name, value) in items {
             let (label, field) = name
                 .rsplit_once(':')
