@@ -119,7 +119,11 @@ impl Plan {
         // has lost.
         let made = match summary::open(segments, extent)? {
             Some(there) => Ok(there),
-            None => summary::ensure(segments, extent),
+            None => {
+                let segment = extent.segment;
+                tracing::info!(segment, "a segment without a summary is read whole");
+                summary::ensure(segments, extent)
+            }
         };
         match made {
             Ok(summary) => {
