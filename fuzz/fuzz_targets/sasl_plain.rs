@@ -6,16 +6,16 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use libfuzzer_sys::fuzz_target;
 use wire::{
     limits::{PASSWORD_BYTES_MAX, USER_BYTES_MAX},
-    sasl::{Exchange, Line, Mechanism, Step, response_line},
+    sasl::{Exchange, Line, Mechanism, Setting, Step, response_line},
 };
 
 fuzz_target!(|message: &[u8]| {
     if let Ok(Line::Response(response)) = response_line(message) {
         assert_eq!(STANDARD.encode(response.expose()).as_bytes(), message);
     }
-    let (_, step) = Exchange::begin(Mechanism::Plain, Some(message));
+    let (_, step) = Exchange::begin(Mechanism::Plain, Setting::default(), Some(message));
     let debug = format!("{step:?}");
-    let (mut later, challenge) = Exchange::begin(Mechanism::Plain, None);
+    let (mut later, challenge) = Exchange::begin(Mechanism::Plain, Setting::default(), None);
     assert_eq!(challenge, Step::Challenge(Vec::new()));
     assert_eq!(later.step(message), step);
     let Step::Verify(credentials) = step else {

@@ -1,7 +1,9 @@
 //! What the fuzz targets share: inputs in pieces, and the framer driven as a server drives it.
 //!
 //! Each target is one property of a pure function of `mail` or `wire`, stated so that it holds for
-//! any bytes. A target panics if it does not.
+//! any bytes. A target panics if it does not. Whole sessions have [`place`].
+
+pub mod place;
 
 use wire::{
     frame::{Frame, Framer},

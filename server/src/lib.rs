@@ -11,6 +11,7 @@ pub mod health;
 pub mod listen;
 pub mod lmtp;
 pub mod log;
+pub(crate) mod memory;
 pub mod message;
 pub mod problem;
 pub mod serve;

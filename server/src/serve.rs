@@ -23,6 +23,7 @@ use crate::{
     config::{Config, Loaded},
     health,
     listen::{Bound, Protocols},
+    memory,
     problem::{Problem, Problems},
     service::Service,
     tls::{
@@ -221,6 +222,7 @@ impl Running {
             .tasks
             .spawn(keep_certificates(Arc::clone(&service), hangup));
         running.tasks.spawn(write_uses(Arc::clone(&service)));
+        running.tasks.spawn(memory::give_back(Arc::clone(&service)));
         running.tasks.spawn(bound.serve(service));
         Ok(running)
     }

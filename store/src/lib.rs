@@ -13,6 +13,8 @@ pub mod credential;
 pub mod disk;
 pub mod embedded;
 pub mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod options;
 pub(crate) mod rules;
 pub(crate) mod search;

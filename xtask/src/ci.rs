@@ -112,6 +112,7 @@ const STEPS: &[Step] = &[
     script("kill", &["tests/kill/run"]),
     script("mutants", &["tests/kill/mutants"]),
     script("memory", &["tests/memory/run"]),
+    script("attack", &["tests/attack/run", "--small"]),
     script("fuzz", &["fuzz/run", "5"]),
     Step {
         only_full: true,
@@ -140,6 +141,10 @@ const STEPS: &[Step] = &[
     Step {
         only_full: true,
         ..script("kill --full", &["tests/kill/run", "--full"])
+    },
+    Step {
+        only_full: true,
+        ..script("attack --full", &["tests/attack/run"])
     },
 ];
 

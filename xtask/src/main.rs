@@ -10,6 +10,7 @@
 
 mod bench;
 mod ci;
+mod fuzz;
 mod rfc;
 mod source;
 mod tidy;
@@ -24,6 +25,7 @@ const USAGE: &str = "\
 cargo xtask tidy             check the rules of the house
 cargo xtask ci [--full]      run every check, as the integration run does
 cargo xtask bench [OPTIONS]  measure the server beside Dovecot (--help tells more)
+cargo xtask fuzz --minutes N [--target T]  run fuzz targets, and note it in docs/fuzzing.csv
 cargo xtask rules            rewrite docs/rules.md from docs/rules.tsv and the names of tests
 cargo xtask threats          rewrite docs/security.md from docs/threats.tsv and the names of tests
 cargo xtask rfc-index DIR    rewrite docs/rfc/sections.tsv from the texts in DIR
@@ -46,6 +48,7 @@ fn run(args: &[String]) -> Fallible<ExitCode> {
         ["tidy"] => tidy::command(&root()),
         ["bench", rest @ ..] => bench::command(&root(), rest),
         ["ci", rest @ ..] => ci::command(&root(), rest),
+        ["fuzz", rest @ ..] => fuzz::command(&root(), rest),
         ["rules"] => tidy::rules::command(&root()),
         ["threats"] => tidy::threats::command(&root()),
         ["rfc-index", dir] => rfc::command(&root(), Path::new(dir)),

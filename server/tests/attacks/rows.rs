@@ -3,12 +3,13 @@
 use std::{
     collections::BTreeSet,
     path::Path,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use base64::Engine as _;
 
-use crate::place::Place;
+use crate::place::{PASSWORD, Place};
 
 /// What an attack may take in a debug build on a busy machine; one that works takes for ever.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -360,5 +361,85 @@ async fn threat_31_archives_stay_closed_and_pages_are_read_within_bounds() {
             "{kind}: {:?}",
             began.elapsed()
         );
+    }
+}
+
+/// What was logged, line by line.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn threat_07_names_cannot_forge_a_log_line_and_secrets_are_in_none() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let set = ["Limits:LoginFailures=1000", "Limits:LoginFailureDelays=0s"];
+    let place = Place::new(&set.map(String::from)).await;
+    let mut talk = place.client("").await;
+    // Every secret begins alike, so that one search finds any of them.
+    let forged = "\r\n2026-11-22T00:00:00Z  INFO forged: session=1";
+    let names = [
+        forged,
+        "x\u{1b}[2Jx",
+        "x\u{9b}2Jx",
+        "x\nforged",
+        "\u{2028}forged",
+        "'; forged",
+        "%s%n",
+        "\u{202e}forged",
+    ];
+    for name in names {
+        let (user, size) = (format!("mark{name}"), "mark".len() + name.len());
+        talk.send(format!("t LOGIN {{{size}+}}\r\n{user} secretmark1\r\n").as_bytes())
+            .await;
+        assert!(talk.answer("t").await.tagged.starts_with("NO"), "{name:?}");
+        let plain = format!("\0{user}\0secretmark2");
+        let plain = base64::engine::general_purpose::STANDARD.encode(plain);
+        let answer = talk.ask(&format!("AUTHENTICATE PLAIN {plain}")).await;
+        assert!(!answer.tagged.starts_with("OK"), "{name:?}");
+    }
+    for nonsense in [
+        "LOGIN \"secretmark3",
+        "AUTHENTICATE PLAIN secretmark4!",
+        "LOGIN tim secretmark5 x",
+        "secretmark6",
+    ] {
+        talk.ask(nonsense).await;
+        talk.ask("NOOP").await;
+    }
+    talk.run(&format!("LOGIN tim {PASSWORD}")).await;
+    let mut lmtp = place.deliverer().await;
+    lmtp.send(b"RCPT TO:<\"mark\\\x1b[2J\"@forged>\r\n").await;
+    lmtp.reply().await;
+    talk.run("LOGOUT").await;
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(logged.contains("command=\"LOGIN\""), "{logged}");
+    assert!(
+        !logged.contains("secretmark") && !logged.contains(PASSWORD),
+        "{logged}"
+    );
+    for line in logged.lines() {
+        assert!(line.starts_with("20"), "a line that is no entry: {line:?}");
+        assert!(
+            !line.contains("INFO forged") || line.contains("\\n"),
+            "{line:?}"
+        );
+        assert!(!line.chars().any(char::is_control), "{line:?}");
     }
 }

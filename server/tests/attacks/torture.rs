@@ -14,7 +14,7 @@ use crate::{
 const CASES_MIN: usize = 1_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn threat_04_14_15_and_19_torture_cases_are_answered_as_expected() {
+async fn threat_04_05_07_14_15_and_19_torture_cases_are_answered_as_expected() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/torture");
     let mut paths: Vec<_> = fs::read_dir(folder)
         .unwrap()

@@ -295,3 +295,18 @@ impl Meta {
         Ok(Some(meta))
     }
 }
+
+/// Reads a stored value as an entry and as rows; what can be read is written back as it was.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_entry(bytes: &[u8]) {
+    if let Ok(read) = entry::MailboxEntry::decode(bytes) {
+        assert!(entry::MailboxEntry::decode(&read.encode()).is_ok_and(|again| again == read));
+    }
+    let mut rows = Vec::new();
+    if entry::unpack_rows(bytes, |uid, row| rows.push((uid, row))).is_ok() {
+        let mut again = Vec::new();
+        let packed = entry::pack_rows(&rows);
+        assert!(entry::unpack_rows(&packed, |uid, row| again.push((uid, row))).is_ok());
+        assert!(again == rows && packed.len() == bytes.len());
+    }
+}
