@@ -8,8 +8,13 @@
 mod append;
 mod authenticate;
 mod idle;
+mod pace;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, ReadHalf, WriteHalf},
@@ -31,6 +36,8 @@ use wire::{
 use crate::{
     config::AllowPlaintextAuth,
     listen::{Peer, Protection, Stream},
+    pool::{Share, UsedUp},
+    refused::{self, Claims, Reason},
     service::Service,
     session::{
         Change, Channel, Context, Ended, Reply, Session,
@@ -39,6 +46,10 @@ use crate::{
     },
 };
 
+use self::pace::Pace;
+
+/// Bytes of answers that wait before login, whatever may wait after.
+const BUFFER_BYTES_BEFORE_LOGIN: usize = 8 * 1024;
 /// Bytes asked of the socket at once.
 const READ_BYTES: usize = 16 * 1024;
 
@@ -75,11 +86,29 @@ enum End {
     Gone(io::Error),
     /// The server ends it, with this reason.
     Bye(Option<Code>, &'static str),
+    /// The server ends it because of what the peer does.
+    Refused(Reason),
 }
 
 impl From<Ended> for End {
     fn from(ended: Ended) -> Self {
         Self::Bye(ended.code(), ended.text())
+    }
+}
+
+impl End {
+    /// If the peer is not served any more because of what it does.
+    fn refusal(&self) -> Option<Reason> {
+        match self {
+            Self::Refused(reason) => Some(*reason),
+            // Ours: the system's own error is a network that is gone.
+            Self::Gone(error)
+                if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none() =>
+            {
+                Some(Reason::SlowReader)
+            }
+            Self::Gone(_) | Self::Logout | Self::Bye(..) => None,
+        }
     }
 }
 
@@ -97,7 +126,12 @@ struct Connection {
     session: Session,
     context: Context,
     limits: Limits,
+    /// Its part of the memory before login; none after.
+    share: Option<Share>,
+    pace: Pace,
     begun: Instant,
+    /// When a command, or a part of a message, last came.
+    heard: Instant,
     commands: u64,
     /// Consecutive commands that were not understood.
     bad_commands: u32,
@@ -109,6 +143,7 @@ impl Connection {
         let channel = channel(&service, &peer);
         let origin = format!("imap {peer} #{}", service.sessions.next_id());
         let context = Context {
+            client: OnceLock::new(),
             channel,
             origin: origin.into(),
             secured: stream.secured().cloned(),
@@ -118,7 +153,11 @@ impl Connection {
         let begun = stream.since();
         let (reader, writer) = tokio::io::split(stream);
         let limits = context.service.config.limits.before_login();
+        let per_minute = context.service.config.limits.commands_per_minute;
         Self {
+            share: None,
+            pace: Pace::new(per_minute, begun),
+            heard: begun,
             reader,
             sink: sink(writer, &context.service),
             framer: Framer::new(),
@@ -133,6 +172,12 @@ impl Connection {
     }
 
     async fn greet(&mut self) -> Result<(), End> {
+        let share = self
+            .context
+            .service
+            .pre_login
+            .enter(self.context.peer.protection);
+        self.share = Some(share.map_err(|UsedUp| End::Refused(Reason::PreLoginPool))?);
         let greeting = Completion {
             status: Status::Ok,
             code: Some(Code::Capability(self.session.capabilities(&self.context))),
@@ -190,6 +235,7 @@ impl Connection {
 
     async fn command(&mut self, tagged: Tagged) -> Result<Flow, End> {
         self.commands = self.commands.saturating_add(1);
+        self.pace().await?;
         self.sink.begin(&tagged.tag);
         let expunge = tagged.command.expunge();
         let login = matches!(
@@ -199,6 +245,9 @@ impl Connection {
             )
         );
         tracing::debug!(origin = %self.context.origin, command = tagged.command.property().name);
+        if login && self.is_banned() {
+            return Err(End::Refused(Reason::Banned));
+        }
         let reply = self.run(tagged.command).await?;
         match reply {
             Reply::Done(completion) if login => self.logged_in(completion).await?,
@@ -224,12 +273,15 @@ impl Connection {
     /// take long and writes nothing meanwhile, so that nobody would notice.
     async fn run(&mut self, command: Command) -> Result<Reply, End> {
         let is_search = matches!(command, Command::Selected(Selected::Search(_)));
+        let ahead = self.context.service.config.limits.commands_in_flight;
         let session = std::mem::replace(&mut self.session, Session::NotAuthenticated);
         let running = session.command(command, &self.context, &mut self.sink);
         let (session, reply) = tokio::select! {
             biased;
             done = running => done,
-            error = gone(&mut self.reader, &mut self.framer), if is_search => return Err(error.into()),
+            error = gone(&mut self.reader, &mut self.framer, ahead), if is_search => {
+                return Err(error.into());
+            }
         };
         self.session = session;
         Ok(reply)
@@ -239,6 +291,7 @@ impl Connection {
     async fn answer(&mut self, completion: Completion, expunge: Expunge) -> Result<(), End> {
         self.session.tell(expunge, &mut self.sink).await?;
         self.sink.complete(&completion);
+        self.heard = Instant::now();
         match completion.status {
             Status::Bad => self.count_bad()?,
             Status::Ok | Status::No => self.bad_commands = 0,
@@ -259,7 +312,7 @@ impl Connection {
         if self.bad_commands < most {
             return Ok(());
         }
-        Err(End::Bye(None, "Too many commands that are not understood."))
+        Err(End::Refused(Reason::BadCommands))
     }
 
     async fn not_understood(&mut self, tag: Option<&Tag>, fault: Fault) -> Result<(), End> {
@@ -299,7 +352,11 @@ impl Connection {
     /// Waits for bytes, within the deadline of the connection's stage.
     async fn receive(&mut self) -> Result<(), End> {
         self.sink.flush().await?;
-        let deadline = self.deadline();
+        let (deadline, late) = self.deadline();
+        // One that always has something to say is not let on for that.
+        if Instant::now() >= deadline {
+            return Err(late);
+        }
         let mut changes = self.session.changes();
         let buffer = self.framer.buffer_mut();
         buffer.reserve(READ_BYTES);
@@ -322,19 +379,48 @@ impl Connection {
         };
         match read {
             Ok(Ok(0)) => Err(End::Gone(io::ErrorKind::UnexpectedEof.into())),
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(_)) => self.account_for_input(),
             Ok(Err(error)) => Err(End::Gone(error)),
-            Err(_) => Err(End::Bye(None, "Nothing was heard for too long.")),
+            Err(_) => Err(late),
         }
     }
 
-    fn deadline(&self) -> Instant {
+    /// Before login, what a client has sent counts against the memory of all like it.
+    fn account_for_input(&mut self) -> Result<(), End> {
+        match &mut self.share {
+            Some(share) => share
+                .holds(self.framer.buffered())
+                .map_err(|UsedUp| End::Refused(Reason::PreLoginPool)),
+            None => Ok(()),
+        }
+    }
+
+    /// Until when something must come, and what happens if nothing does. After login that is a
+    /// whole command or a part of a message: bytes that never make a command are no sign of life.
+    fn deadline(&self) -> (Instant, End) {
         let config = &self.context.service.config;
         match self.session {
-            Session::NotAuthenticated => self.begun + config.limits.pre_login_time,
-            Session::Authenticated(_) | Session::Selected(_) => {
-                Instant::now() + config.imap.session_timeout
-            }
+            Session::NotAuthenticated => (
+                self.begun + config.limits.pre_login_time,
+                End::Refused(Reason::PreLoginTime),
+            ),
+            Session::Authenticated(_) | Session::Selected(_) => (
+                self.heard + config.imap.session_timeout,
+                End::Bye(None, "Nothing was heard for too long."),
+            ),
+        }
+    }
+
+    fn is_banned(&self) -> bool {
+        let address = self.context.peer.address;
+        address.is_some_and(|address| self.context.service.auth.throttle.refuses(address.ip()))
+    }
+
+    /// Who the peer says it is.
+    fn claims(&self) -> Claims<'_> {
+        Claims {
+            user: None,
+            client: self.context.client.get().map(String::as_str),
         }
     }
 
@@ -361,7 +447,11 @@ impl Connection {
             End::Logout => "logout".to_owned(),
             End::Gone(error) => error.to_string(),
             End::Bye(_, text) => (*text).to_owned(),
+            End::Refused(reason) => reason.name().to_owned(),
         };
+        if let Some(reason) = end.refusal() {
+            refused::log(reason, &self.context.peer, self.claims());
+        }
         // A client that is gone cannot be told, and one that does not read is not waited for.
         let _told: Result<io::Result<()>, _> =
             tokio::time::timeout(GOODBYE, self.last_words(end)).await;
@@ -383,9 +473,13 @@ impl Connection {
 
 impl Connection {
     async fn last_words(&mut self, end: &End) -> io::Result<()> {
-        if let End::Bye(code, text) = end {
-            let bye = Untagged::Bye(code.clone(), (*text).into());
-            self.sink.send(&bye).await?;
+        let said = match end {
+            End::Bye(code, text) => Some((code.clone(), *text)),
+            End::Refused(reason) => Some(reason.bye()),
+            End::Logout | End::Gone(_) => None,
+        };
+        if let Some((code, text)) = said {
+            self.sink.send(&Untagged::Bye(code, text.into())).await?;
         }
         self.sink.shutdown().await
     }
@@ -393,8 +487,13 @@ impl Connection {
 
 /// Waits until the client is gone, reading ahead what it sends meanwhile, as far as is allowed. One
 /// that only says that it will send nothing more may still be waiting for its answers.
-async fn gone(reader: &mut ReadHalf<Stream>, framer: &mut Framer) -> io::Error {
-    while framer.buffered() < READ_AHEAD_BYTES {
+async fn gone(
+    reader: &mut ReadHalf<Stream>,
+    framer: &mut Framer,
+    commands_ahead: u32,
+) -> io::Error {
+    let few = |framer: &Framer| framer.buffered_lines() < commands_ahead as usize;
+    while framer.buffered() < READ_AHEAD_BYTES && few(framer) {
         let buffer = framer.buffer_mut();
         buffer.reserve(READ_BYTES);
         match reader.read_buf(buffer).await {
@@ -421,7 +520,10 @@ const GOODBYE: Duration = Duration::from_secs(5);
 fn sink(writer: WriteHalf<Stream>, service: &Service) -> Sink {
     let limits = &service.config.limits;
     let output = OutputLimits {
-        buffer_bytes: usize::try_from(limits.output_buffer_bytes.0).unwrap_or(64 * 1024),
+        buffer_bytes: limits
+            .output_buffer_bytes
+            .as_usize()
+            .min(BUFFER_BYTES_BEFORE_LOGIN),
         patience: limits.output_timeout_before_login,
     };
     Sink::new(writer, output)
@@ -441,8 +543,8 @@ fn channel(service: &Service, peer: &Peer) -> Channel {
 
 fn fatal(fault: Fault) -> End {
     match fault {
-        Fault::TooBig => End::Bye(Some(Code::TooBig), "That is too big to be skipped."),
-        Fault::LineTooLong => End::Bye(None, "That line is too long to be skipped."),
+        Fault::TooBig => End::Refused(Reason::TooBig),
+        Fault::LineTooLong => End::Refused(Reason::LineTooLong),
         Fault::Syntax(_) | Fault::UnknownCommand => End::Bye(None, "That cannot be understood."),
     }
 }

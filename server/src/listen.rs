@@ -25,6 +25,7 @@ use self::gate::Gate;
 use crate::{
     config::Config,
     problem::{Problem, Problems},
+    refused::{self, Claims, Reason},
     service::{Service, Trust},
     tls::{Secured, Tls},
 };
@@ -434,8 +435,9 @@ async fn accept_tcp(
             let ip = peer.address.map_or(address.ip(), |address| address.ip());
             let banned = protocol != Protocols::Lmtp && service.auth.throttle.refuses(ip);
             match gate.enter(ip, peer.trust, service.now_secs()) {
-                Ok(_place) if !banned => serve_tcp(stream, peer, protocol, service).await,
-                _ => refuse(stream, peer, protocol).await,
+                Ok(_) if banned => refuse(stream, peer, protocol, Reason::Banned).await,
+                Ok(_place) => serve_tcp(stream, peer, protocol, service).await,
+                Err(reason) => refuse(stream, peer, protocol, reason).await,
             }
         });
     }
@@ -457,9 +459,12 @@ async fn identified(
     if protocol == Protocols::Lmtp || !config.imap.proxy_networks.contains(address) {
         return Some((stream, peer));
     }
-    let Ok(_place) = gate.enter(address, Trust::Trusted, service.now_secs()) else {
-        refuse(stream, peer, protocol).await;
-        return None;
+    let _place = match gate.enter(address, Trust::Trusted, service.now_secs()) {
+        Ok(place) => place,
+        Err(reason) => {
+            refuse(stream, peer, protocol, reason).await;
+            return None;
+        }
     };
     let deadline = stream.since() + config.limits.pre_login_time;
     match proxy::receive(&mut stream, deadline).await {
@@ -510,11 +515,16 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
             let Some(tls) = service.tls.clone() else {
                 return;
             };
+            let Ok(share) = service.pre_login.enter(Protection::Tls) else {
+                return refuse(stream, peer, protocol, Reason::PreLoginPool).await;
+            };
             match stream
                 .start_tls(&tls, service.config.limits.handshake_time)
                 .await
             {
                 Ok(stream) => {
+                    // The connection takes its own.
+                    drop(share);
                     peer.protection = Protection::Tls;
                     crate::connection::serve(stream, service, peer).await;
                 }
@@ -525,13 +535,13 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
 }
 
 /// Says why, where that can be said without a handshake.
-async fn refuse(mut stream: Stream, peer: Peer, protocol: Protocols) {
-    tracing::info!(%peer, ?protocol, "refused: too many connections or failed logins");
+async fn refuse(mut stream: Stream, peer: Peer, protocol: Protocols, reason: Reason) {
+    refused::log(reason, &peer, Claims::default());
     let mut answer = Vec::new();
     match protocol {
         Protocols::Imap => {
-            let text = "Too many connections or failed logins from your address".into();
-            let bye = wire::imap::response::Untagged::Bye(None, text);
+            let (code, text) = reason.bye();
+            let bye = wire::imap::response::Untagged::Bye(code, text.into());
             let encoder = wire::encode::Encoder::new(wire::encode::Mode::REV1);
             encoder.untagged(&mut answer, &bye);
         }

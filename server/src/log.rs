@@ -1,6 +1,7 @@
 //! The log: lines on standard error, for people or as JSON, and the count of faults. Values are
 //! fields, so that nothing a peer sends can begin a line of its own.
 
+use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_subscriber::{EnvFilter, fmt};
@@ -24,7 +25,11 @@ pub fn panics() -> u64 {
 /// Begins to log as configured; only the first call does anything.
 pub fn begin(settings: &LoggingSettings) {
     let filter = EnvFilter::new(settings.log_level.directives());
-    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = fmt()
+        .with_env_filter(filter)
+        // Colours are for eyes; programs that read the log would stumble over them.
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // A second call finds a log in place, which is as good.
     let _ = match settings.format {
         LogFormat::Human => lines.with_target(false).try_init(),

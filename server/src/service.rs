@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use store::{Store, clock::Clock};
 use tokio::sync::watch;
 
-use crate::{auth::Auth, config::Config, delivery::Turns, tls::Tls};
+use crate::{auth::Auth, config::Config, delivery::Turns, pool::Pool, tls::Tls};
 
 /// What every connection shares.
 pub struct Service {
@@ -27,6 +27,8 @@ pub struct Service {
     pub auth: Auth,
     /// Who is logged in how often.
     pub sessions: Sessions,
+    /// Memory of connections that have not logged in.
+    pub pre_login: Pool,
     /// The certificate, if there is one: STARTTLS and the secure port.
     pub tls: Option<Tls>,
     /// Deliveries that run.
@@ -48,6 +50,7 @@ impl Service {
         Self {
             auth: Auth::new(Arc::clone(&store), Arc::clone(&clock), &config),
             sessions: Sessions::new(config.imap.max_connections_per_user),
+            pre_login: Pool::new(config.limits.pre_login_pool_bytes.0),
             deliveries: Turns::new(config.limits.lmtp_per_user),
             shutdown: Shutdown::default(),
             config,
@@ -88,12 +91,29 @@ pub struct Sessions {
 }
 
 #[derive(Default)]
-struct Open(Mutex<HashMap<AccountId, u32>>);
+struct Open(Mutex<HashMap<AccountId, Count>>);
+
+/// Sessions of one account. Those of trusted peers keep nobody else out.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    counted: u32,
+    trusted: u32,
+}
+
+impl Count {
+    fn of(&mut self, trust: Trust) -> &mut u32 {
+        match trust {
+            Trust::Counted => &mut self.counted,
+            Trust::Trusted => &mut self.trusted,
+        }
+    }
+}
 
 /// A session that is counted until this is dropped.
 pub struct Guard {
     open: Arc<Open>,
     account: AccountId,
+    trust: Trust,
 }
 
 impl Sessions {
@@ -117,14 +137,16 @@ impl Sessions {
     /// The account has as many as it may have, and the peer is not trusted.
     pub fn enter(&self, account: AccountId, trust: Trust) -> Result<Guard, LimitReached> {
         let mut open = self.open.0.lock();
-        let count = open.entry(account).or_insert(0);
-        if *count >= self.limit && trust == Trust::Counted {
+        let count = open.entry(account).or_default();
+        if count.counted >= self.limit && trust == Trust::Counted {
             return Err(LimitReached { limit: self.limit });
         }
+        let count = count.of(trust);
         *count = count.saturating_add(1);
         Ok(Guard {
             open: Arc::clone(&self.open),
             account,
+            trust,
         })
     }
 
@@ -132,7 +154,10 @@ impl Sessions {
     #[must_use]
     pub fn count(&self) -> usize {
         let open = self.open.0.lock();
-        open.values().map(|count| *count as usize).sum()
+        let all = open
+            .values()
+            .flat_map(|count| [count.counted, count.trusted]);
+        all.map(|count| count as usize).sum()
     }
 }
 
@@ -140,8 +165,8 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let mut open = self.open.0.lock();
         if let Some(count) = open.get_mut(&self.account) {
-            *count -= 1;
-            if *count == 0 {
+            *count.of(self.trust) -= 1;
+            if (count.counted, count.trusted) == (0, 0) {
                 open.remove(&self.account);
             }
         }
@@ -199,10 +224,13 @@ mod tests {
     }
 
     #[test]
-    fn trusted_peers_are_not_refused() {
+    fn trusted_peers_are_not_refused_and_keep_nobody_out() {
         let sessions = Sessions::new(1);
-        let _one = sessions.enter(account(1), Trust::Counted).unwrap();
-        assert!(sessions.enter(account(1), Trust::Trusted).is_ok());
+        let _webmail = sessions.enter(account(1), Trust::Trusted).unwrap();
+        let _phone = sessions.enter(account(1), Trust::Counted).unwrap();
+        let _more = sessions.enter(account(1), Trust::Trusted).unwrap();
+        assert!(sessions.enter(account(1), Trust::Counted).is_err());
+        assert_eq!(sessions.count(), 3);
     }
 
     #[tokio::test]

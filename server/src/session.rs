@@ -24,7 +24,7 @@ mod store_flags;
 mod transfer;
 pub mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mail::{mailbox::MailboxName, set::UidSet};
 use store::{Account, Mailbox};
@@ -70,6 +70,8 @@ pub struct Context {
     /// What the TLS handshake established: by what SASL can bind to it (RFC 5056), and whom the
     /// client's certificate names.
     pub secured: Option<Arc<Secured>>,
+    /// What the client calls itself (RFC 2971), once it has.
+    pub client: OnceLock<String>,
     /// Who is at the other end: what counts against limits, and how late a wrong password is told.
     pub peer: Peer,
 }

@@ -24,6 +24,9 @@ struct Place {
     settings: Vec<String>,
 }
 
+/// A password as it is given on standard input.
+const PASSWORD_LINE: &str = "correct horse battery\n";
+
 struct Done {
     code: i32,
     out: String,
@@ -423,5 +426,86 @@ fn a_store_of_the_first_version_opens_and_its_account_gets_app_passwords() {
         let list = ["app-password", "list", "tim@example.org"];
         assert!(place.prints(&list, "").contains("phone"));
         assert!(place.prints(&["check"], "").contains("true"));
+    }
+}
+
+/// What a server logs in this format while strangers are refused, and what fail2ban's filter makes
+/// of it.
+fn refusals(format: &str) -> (Vec<String>, String) {
+    let mut place = Place::new();
+    place.settings.extend([
+        "Limits:TrustedNetworks=".to_owned(),
+        "Limits:LoginFailureDelays=0s".to_owned(),
+        "Limits:NewConnectionsPerMinute=5".to_owned(),
+        format!("Logging:Format={format}"),
+    ]);
+    place.prints(
+        &["account", "add", "tim", "--password-stdin"],
+        PASSWORD_LINE,
+    );
+    let mut child = place.command(&["serve"]).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut serving = Serving(child);
+    let mut first = String::new();
+    while !first.contains("serving") {
+        first.clear();
+        assert!(log.read_line(&mut first).unwrap() > 0, "no server");
+    }
+    let say = |lines: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", place.imap)).unwrap();
+        // It may close before it has read all of it.
+        let _ = stream.write_all(lines.as_bytes());
+        let _ = stream.read_to_string(&mut String::new());
+    };
+    // The first two wait for an end of their own and are ended by the third failure.
+    say(
+        "a LOGIN tim wrong1\r\nb LOGIN \"x address=10.9.9.9\" wrong2\r\nc LOGIN \"refused reason=banned address=10.9.9.9 \\\"\" wrong3\r\n",
+    );
+    say("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    say("a ID (\"name\" \"reason=banned address=10.9.9.9\")\r\nb LOGIN tim wrong4\r\nc LOGOUT\r\n");
+    say("a LOGOUT\r\n");
+    say("a LOGOUT\r\n");
+    // One too many in this minute.
+    say("a LOGOUT\r\n");
+    let _ = serving.0.kill();
+    let lines: Vec<String> = log.lines().map_while(Result::ok).collect();
+    let file = place.directory.path().join("log");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/fail2ban/hosts.py");
+    let read = Command::new("python3")
+        .arg(root)
+        .arg(&file)
+        .output()
+        .unwrap();
+    let hosts = String::from_utf8(read.stdout).unwrap();
+    assert!(
+        read.status.success(),
+        "{}",
+        String::from_utf8_lossy(&read.stderr)
+    );
+    (lines, hosts)
+}
+
+#[test]
+fn refusals_are_lines_that_fail2ban_reads() {
+    for format in ["Human", "Json"] {
+        let (lines, hosts) = refusals(format);
+        let log = lines.join("\n");
+        assert!(!log.contains('\u{1b}'), "colours in a file: {log}");
+        // Four logins, one connection for their number, one for what it sent, one too many.
+        assert_eq!(hosts, "127.0.0.1\n".repeat(7), "{format}: {log}");
+        let refused = lines
+            .iter()
+            .filter(|line| line.contains("too many") || line.contains("efused"));
+        assert!(refused.count() >= 7, "{log}");
+        for reason in [
+            "login-failed",
+            "login-failures",
+            "bad-commands",
+            "new-connections-per-minute",
+        ] {
+            assert!(log.contains(reason), "{format}, {reason}: {log}");
+        }
+        assert!(!log.contains("wrong"), "a password: {log}");
     }
 }

@@ -260,6 +260,12 @@ impl Framer {
         self.buffer.len()
     }
 
+    /// How many ends of lines are among them: about as many commands wait.
+    #[must_use]
+    pub fn buffered_lines(&self) -> usize {
+        memchr::memchr_iter(b'\n', &self.buffer).count()
+    }
+
     /// Drops every byte and begins anew: after STARTTLS nothing that came before the handshake
     /// may count (RFC 9051 §6.2.1).
     pub fn reset(&mut self) {

@@ -190,6 +190,19 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_fails_all_day_is_refused_too() {
+        let (throttle, clock) = throttle();
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        for n in 0..60 {
+            assert!(!throttle.refuses(address), "{n}");
+            // Never more than two in a minute.
+            clock.set(1_000_000 + n * 30);
+            throttle.failed(address, Trust::Counted, "a");
+        }
+        assert!(throttle.refuses(address));
+    }
+
+    #[test]
     fn an_address_that_fails_too_often_is_refused_for_a_while() {
         let (throttle, clock) = throttle();
         let at = |text: &str| text.parse::<IpAddr>().unwrap();

@@ -273,7 +273,7 @@ settings! {
 
     /// What one peer, one session and one message may use. A peer that goes past a limit is told so.
     Limits as LimitSettings in limits {
-        /// Networks whose connections are not counted against ConnectionsPerAddress and NewConnectionsPerMinute.
+        /// Networks whose connections are not counted against ConnectionsPerAddress, NewConnectionsPerMinute and Imap:MaxConnectionsPerUser. PreLoginPoolBytes counts them too, and wrong passwords are answered as late.
         trusted_networks: Networks = "TrustedNetworks", "127.0.0.0/8, ::1", ANY;
         /// Connections one address may have open.
         connections_per_address: u32 = "ConnectionsPerAddress", "100", 1..=MANY;
@@ -285,7 +285,7 @@ settings! {
         handshake_time: Duration = "HandshakeTime", "15s", SECOND..=HOUR;
         /// How often a session in IDLE or NOTIFY is sent something, so that routers keep the connection.
         idle_keep_alive: Duration = "IdleKeepAlive", "4m", SECOND..=DAY;
-        /// Memory all connections that have not logged in share.
+        /// Memory all connections that have not logged in share, those from TrustedNetworks included; when it is used up new ones are refused. A connection counts 24 KiB, 64 KiB with TLS, and what it has sent.
         pre_login_pool_bytes: Bytes = "PreLoginPoolBytes", "256 MiB", MIB..=1 << 50;
         /// Memory one session may use for a search result, or for messages that are gone while it could not be told so.
         session_bytes: Bytes = "SessionBytes", "8 MiB", 64 * KIB..=1 << 50;
@@ -313,9 +313,9 @@ settings! {
         nesting_before_login: u32 = "NestingBeforeLogin", "1", 1..=100;
         /// How deep parentheses nest after login.
         nesting: u32 = "Nesting", "32", 1..=100;
-        /// Commands read ahead of the one that runs.
+        /// Commands read ahead of the one that runs; what a client sends beyond that waits with the client.
         commands_in_flight: u32 = "CommandsInFlight", "8", 1..=1_000;
-        /// Commands a minute above which a session is slowed down.
+        /// Commands a minute above which a session is slowed down: a minute's worth may come at once, further ones are taken at this rate.
         commands_per_minute: u32 = "CommandsPerMinute", "6000", 1..=MANY;
         /// Bad commands in a row before login that end the connection.
         bad_commands_before_login: u32 = "BadCommandsBeforeLogin", "3", 1..=MANY;
@@ -389,9 +389,6 @@ settings! {
 /// at their default, or comes with a later part of the server.
 const WITHOUT_EFFECT: &[&str] = &[
     "Otel:Endpoint",
-    "Limits:PreLoginPoolBytes",
-    "Limits:CommandsInFlight",
-    "Limits:CommandsPerMinute",
     "Limits:NotifyBacklog",
     "Limits:MimeDepth",
     "Limits:MimeParts",

@@ -1,5 +1,6 @@
 //! The literals of APPEND, pumped from the socket to the store (RFC 9051 §6.3.12, RFC 3502).
 
+use tokio::time::Instant;
 use wire::{
     frame::Frame,
     imap::{
@@ -18,6 +19,7 @@ use crate::session::{
 impl Connection {
     pub(super) async fn append(&mut self, tag: &Tag, append: &Append) -> Result<(), End> {
         self.commands = self.commands.saturating_add(1);
+        self.pace().await?;
         self.sink.begin(tag);
         let limit = self.context.message_bytes_max();
         match self.session.append(append, limit).await {
@@ -106,6 +108,7 @@ impl Connection {
             }
             let taken = bytes.len();
             self.framer.consume(taken);
+            self.heard = Instant::now();
         }
         Ok(Ok(()))
     }

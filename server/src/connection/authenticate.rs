@@ -9,6 +9,7 @@ use wire::{
 use super::{Connection, End};
 use crate::{
     auth::Proof,
+    refused::Reason,
     session::{
         Credentials, Reply, Session,
         answer::{bad, no},
@@ -84,9 +85,10 @@ impl Connection {
         if failed {
             self.login_failures = self.login_failures.saturating_add(1);
             if self.login_failures >= limits.login_failures {
-                return Err(End::Bye(None, "Too many logins failed."));
+                return Err(End::Refused(Reason::LoginFailures));
             }
         } else {
+            self.share = None;
             self.limits = limits.after_login();
             self.sink.set_limits(OutputLimits {
                 buffer_bytes: usize::try_from(limits.output_buffer_bytes.0).unwrap_or(64 * 1024),

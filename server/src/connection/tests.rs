@@ -90,9 +90,23 @@ impl Server {
 
     /// A client that is connected and has not read the greeting.
     fn connect(&self, buffer_bytes: usize) -> Client {
+        self.connect_from(Peer::LOCAL, buffer_bytes)
+    }
+
+    /// One from elsewhere, which counts against limits.
+    fn stranger(&self) -> Client {
+        let peer = Peer {
+            address: Some("192.0.2.1:1024".parse().unwrap()),
+            trust: crate::service::Trust::Counted,
+            ..Peer::LOCAL
+        };
+        self.connect_from(peer, 64 * 1024)
+    }
+
+    fn connect_from(&self, peer: Peer, buffer_bytes: usize) -> Client {
         let (ours, theirs) = tokio::io::duplex(buffer_bytes);
         let service = Arc::clone(&self.service);
-        tokio::spawn(serve(Stream::new(theirs), service, Peer::LOCAL));
+        tokio::spawn(serve(Stream::new(theirs), service, peer));
         Client {
             stream: ours,
             input: Vec::new(),
@@ -775,3 +789,5 @@ async fn the_right_to_act_as_another_ends_with_its_sessions() {
         .unwrap();
     client.is_told_bye("withdrawn").await;
 }
+
+mod limits;

@@ -4,7 +4,7 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use parking_lot::Mutex;
 
-use crate::{auth::throttle::network, config::LimitSettings, service::Trust};
+use crate::{auth::throttle::network, config::LimitSettings, refused::Reason, service::Trust};
 
 const MINUTE_SECS: i64 = 60;
 /// File descriptors that stay free for the store and for administration.
@@ -41,10 +41,6 @@ pub(super) struct Place {
     address: Option<IpAddr>,
 }
 
-/// There are too many connections.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Full;
-
 impl Gate {
     /// A gate with these limits, and as many places as the process may have file descriptors.
     #[must_use]
@@ -65,10 +61,10 @@ impl Gate {
     ///
     /// # Errors
     /// There are too many, from its address or at all.
-    pub(super) fn enter(&self, address: IpAddr, trust: Trust, now: i64) -> Result<Place, Full> {
+    pub(super) fn enter(&self, address: IpAddr, trust: Trust, now: i64) -> Result<Place, Reason> {
         let mut counts = self.counts.lock();
         if counts.total >= self.total_max {
-            return Err(Full);
+            return Err(Reason::Connections);
         }
         let address = (trust == Trust::Counted).then(|| network(address));
         if let Some(address) = address {
@@ -78,8 +74,11 @@ impl Gate {
                 (entry.minute_began, entry.new) = (now, 0);
             }
             entry.new = entry.new.saturating_add(1);
-            if entry.open >= self.per_address || entry.new > self.per_minute {
-                return Err(Full);
+            if entry.open >= self.per_address {
+                return Err(Reason::ConnectionsPerAddress);
+            }
+            if entry.new > self.per_minute {
+                return Err(Reason::NewConnectionsPerMinute);
             }
             entry.open += 1;
         }
@@ -140,7 +139,8 @@ mod tests {
         let two = gate
             .enter(ip("::ffff:192.0.2.1"), Trust::Counted, 0)
             .unwrap();
-        assert!(gate.enter(ip("192.0.2.1"), Trust::Counted, 0).is_err());
+        let third = gate.enter(ip("192.0.2.1"), Trust::Counted, 0);
+        assert_eq!(third.err(), Some(Reason::ConnectionsPerAddress));
         assert!(gate.enter(ip("192.0.2.1"), Trust::Trusted, 0).is_ok());
         assert!(gate.enter(ip("192.0.2.2"), Trust::Counted, 0).is_ok());
         drop(two);
@@ -153,7 +153,8 @@ mod tests {
         for _ in 0..3 {
             assert!(gate.enter(ip("2001:db8::1"), Trust::Counted, 100).is_ok());
         }
-        assert!(gate.enter(ip("2001:db8::2"), Trust::Counted, 159).is_err());
+        let fourth = gate.enter(ip("2001:db8::2"), Trust::Counted, 159);
+        assert_eq!(fourth.err(), Some(Reason::NewConnectionsPerMinute));
         assert!(gate.enter(ip("2001:db8::1"), Trust::Counted, 160).is_ok());
     }
 
@@ -163,7 +164,8 @@ mod tests {
         let places: Vec<_> = (0..10)
             .map(|_| gate.enter(ip("::1"), Trust::Trusted, 0).unwrap())
             .collect();
-        assert!(gate.enter(ip("::1"), Trust::Trusted, 0).is_err());
+        let eleventh = gate.enter(ip("::1"), Trust::Trusted, 0);
+        assert_eq!(eleventh.err(), Some(Reason::Connections));
         drop(places);
         assert!(gate.enter(ip("::1"), Trust::Trusted, 0).is_ok());
     }

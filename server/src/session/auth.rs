@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     auth::{Attempt, AuthFailure, Identity, Proof},
+    refused::{self, Claims, Reason},
     service::LimitReached,
 };
 
@@ -121,24 +122,20 @@ pub async fn log_in(
         peer: &context.peer,
         act_as,
     };
-    let refused = |reason: &str, code, text: &'static str| {
-        tracing::info!(origin = %context.origin, user, reason, "login refused");
-        (Session::NotAuthenticated, Reply::Done(no(code, text)))
+    let claims = Claims {
+        user: Some(user),
+        client: context.client.get().map(String::as_str),
+    };
+    let answer = |code, text| (Session::NotAuthenticated, Reply::Done(no(code, text)));
+    let refused = |reason, code| {
+        refused::log(reason, &context.peer, claims);
+        answer(code, reason.bye().1)
     };
     match context.service.auth.log_in(&attempt).await {
         Ok(identity) => open(&identity, context).await,
-        Err(AuthFailure::Wrong) => refused(
-            "wrong",
-            Code::AuthenticationFailed,
-            "The user name or the password is wrong.",
-        ),
-        Err(AuthFailure::MayNotActAs) => refused(
-            "may not act as the other",
-            Code::AuthorizationFailed,
-            "You cannot act as somebody else.",
-        ),
-        Err(AuthFailure::Unavailable) => refused(
-            "unavailable",
+        Err(AuthFailure::Wrong) => refused(Reason::LoginFailed, Code::AuthenticationFailed),
+        Err(AuthFailure::MayNotActAs) => refused(Reason::MayNotActAs, Code::AuthorizationFailed),
+        Err(AuthFailure::Unavailable) => answer(
             Code::Unavailable,
             "Passwords cannot be checked now; try again later.",
         ),
@@ -150,7 +147,11 @@ async fn open(identity: &Identity, context: &Context) -> (Session, Reply) {
     let guard = match context.service.sessions.enter(info.id, context.peer.trust) {
         Ok(guard) => guard,
         Err(LimitReached { limit }) => {
-            tracing::info!(origin = %context.origin, user = info.name, "too many connections");
+            let claims = Claims {
+                user: Some(&info.name),
+                client: context.client.get().map(String::as_str),
+            };
+            refused::log(Reason::ConnectionsPerUser, &context.peer, claims);
             let text = format!(
                 "This account has {limit} connections already, all that Imap:MaxConnectionsPerUser allows."
             );

@@ -3,9 +3,12 @@
 use std::io;
 
 use store::Expunge;
-use wire::imap::{command::AnyState, response::Untagged, select::Access};
+use wire::imap::{basic::Id, command::AnyState, response::Untagged, select::Access};
 
 use super::{Context, Reply, Selected, Session, answer::ok, reply, sink::Sink};
+
+/// Characters that are kept of each field of ID.
+const CLIENT_CHARS_MAX: usize = 64;
 
 impl Session {
     pub(super) async fn any(
@@ -18,8 +21,7 @@ impl Session {
             AnyState::Capability => self.capability(context, sink).await,
             AnyState::Noop => Ok(ok("Nothing to do, and it is done.")),
             AnyState::Id(id) => {
-                let fields: Vec<_> = id.0.iter().take(30).collect();
-                tracing::info!(origin = %context.origin, client = ?fields, "client named itself");
+                note_client(&id, context);
                 let mine = vec![
                     ("name", "relate-imap".to_owned()),
                     ("version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -82,5 +84,22 @@ impl Selected {
                 false
             }
         }
+    }
+}
+
+/// Remembers what a client calls itself, once and in short: what a stranger says may not fill the
+/// log.
+fn note_client(id: &Id, context: &Context) {
+    let field = |name: &str| {
+        let named = |(field, _): &&(Box<str>, Option<Box<str>>)| field.eq_ignore_ascii_case(name);
+        let (_, value) = id.0.iter().find(named)?;
+        let value = value.as_deref()?.chars().take(CLIENT_CHARS_MAX);
+        Some(value.collect::<String>())
+    };
+    let words: Vec<_> = ["name", "version"].into_iter().filter_map(field).collect();
+    if !words.is_empty() && context.client.set(words.join(" ")).is_ok() {
+        tracing::info!(
+            origin = %context.origin, client = context.client.get(), "client named itself"
+        );
     }
 }
