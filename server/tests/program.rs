@@ -435,7 +435,6 @@ fn refusals(format: &str) -> (Vec<String>, String) {
     let mut place = Place::new();
     place.settings.extend([
         "Limits:TrustedNetworks=".to_owned(),
-        "Limits:LoginFailureDelays=0s".to_owned(),
         "Limits:NewConnectionsPerMinute=5".to_owned(),
         format!("Logging:Format={format}"),
     ]);
