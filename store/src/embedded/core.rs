@@ -515,9 +515,18 @@ impl Core {
                 shared.bodies.keep_place(id, &place);
                 Some(place)
             });
-            place.ok_or_else(|| self.missing_body(id))
+            place.map_or_else(|| self.awaited_place(id), Ok)
         };
         found.into_iter().map(one).collect()
+    }
+
+    /// Where a body is that the index does not know of. While that is made again, what several
+    /// accounts share may come with another one.
+    fn awaited_place(&self, id: BodyId) -> Result<Arc<Place>> {
+        self.shared.gate.pass_all_soon()?;
+        let place = self.shared.with_index(|index| index.places(&[id]))?.pop();
+        let place = place.flatten().ok_or_else(|| self.missing_body(id))?;
+        Ok(Arc::new(place))
     }
 
     /// Where a body is.

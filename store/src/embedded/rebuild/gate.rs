@@ -219,6 +219,29 @@ impl Gate {
         Ok(())
     }
 
+    /// Waits until everything is there, as long as a command waits for its account. Blocking.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it takes too long or the store is closed.
+    pub(crate) fn pass_all_soon(&self) -> Result<()> {
+        self.pass_all_within(WAIT)
+    }
+
+    fn pass_all_within(&self, wait: Duration) -> Result<()> {
+        let deadline = Instant::now() + wait;
+        let mut inner = self.inner.lock();
+        while let Some(waiting) = &*inner {
+            if waiting.is_closed {
+                return Err(Error::Unavailable("the store is closed".into()));
+            }
+            if self.told.wait_until(&mut inner, deadline).timed_out() {
+                drop(inner);
+                return Err(self.not_yet());
+            }
+        }
+        Ok(())
+    }
+
     /// Why something is not there yet.
     pub(crate) fn not_yet(&self) -> Error {
         let progress = self.progress().unwrap_or_default();
@@ -287,6 +310,11 @@ mod tests {
             gate.close();
             assert!(gate.pass(id(1)).await.is_err());
             assert!(gate.pass_all().is_err());
+            let gate = shut();
+            let late = gate.pass_all_within(Duration::from_millis(1));
+            assert!(matches!(late, Err(Error::Unavailable(_))), "{late:?}");
+            gate.end();
+            gate.pass_all_soon().unwrap();
         });
     }
 }
