@@ -581,6 +581,30 @@ fn after_a_cut(disk: &SimDisk, run: &Run, (call, seed): (u64, u64), how: Lost) {
     opened.core.close();
 }
 
+/// Fails `whole` calls, or in a short run a dozen of them, in every way, once and for ever.
+fn each_fault(whole: u64, cases: &mut u64, mut case: impl FnMut(Plan)) {
+    let step = if is_full() { 1 } else { 1 + whole / 12 };
+    for fault in [
+        Fault::Eio,
+        Fault::Enospc,
+        Fault::ShortWrite,
+        Fault::FailedSync,
+    ] {
+        for for_ever in [false, true] {
+            let mut at = 1 + *cases % step;
+            while at <= whole {
+                case(Plan {
+                    at,
+                    fault,
+                    for_ever,
+                });
+                *cases += 1;
+                at += step;
+            }
+        }
+    }
+}
+
 #[test]
 fn long_a_failing_call_of_every_kind() {
     let whole = {
@@ -592,27 +616,8 @@ fn long_a_failing_call_of_every_kind() {
         opened.core.close();
         disk.calls()
     };
-    let step = if is_full() { 1 } else { 1 + whole / 12 };
     let (mut cases, began) = (0u64, Instant::now());
-    for fault in [
-        Fault::Eio,
-        Fault::Enospc,
-        Fault::ShortWrite,
-        Fault::FailedSync,
-    ] {
-        for for_ever in [false, true] {
-            let mut at = 1 + cases % step;
-            while at <= whole {
-                failing(Plan {
-                    at,
-                    fault,
-                    for_ever,
-                });
-                cases += 1;
-                at += step;
-            }
-        }
-    }
+    each_fault(whole, &mut cases, failing);
     println!("{cases} faults in {whole} calls, {:?}", began.elapsed());
 }
 
@@ -745,27 +750,9 @@ fn long_a_failing_call_while_a_damaged_log_is_opened() {
             open_sim(&fresh).unwrap().core.close();
             fresh.calls()
         };
-        let step = if is_full() { 1 } else { 1 + whole / 12 };
-        for fault in [
-            Fault::Eio,
-            Fault::Enospc,
-            Fault::ShortWrite,
-            Fault::FailedSync,
-        ] {
-            for for_ever in [false, true] {
-                let mut at = 1 + cases % step;
-                while at <= whole {
-                    let plan = Plan {
-                        at,
-                        fault,
-                        for_ever,
-                    };
-                    failing_open(&disk.after_power_cut(0, 0), plan, (&report, &found));
-                    cases += 1;
-                    at += step;
-                }
-            }
-        }
+        each_fault(whole, &mut cases, |plan| {
+            failing_open(&disk.after_power_cut(0, 0), plan, (&report, &found));
+        });
     }
     println!(
         "{cases} faults while a damaged log is opened, {:?}",
