@@ -24,13 +24,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-pub use self::certificate::{Certificate, CertificateSource, load};
+pub use self::certificate::{Certificate, load};
 pub use self::self_signed::self_signed;
 use self::{
     binding::{ChannelBindings, ServerEndPoint},
     client::{ClientAuthority, ClientAuthoritySource, ClientIdentity},
     watch::Prints,
 };
+pub use crate::config::CertificateSource;
 use crate::config::Config;
 use crate::problem::Problem;
 

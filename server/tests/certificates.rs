@@ -10,10 +10,10 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader as LineReader, Write as _},
-    net::{SocketAddr, TcpListener},
+    io::{BufRead as _, BufReader as LineReader},
+    net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     sync::{Arc, mpsc},
     time::Duration,
 };
@@ -28,6 +28,10 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
+
+mod support;
+
+use support::{free_port, output, program};
 
 /// Sessions that are open while the certificate is replaced.
 const SESSIONS: usize = 200;
@@ -73,11 +77,6 @@ impl Serving {
         let sent = Command::new("kill").args(["-HUP", &id]).status();
         assert!(sent.unwrap().success());
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Writes a certificate for `localhost` and its key.
@@ -127,25 +126,12 @@ impl Place {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_relate-imap"));
-        command.env_clear().current_dir(self.directory.path());
-        command.args(arguments);
-        for setting in &self.settings {
-            command.args(["--set", setting]);
-        }
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
+        program(self.directory.path(), &self.settings, arguments)
     }
 
     /// The exit code and all output of a command.
     fn run(&self, arguments: &[&str], input: &str) -> (i32, String) {
-        let mut child = self.command(arguments).spawn().unwrap();
-        // A command that ends before it has read all of it is fine.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let done = child.wait_with_output().unwrap();
+        let done = output(self.command(arguments), input);
         let text = String::from_utf8(done.stdout).unwrap() + &String::from_utf8_lossy(&done.stderr);
         (done.status.code().unwrap(), text)
     }

@@ -10,12 +10,16 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
 };
 
 use tempfile::TempDir;
+
+mod support;
+
+use support::{free_port, output, program};
 
 /// A directory with a store, and ports that are its own.
 struct Place {
@@ -43,14 +47,6 @@ impl Drop for Serving {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
 impl Place {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -76,26 +72,11 @@ impl Place {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_relate-imap"));
-        command
-            .env_clear()
-            .current_dir(self.directory.path())
-            .args(arguments);
-        for setting in &self.settings {
-            command.args(["--set", setting]);
-        }
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
+        program(self.directory.path(), &self.settings, arguments)
     }
 
     fn run(&self, arguments: &[&str], input: &str) -> Done {
-        let mut child = self.command(arguments).spawn().unwrap();
-        // A command that ends before it has read all of it is fine.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let done = child.wait_with_output().unwrap();
+        let done = output(self.command(arguments), input);
         Done {
             code: done.status.code().unwrap(),
             out: String::from_utf8(done.stdout).unwrap(),

@@ -198,13 +198,15 @@ def slapd():
             process.wait(SECONDS)
 
 
+def directory_at(directory, port):
+    """The settings that every use of `slapd` has in common."""
+    return {"Backend": "Ldap", "LdapUrl": "ldap://localhost:%d" % port, "LdapCaPath": str(directory / "cert.pem")}
+
+
 @check()
 def ldap_search_and_bind_over_starttls(_):
     with slapd() as (directory, port):
-        search = {
-            "Backend": "Ldap",
-            "LdapUrl": "ldap://localhost:%d" % port,
-            "LdapCaPath": str(directory / "cert.pem"),
+        search = directory_at(directory, port) | {
             "LdapBase": "ou=people,dc=example,dc=org",
             "LdapFilter": "(&(objectClass=inetOrgPerson)(mail={user}))",
             "LdapBindDn": "cn=reader,dc=example,dc=org",
@@ -219,10 +221,7 @@ def ldap_search_and_bind_over_starttls(_):
 @check()
 def ldap_bind_by_name(_):
     with slapd() as (directory, port):
-        named = {
-            "Backend": "Ldap",
-            "LdapUrl": "ldap://localhost:%d" % port,
-            "LdapCaPath": str(directory / "cert.pem"),
+        named = directory_at(directory, port) | {
             "LdapUserDn": "uid={name},ou=people,dc=example,dc=org",
             "LdapDomain": "example.org",
         }

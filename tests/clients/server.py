@@ -109,17 +109,10 @@ class Server:
             self.kill()
         self.process = None
 
-    def memory(self):
-        """Bytes of memory of its own that the server and what it started hold now."""
-        total = 0
-        for entry in pathlib.Path("/proc").glob("[0-9]*"):
-            try:
-                if os.getsid(int(entry.name)) == self.process.pid:
-                    fields = dict(line.split(":", 1) for line in (entry / "status").read_text().splitlines())
-                    total += 1024 * sum(int(fields[name].split()[0]) for name in ("RssAnon", "RssShmem") if name in fields)
-            except OSError:
-                continue
-        return total
+    def status(self, name):
+        """A line of what the system says of the server's memory, such as RssAnon, bytes."""
+        text = pathlib.Path("/proc/%d/status" % self.process.pid).read_text()
+        return 1024 * int(text.split(name + ":")[1].split()[0])
 
     def kill(self):
         """kill -9 of the server and of whatever it started."""

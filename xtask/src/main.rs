@@ -49,8 +49,8 @@ fn run(args: &[String]) -> Fallible<ExitCode> {
         ["bench", rest @ ..] => bench::command(&root(), rest),
         ["ci", rest @ ..] => ci::command(&root(), rest),
         ["fuzz", rest @ ..] => fuzz::command(&root(), rest),
-        ["rules"] => tidy::rules::command(&root()),
-        ["threats"] => tidy::threats::command(&root()),
+        ["rules"] => tidy::rules::PAGE.write(&root()),
+        ["threats"] => tidy::threats::PAGE.write(&root()),
         ["rfc-index", dir] => rfc::command(&root(), Path::new(dir)),
         _ => Err(format!("no such command\n{USAGE}")),
     }

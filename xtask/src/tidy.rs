@@ -5,6 +5,7 @@
 
 mod coverage;
 mod manifests;
+mod page;
 pub(crate) mod rules;
 mod shape;
 mod text;
@@ -73,9 +74,9 @@ pub(crate) fn check(root: &Path) -> Fallible<Report> {
     problems.extend(manifests::arrows(&tree));
     problems.extend(coverage::transcripts(&tree));
     problems.extend(coverage::protocol_rules(&tree));
-    problems.extend(rules::current(&tree));
+    problems.extend(rules::PAGE.current(&tree));
     problems.extend(threats::rows(&tree));
-    problems.extend(threats::current(&tree));
+    problems.extend(threats::PAGE.current(&tree));
     let lengths = shape::lengths(&tree);
     problems.extend(lengths.problem());
     problems.sort();
@@ -112,6 +113,28 @@ impl Tree {
             .iter()
             .find(|(p, _)| p == path)
             .map(|(_, text)| text.as_str())
+    }
+
+    /// The test functions of the workspace: the file each stands in, and its name.
+    fn test_functions(&self) -> impl Iterator<Item = (&str, String)> {
+        self.rust.iter().flat_map(|source| {
+            let tests = source.functions().into_iter().filter(|f| f.in_test);
+            tests.map(|f| (source.path.as_str(), f.name))
+        })
+    }
+
+    /// A tree of these files only.
+    #[cfg(test)]
+    fn of(files: &[(&str, &str)]) -> Self {
+        let texts: Vec<_> = files
+            .iter()
+            .map(|(p, t)| ((*p).to_owned(), (*t).to_owned()))
+            .collect();
+        Self {
+            rust: source::rust(&texts),
+            texts,
+            sections: rfc::Index::default(),
+        }
     }
 }
 

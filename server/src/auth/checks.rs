@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::{
-    AuthFailure, PASSWORD_BYTES_MAX,
+    AuthFailure, Credential, PASSWORD_BYTES_MAX, Proven,
     cache::{Cache, Key},
     hashes::Hashes,
     password::hash_password,
@@ -61,16 +61,32 @@ impl Checks {
         self.verified.insert(key, self.clock.now_secs());
     }
 
-    /// Whose login was right a moment ago.
-    pub(super) fn remembered_as(&self, key: &Key) -> Option<String> {
-        self.verified.account(key, self.clock.now_secs())
-    }
-
-    /// Remembers whose login was right, as long as somebody else's word is taken without asking
-    /// again.
-    pub(super) fn remember_as(&self, key: Key, account: &str) {
-        let times = (self.clock.now_secs(), self.external_secs);
-        self.verified.insert_account(key, times, account);
+    /// What somebody else says of a user's password, by `ask` the account whose it is; what was
+    /// right a moment ago is not asked again.
+    ///
+    /// # Errors
+    /// The password is nobody's, or nothing is said.
+    pub(super) async fn external(
+        &self,
+        backend: &'static str,
+        (user, password): (&str, &[u8]),
+        ask: impl Future<Output = Result<Option<String>, AuthFailure>>,
+    ) -> Result<Proven, AuthFailure> {
+        let key = self.key(&[backend.as_bytes(), user.as_bytes(), password]);
+        let known = self.verified.account(&key, self.clock.now_secs());
+        let user = match known {
+            Some(account) => account,
+            None => {
+                let account = ask.await?.ok_or(AuthFailure::Wrong)?;
+                let times = (self.clock.now_secs(), self.external_secs);
+                self.verified.insert_account(key, times, &account);
+                account
+            }
+        };
+        Ok(Proven {
+            user,
+            credential: Credential::Backend(backend),
+        })
     }
 
     /// Takes as long as comparing with a stored hash.

@@ -18,7 +18,7 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    Attempt, AuthFailure, Authenticator, Credential, PASSWORD_BYTES_MAX, Proof, Proven, check_name,
+    Attempt, AuthFailure, Authenticator, PASSWORD_BYTES_MAX, Proof, Proven, check_name,
     checks::Checks,
 };
 
@@ -40,13 +40,6 @@ pub(super) struct CommandCheck {
     turns: Semaphore,
     checks: Arc<Checks>,
     clock: Arc<dyn Clock>,
-}
-
-/// What the program answered.
-enum Answer {
-    /// Right; whose mail it is, if the program said so.
-    Right(Option<String>),
-    Wrong,
 }
 
 impl CommandCheck {
@@ -77,23 +70,16 @@ impl CommandCheck {
         if check_name(user).is_err() || !is_fit(password) {
             return Err(AuthFailure::Wrong);
         }
-        let key = self
-            .checks
-            .key(&[NAME.as_bytes(), user.as_bytes(), password]);
-        if let Some(account) = self.checks.remembered_as(&key) {
-            return Ok(proven(account));
-        }
-        match self.ask(attempt, password).await? {
-            Answer::Right(account) => {
-                let account = account.unwrap_or_else(|| user.to_owned());
-                self.checks.remember_as(key, &account);
-                Ok(proven(account))
-            }
-            Answer::Wrong => Err(AuthFailure::Wrong),
-        }
+        let asked = self.ask(attempt, password);
+        self.checks.external(NAME, (user, password), asked).await
     }
 
-    async fn ask(&self, attempt: &Attempt<'_>, password: &[u8]) -> Result<Answer, AuthFailure> {
+    /// The account whose password this is: the user's, unless the program says otherwise.
+    async fn ask(
+        &self,
+        attempt: &Attempt<'_>,
+        password: &[u8],
+    ) -> Result<Option<String>, AuthFailure> {
         let mut child = None;
         let asked = async {
             let _turn = self.turns.acquire().await.map_err(std::io::Error::other)?;
@@ -107,8 +93,10 @@ impl CommandCheck {
         }
         let program = self.program.display();
         match answer {
-            Ok(Ok((Some(0), output))) => Ok(Answer::Right(account(&output))),
-            Ok(Ok((Some(1 | 3), _))) => Ok(Answer::Wrong),
+            Ok(Ok((Some(0), output))) => {
+                Ok(account(&output).or_else(|| Some(attempt.user.to_owned())))
+            }
+            Ok(Ok((Some(1 | 3), _))) => Ok(None),
             Ok(Ok((code, _))) => {
                 tracing::error!(%program, code, "passwords cannot be checked by the command");
                 Err(AuthFailure::Unavailable)
@@ -194,13 +182,6 @@ fn account(output: &[u8]) -> Option<String> {
     let user = variables.find_map(|variable| variable.strip_prefix(b"USER="))?;
     let user = std::str::from_utf8(user).ok()?;
     check_name(user).ok().map(|()| user.to_owned())
-}
-
-const fn proven(user: String) -> Proven {
-    Proven {
-        user,
-        credential: Credential::Backend(NAME),
-    }
 }
 
 #[async_trait]

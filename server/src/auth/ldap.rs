@@ -20,7 +20,7 @@ use rustls::{
 use tokio::{sync::Semaphore, task::JoinHandle};
 
 use super::{
-    Attempt, AuthFailure, Authenticator, Credential, PASSWORD_BYTES_MAX, Proof, Proven, check_name,
+    Attempt, AuthFailure, Authenticator, PASSWORD_BYTES_MAX, Proof, Proven, check_name,
     checks::Checks,
 };
 use crate::config::{AuthSettings, Password};
@@ -114,22 +114,17 @@ impl Ldap {
         if check_name(user).is_err() || !is_fit || self.is_foreign(user) {
             return Err(AuthFailure::Wrong);
         }
-        let key = self
-            .checks
-            .key(&[NAME.as_bytes(), user.as_bytes(), password]);
-        if let Some(account) = self.checks.remembered_as(&key) {
-            return Ok(proven(account));
-        }
+        let asked = self.ask_in_time(user, text);
+        self.checks.external(NAME, (user, password), asked).await
+    }
+
+    async fn ask_in_time(&self, user: &str, password: &str) -> Result<Option<String>, AuthFailure> {
         let asked = async {
             let _turn = self.turns.acquire().await;
-            self.ask(user, text).await
+            self.ask(user, password).await
         };
         match tokio::time::timeout(self.time_max, asked).await {
-            Ok(Ok(Some(account))) => {
-                self.checks.remember_as(key, &account);
-                Ok(proven(account))
-            }
-            Ok(Ok(None)) => Err(AuthFailure::Wrong),
+            Ok(Ok(account)) => Ok(account),
             Ok(Err(error)) => {
                 tracing::error!(url = self.url, %error, "passwords cannot be checked by LDAP");
                 Err(AuthFailure::Unavailable)
@@ -324,13 +319,6 @@ fn trusting(path: &Path) -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(
         config.with_root_certificates(roots).with_no_client_auth(),
     ))
-}
-
-const fn proven(user: String) -> Proven {
-    Proven {
-        user,
-        credential: Credential::Backend(NAME),
-    }
 }
 
 #[async_trait]

@@ -15,7 +15,7 @@ pub use table::{
     LoggingSettings, OtelSettings, Section, StoreSettings, TABLE,
 };
 pub use value::{
-    Addresses, AllowPlaintextAuth, AuthBackend, Bounds, Bytes, CertificateFile, CertificateFiles,
+    Addresses, AllowPlaintextAuth, AuthBackend, Bounds, Bytes, CertificateFiles, CertificateSource,
     Durations, HttpUrl, LogFormat, LogLevel, LogLevels, Network, Networks, Password, Raw, Setting,
 };
 

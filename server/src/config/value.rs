@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-pub use self::certificates::{CertificateFile, CertificateFiles};
+pub use self::certificates::{CertificateFiles, CertificateSource};
 pub use self::choice::{AllowPlaintextAuth, AuthBackend, LogFormat, LogLevel};
 
 mod certificates;

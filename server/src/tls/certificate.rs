@@ -17,22 +17,11 @@ use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::time::ASN1Time;
 
-use crate::config::{Config, Password};
+use crate::config::{CertificateSource, Config, Password};
 use crate::problem::Problem;
 
 /// A certificate file larger than this is some other file.
 const FILE_BYTES_MAX: u64 = 4 << 20;
-
-/// Where a certificate and its key are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateSource {
-    /// PEM or PKCS#12.
-    pub path: PathBuf,
-    /// The key in PEM, when it is not in `path`.
-    pub key_path: Option<PathBuf>,
-    /// The password of a PKCS#12 file.
-    pub password: Option<Password>,
-}
 
 impl CertificateSource {
     /// The default certificate and the further ones that the configuration names; none if it
@@ -45,11 +34,7 @@ impl CertificateSource {
             key_path: imap.certificate_key_path.clone(),
             password: imap.certificate_password.clone(),
         });
-        let further = imap.certificates.0.values().map(|file| Self {
-            path: file.path.clone(),
-            key_path: file.key_path.clone(),
-            password: file.password.clone(),
-        });
+        let further = imap.certificates.0.values().cloned();
         default
             .into_iter()
             .flat_map(|default| std::iter::once(default).chain(further.clone()))

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::certificate::{CertificateSource, load};
+use super::{CertificateSource, certificate::load};
 use crate::problem::Problem;
 
 /// How long a self-signed certificate is valid: the longest that clients take.

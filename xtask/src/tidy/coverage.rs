@@ -96,10 +96,9 @@ fn is_tested(tested: &BTreeMap<u32, BTreeSet<String>>, number: &str) -> bool {
 
 /// The rules that a test function or a transcript is named after, and in which files.
 pub(super) fn rules_tested(tree: &Tree) -> BTreeMap<u32, BTreeSet<String>> {
-    let functions = tree.rust.iter().flat_map(|source| {
-        let tests = source.functions().into_iter().filter(|f| f.in_test);
-        tests.map(|f| (rule_number(&f.name), source.path.as_str()))
-    });
+    let functions = tree
+        .test_functions()
+        .map(|(path, name)| (rule_number(&name), path));
     let transcripts = transcript_texts(tree)
         .map(|(path, _)| (path.rsplit('/').next().and_then(rule_number), path));
     let mut tested: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
@@ -122,27 +121,13 @@ fn rule_number(name: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rfc::Index;
-    use crate::source;
-
-    fn tree(files: &[(&str, &str)]) -> Tree {
-        let texts: Vec<_> = files
-            .iter()
-            .map(|(p, t)| ((*p).to_owned(), (*t).to_owned()))
-            .collect();
-        Tree {
-            rust: source::rust(&texts),
-            texts,
-            sections: Index::default(),
-        }
-    }
 
     #[test]
     fn a_command_without_a_transcript_is_found() {
         let table =
             "Row { name: \"FETCH\", x: 1 },\nRow { name: \"UID FETCH\" },\nRow { name: \"NOOP\" },";
         let transcript = "# commands: fetch, UID FETCH\nC: a FETCH 1 ALL\n";
-        let found = transcripts(&tree(&[
+        let found = transcripts(&Tree::of(&[
             (TABLE, table),
             ("tests/transcripts/a/b.txt", transcript),
         ]));
@@ -160,7 +145,7 @@ mod tests {
             ("a/src/x.rs", test),
             ("tests/transcripts/rule_02_two.txt", ""),
         ];
-        let lines: Vec<usize> = protocol_rules(&tree(&files))
+        let lines: Vec<usize> = protocol_rules(&Tree::of(&files))
             .iter()
             .map(|p| p.line)
             .collect();

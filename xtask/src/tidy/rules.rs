@@ -2,13 +2,15 @@
 //! names of tests.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::ExitCode;
 
-use super::{Problem, Tree, coverage};
-use crate::Fallible;
+use super::{Tree, coverage, page::Page};
 
-const PAGE: &str = "docs/rules.md";
+/// `cargo xtask rules`.
+pub(crate) const PAGE: Page = Page {
+    path: "docs/rules.md",
+    command: "cargo xtask rules",
+    text: page,
+};
 
 const INTRODUCTION: &str = "\
 # Protocol rules and their tests
@@ -21,23 +23,6 @@ not offered yet come with the issue named. This page is made by `cargo xtask rul
 | rule | what it says | tested in |
 |---:|---|---|
 ";
-
-/// `cargo xtask rules`.
-pub(crate) fn command(root: &Path) -> Fallible<ExitCode> {
-    let page = page(&Tree::load(root)?);
-    let path = root.join(PAGE);
-    std::fs::write(&path, page).map_err(|e| format!("{}: {e}", path.display()))?;
-    println!("{PAGE}: written");
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The page is what the command would write.
-pub(super) fn current(tree: &Tree) -> Vec<Problem> {
-    if tree.text(PAGE) == Some(page(tree).as_str()) {
-        return Vec::new();
-    }
-    vec![Problem::new(PAGE, 0, "is out of date: cargo xtask rules")]
-}
 
 fn page(tree: &Tree) -> String {
     let tested = coverage::rules_tested(tree);

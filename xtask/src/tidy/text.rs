@@ -164,7 +164,6 @@ pub(super) fn sequence_numbers(tree: &Tree) -> Vec<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rfc::Index;
 
     #[test]
     fn every_section_after_an_rfc_is_a_reference() {
@@ -192,12 +191,7 @@ mod tests {
 
     #[test]
     fn an_unknown_section_is_a_problem() {
-        let texts = vec![("a.md".to_owned(), ["RFC", "1 §1"].join(" "))];
-        let tree = Tree {
-            texts,
-            rust: Vec::new(),
-            sections: Index::default(),
-        };
+        let tree = Tree::of(&[("a.md", &["RFC", "1 §1"].join(" "))]);
         assert_eq!(references(&tree).len(), 1);
     }
 }

@@ -2,14 +2,16 @@
 //! made from `docs/threats.tsv` and the names of tests.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::ExitCode;
 
-use super::{Problem, Tree};
-use crate::Fallible;
+use super::{Problem, Tree, page::Page};
 
 const THREATS: &str = "docs/threats.tsv";
-const PAGE: &str = "docs/security.md";
+/// `cargo xtask threats`.
+pub(crate) const PAGE: Page = Page {
+    path: "docs/security.md",
+    command: "cargo xtask threats",
+    text: page,
+};
 /// What excuses a row without a test, or says which half of it is still to come.
 const LATER: &str = "arrives with ";
 
@@ -28,23 +30,6 @@ from `docs/threats.tsv` and the names of tests, and `cargo xtask tidy` says when
 
 /// File and name of the tests of each row.
 type Tested = BTreeMap<u32, BTreeSet<(String, String)>>;
-
-/// `cargo xtask threats`.
-pub(crate) fn command(root: &Path) -> Fallible<ExitCode> {
-    let page = page(&Tree::load(root)?);
-    let path = root.join(PAGE);
-    std::fs::write(&path, page).map_err(|e| format!("{}: {e}", path.display()))?;
-    println!("{PAGE}: written");
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The page is what the command would write.
-pub(super) fn current(tree: &Tree) -> Vec<Problem> {
-    if tree.text(PAGE) == Some(page(tree).as_str()) {
-        return Vec::new();
-    }
-    vec![Problem::new(PAGE, 0, "is out of date: cargo xtask threats")]
-}
 
 /// Every row has a test named after it, or says what it arrives with.
 pub(super) fn rows(tree: &Tree) -> Vec<Problem> {
@@ -107,10 +92,6 @@ fn row(line: &str, tested: &Tested) -> String {
 
 /// Test functions, and files and functions of `tests/`, by the rows that they are named after.
 fn tested(tree: &Tree) -> Tested {
-    let functions = tree.rust.iter().flat_map(|source| {
-        let tests = source.functions().into_iter().filter(|f| f.in_test);
-        tests.map(|f| (source.path.clone(), f.name))
-    });
     let scripts = tree
         .texts
         .iter()
@@ -121,13 +102,13 @@ fn tested(tree: &Tree) -> Tested {
         let file = path.rsplit('/').next().and_then(|f| f.split('.').next());
         named
             .chain(file)
-            .map(|name| (path.clone(), name.to_owned()))
+            .map(|name| (path.as_str(), name.to_owned()))
     });
     let mut tested = Tested::new();
-    for (path, name) in functions.chain(in_scripts) {
+    for (path, name) in tree.test_functions().chain(in_scripts) {
         for number in numbers(&name) {
             let tests = tested.entry(number).or_default();
-            tests.insert((path.clone(), name.clone()));
+            tests.insert((path.to_owned(), name.clone()));
         }
     }
     tested
@@ -148,20 +129,6 @@ fn numbers(name: &str) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rfc::Index;
-    use crate::source;
-
-    fn tree(files: &[(&str, &str)]) -> Tree {
-        let texts: Vec<_> = files
-            .iter()
-            .map(|(p, t)| ((*p).to_owned(), (*t).to_owned()))
-            .collect();
-        Tree {
-            rust: source::rust(&texts),
-            texts,
-            sections: Index::default(),
-        }
-    }
 
     #[test]
     fn a_row_without_a_test_or_a_reason_is_found() {
@@ -176,7 +143,7 @@ mod tests {
             ),
             ("tests/transcripts/threat_06_six.txt", ""),
         ];
-        let lines: Vec<usize> = rows(&tree(&files)).iter().map(|p| p.line).collect();
+        let lines: Vec<usize> = rows(&Tree::of(&files)).iter().map(|p| p.line).collect();
         assert_eq!(lines, [3, 5, 6]);
     }
 
@@ -192,7 +159,7 @@ mod tests {
                 "def threat_02_bombs(server):\n    pass\n",
             ),
         ];
-        let tree = tree(&files);
+        let tree = Tree::of(&files);
         assert_eq!(
             page(&tree).lines().last(),
             Some(

@@ -8,14 +8,14 @@ use super::{Bounds, Password, Raw, Setting};
 /// Certificates by a label of the operator's choice, as Kestrel writes them: under each label
 /// `Path`, and `KeyPath` and `Password` where they are needed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CertificateFiles(pub BTreeMap<String, CertificateFile>);
+pub struct CertificateFiles(pub BTreeMap<String, CertificateSource>);
 
 /// What was given under one label: fields and their values.
 type Fields<'a> = Vec<(&'a str, &'a str)>;
 
-/// A certificate's files.
+/// Where a certificate and its key are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateFile {
+pub struct CertificateSource {
     /// PEM or PKCS#12.
     pub path: PathBuf,
     /// The key in PEM, when it is not in `path`.
@@ -26,7 +26,7 @@ pub struct CertificateFile {
 
 impl CertificateFiles {
     /// From the fields that were given under one label.
-    fn file(label: &str, fields: &[(&str, &str)]) -> Result<CertificateFile, String> {
+    fn file(label: &str, fields: &[(&str, &str)]) -> Result<CertificateSource, String> {
         let (mut path, mut key_path, mut password) = (None, None, None);
         for (field, value) in fields {
             let trimmed = value.trim();
@@ -42,7 +42,7 @@ impl CertificateFiles {
             }
         }
         let path = path.ok_or_else(|| format!("has {label} without {label}:Path"))?;
-        Ok(CertificateFile {
+        Ok(CertificateSource {
             path,
             key_path,
             password,

@@ -1,0 +1,36 @@
+//! The built program as the tests start it.
+
+use std::{
+    io::Write as _,
+    net::TcpListener,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+/// A port on which nobody listens.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// The program in a directory, with settings, an empty environment, and pipes.
+pub(crate) fn program(directory: &Path, settings: &[String], arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relate-imap"));
+    command.env_clear().current_dir(directory).args(arguments);
+    for setting in settings {
+        command.args(["--set", setting]);
+    }
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// What a command says to some input.
+pub(crate) fn output(mut command: Command, input: &str) -> Output {
+    let mut child = command.spawn().unwrap();
+    // A command that ends before it has read all of it is fine.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
