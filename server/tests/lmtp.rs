@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use mail::{flag::Flags, id::AccountId, mailbox::MailboxName};
+use mail::{flag::Flags, id::AccountId, limits::Parsing, mailbox::MailboxName};
 use server::{
     config::{self, Options},
     listen::{Peer, Stream},
@@ -106,7 +106,10 @@ impl Server {
     /// What it would be of a message that comes as a whole.
     async fn made_alone(&self, message: &str) -> Static {
         let account = self.open("tim@localhost").await;
-        let mut intake = Intake::new(account.upload(message.len() as u64).await.unwrap());
+        let mut intake = Intake::new(
+            account.upload(message.len() as u64).await.unwrap(),
+            Parsing::DEFAULT,
+        );
         intake.write(message.as_bytes()).await.unwrap();
         intake.finish(Flags::default(), None).fixed
     }

@@ -696,7 +696,10 @@ fn start_up_warns_of_what_was_hardly_meant() {
             vec!["must log in"],
         ),
         (vec![local, "Imap:Port=0"], vec!["no IMAP listener"]),
-        (vec![local, "Limits:SearchTime=5s"], vec!["no effect yet"]),
+        (
+            vec![local, "Limits:SearchContexts=5"],
+            vec!["no effect yet"],
+        ),
     ] {
         let warnings = set(&sets).load().warnings;
         assert_eq!(warnings.len(), warned.len(), "{sets:?}: {warnings:#?}");

@@ -148,6 +148,7 @@ impl Engine {
             },
         }
     }
+                keyword_bytes_max: self.options.keyword_bytes_max,
 
     /// The largest message that is taken; a row has 32 bits for its size.
     pub(crate) fn message_bytes_max(&self) -> u64 {

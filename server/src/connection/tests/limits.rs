@@ -269,3 +269,71 @@ async fn an_account_has_as_many_sessions_as_are_configured() {
     settle().await;
     three.run("LOGIN tim secret-enough").await;
 }
+
+/// A disk that does not answer; it does again when this is dropped.
+struct Stalled(SimDisk);
+
+impl Stalled {
+    fn new(disk: &SimDisk) -> Self {
+        disk.stall_reads(true);
+        Self(disk.clone())
+    }
+}
+
+impl Drop for Stalled {
+    fn drop(&mut self) {
+        self.0.stall_reads(false);
+    }
+}
+
+/// A client whose search has begun and does not end.
+async fn searching(disk: &SimDisk, server: &Server) -> (Client, Stalled) {
+    let mut client = server.selected().await;
+    let body = "needle\r\n".repeat(1_000);
+    client.append(&format!("Subject: x\r\n\r\n{body}")).await;
+    client.run("NOOP").await;
+    let stalled = Stalled::new(disk);
+    client.send("s SEARCH RETURN (SAVE) BODY straw\r\n").await;
+    settle().await;
+    pause();
+    (client, stalled)
+}
+
+#[tokio::test]
+async fn threat_20_a_search_is_given_up_after_its_time() {
+    let disk = SimDisk::new();
+    let server = Server::start_on(&disk).await;
+    let (mut client, stalled) = searching(&disk, &server).await;
+    for (millis, is_answered) in [(59_000, false), (1_010, true)] {
+        advance(Duration::from_millis(millis)).await;
+        settle().await;
+        let came = tokio::select! {
+            biased;
+            read = client.stream.read_buf(&mut client.input) => read.unwrap() > 0,
+            () = std::future::ready(()) => false,
+        };
+        assert_eq!(came, is_answered);
+    }
+    resume();
+    let answer = client.line().await;
+    assert!(answer.starts_with("s NO [LIMIT]"), "{answer}");
+    assert!(answer.contains("60 seconds") && answer.contains("Limits:SearchTime"));
+    drop(stalled);
+    // What was saved is nothing (RFC 9051 §6.4.4.1), and the session goes on.
+    assert_eq!(client.run("UID SEARCH $").await[0], "* SEARCH");
+    assert_eq!(client.run("SEARCH BODY needle").await[0], "* SEARCH 1");
+}
+
+#[tokio::test]
+async fn threat_20_a_search_ends_within_a_second_of_its_client() {
+    let disk = SimDisk::new();
+    let server = Server::start_on(&disk).await;
+    let (client, _stalled) = searching(&disk, &server).await;
+    assert_eq!(server.service.sessions.count(), 1);
+    drop(client);
+    settle().await;
+    advance(Duration::from_millis(1_010)).await;
+    settle().await;
+    assert_eq!(server.service.sessions.count(), 0);
+    resume();
+}
