@@ -62,7 +62,7 @@ pub async fn serve(stream: Stream, service: Arc<Service>, peer: Peer) {
                 Ok(Flow::On) => {}
                 Ok(Flow::StartTls) => match connection.start_tls().await {
                     Ok(secured) => connection = secured,
-                    Err(error) => return tracing::info!(%peer, %error, "TLS handshake failed"),
+                    Err((peer, error)) => return refused::handshake(&peer, &error),
                 },
                 Err(end) => break end,
             }
@@ -426,7 +426,12 @@ impl Connection {
 
     /// Drops everything that came before the handshake, and everything that is known of the client
     /// (RFC 9051 §6.2.1; threat 1).
-    async fn start_tls(self) -> io::Result<Self> {
+    async fn start_tls(self) -> Result<Self, (Peer, io::Error)> {
+        let peer = self.context.peer;
+        self.shake_hands().await.map_err(|error| (peer, error))
+    }
+
+    async fn shake_hands(self) -> io::Result<Self> {
         let service = Arc::clone(&self.context.service);
         let writer = self.sink.into_output::<WriteHalf<Stream>>();
         let (Some(tls), Some(writer)) = (&service.tls, writer) else {

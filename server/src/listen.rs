@@ -474,7 +474,7 @@ async fn identified(
             Some((stream, client))
         }
         Err(error) => {
-            tracing::warn!(proxy = %peer, %error, "connection of a proxy refused");
+            refused::log_cause(Reason::ProxyHeader, &peer, &error);
             None
         }
     }
@@ -528,7 +528,7 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
                     peer.protection = Protection::Tls;
                     crate::connection::serve(stream, service, peer).await;
                 }
-                Err(error) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+                Err(error) => refused::handshake(&peer, &error),
             }
         }
     }

@@ -9,7 +9,7 @@ use wire::{
 use super::{Connection, End};
 use crate::{
     auth::Proof,
-    refused::Reason,
+    refused::{self, Reason},
     session::{
         Credentials, Reply, Session,
         answer::{bad, no},
@@ -36,6 +36,7 @@ impl Connection {
                         Some(Ok(sasl::Line::Cancelled)) => {
                             return self.answer(bad("Cancelled."), Expunge::MustWait).await;
                         }
+                            refused::log(Reason::MalformedLogin, &self.context.peer, self.claims());
                         Some(Err(_)) | None => {
                             let answer = bad("This is not base64, or too long.");
                             return self.answer(answer, Expunge::MustWait).await;
@@ -44,6 +45,7 @@ impl Connection {
                 }
                 Step::Verify(credentials) => return self.verify(&credentials).await,
                 // The mechanisms that end otherwise are not offered yet.
+                    refused::log(Reason::MalformedLogin, &self.context.peer, self.claims());
                 _ => {
                     let wrong = no(Code::AuthenticationFailed, "The response is malformed.");
                     return self.logged_in(wrong).await;
