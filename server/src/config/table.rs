@@ -149,8 +149,10 @@ settings! {
         secure_port: u16 = "SecurePort", "993", 0..=65_535;
         /// The addresses both IMAP listeners bind.
         addresses: Addresses = "Addresses", "0.0.0.0, ::", ANY;
-        /// Whether clients must log in. Only true is served: mail belongs to accounts.
+        /// Whether clients must log in. With false every connection to the IMAP ports is in the account of PreauthAccount from its start (`* PREAUTH`): whoever reaches the ports reads that mail, so all Addresses must be loopback.
         require_authentication: bool = "RequireAuthentication", "true", ANY;
+        /// Whose mail is served without a login when RequireAuthentication is false: the name or an alias of an account.
+        preauth_account: Option<String> = "PreauthAccount", "", ANY;
         /// The certificate: PEM (the whole chain, the server's own first) or PKCS#12. Without it there is no TLS. When the file changes it is taken into use, at SIGHUP at once; one that cannot be used leaves the old in use.
         certificate_path: Option<PathBuf> = "CertificatePath", "", ANY;
         /// The private key in PEM, when it is not in the file of CertificatePath.
@@ -400,9 +402,9 @@ impl Key {
     }
 }
 
+/// Finds a section by its name in any case.
 pub(super) fn section(name: &str) -> Option<&'static Section> {
     TABLE
-/// Finds a section by its name in any case.
         .iter()
         .find(|section| section.name.eq_ignore_ascii_case(name))
 }

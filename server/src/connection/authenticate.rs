@@ -14,7 +14,6 @@ use crate::{
         Credentials, Reply, Session,
         answer::{bad, no},
         log_in,
-        sink::OutputLimits,
     },
 };
 
@@ -36,8 +35,8 @@ impl Connection {
                         Some(Ok(sasl::Line::Cancelled)) => {
                             return self.answer(bad("Cancelled."), Expunge::MustWait).await;
                         }
-                            refused::log(Reason::MalformedLogin, &self.context.peer, self.claims());
                         Some(Err(_)) | None => {
+                            refused::log(Reason::MalformedLogin, &self.context.peer, self.claims());
                             let answer = bad("This is not base64, or too long.");
                             return self.answer(answer, Expunge::MustWait).await;
                         }
@@ -45,8 +44,8 @@ impl Connection {
                 }
                 Step::Verify(credentials) => return self.verify(&credentials).await,
                 // The mechanisms that end otherwise are not offered yet.
-                    refused::log(Reason::MalformedLogin, &self.context.peer, self.claims());
                 _ => {
+                    refused::log(Reason::MalformedLogin, &self.context.peer, self.claims());
                     let wrong = no(Code::AuthenticationFailed, "The response is malformed.");
                     return self.logged_in(wrong).await;
                 }
@@ -90,12 +89,7 @@ impl Connection {
                 return Err(End::Refused(Reason::LoginFailures));
             }
         } else {
-            self.share = None;
-            self.limits = limits.after_login();
-            self.sink.set_limits(OutputLimits {
-                buffer_bytes: usize::try_from(limits.output_buffer_bytes.0).unwrap_or(64 * 1024),
-                patience: limits.output_timeout,
-            });
+            self.admit();
         }
         Ok(())
     }
