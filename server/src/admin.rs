@@ -413,7 +413,11 @@ async fn check(store: &dyn Store) -> Result<Value, Problem> {
     Ok(json!({ "healthy": found.is_empty(), "problems": found }))
 }
 
-fn find(store: &dyn Store, name: &str) -> Result<Arc<AccountInfo>, Problem> {
+/// The account of this name or alias.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn find(store: &dyn Store, name: &str) -> Result<Arc<AccountInfo>, Problem> {
     store
         .find_account(name)
         .ok_or_else(|| failed(&Error::NotFound(What::Account), name))

@@ -559,7 +559,7 @@ async fn refuse(mut stream: Stream, peer: Peer, protocol: Protocols, reason: Rea
 }
 
 /// A panic ends one connection and is never silent.
-fn note_end(ended: Result<(), tokio::task::JoinError>) {
+pub(crate) fn note_end(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
