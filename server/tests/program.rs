@@ -152,6 +152,7 @@ fn administer_accounts(place: &Place) {
         "empty",
     );
     place.fails(&["account", "show", "nobody"], "", 1, "no such account");
+    place.fails(&["account", "set", "t@x"], "", 2, "nothing was said");
     let set = ["account", "set", "T@X", "--quota-bytes", "5000", "--json"];
     assert!(place.prints(&set, "").contains("\"quota_bytes\": 5000"));
     place.fails(
@@ -177,6 +178,18 @@ fn administer_mailboxes(place: &Place) {
         "",
         1,
         "cannot",
+    );
+    place.fails(
+        &["mailbox", "rename", "t@x", "Nope", "Yes"],
+        "",
+        1,
+        "where: mailbox Nope, to be Yes of tim@localhost\n  next:  `relate-imap mailbox list tim@localhost`",
+    );
+    place.fails(
+        &["mailbox", "create", "t@x", "a*b"],
+        "",
+        1,
+        "leave out %, *",
     );
     place.prints(
         &["deliver", "tim+Play/2026@localhost"],
@@ -204,7 +217,7 @@ fn administer_mailboxes(place: &Place) {
     assert!(
         play["uid_validity"].as_u64().unwrap() > 1 && play["highest_modseq"].as_u64().unwrap() > 1
     );
-    assert!(place.prints(&["check"], "").contains("true"));
+    assert!(place.prints(&["check"], "").contains("yes"));
 }
 
 /// Whether there is a server beside the commands.
@@ -370,19 +383,6 @@ fn a_server_that_is_told_to_stop_says_bye_and_ends_well() {
     assert!(!place.store().join("run/lmtp.sock").exists());
 }
 
-/// A store as the first version left it, before accounts had app passwords: one account with one
-/// message, with its index or without.
-fn old_store(place: &Place, files: &[&str]) {
-    let old = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/store-of-2026-11-22");
-    for file in files {
-        let to = place.store().join(file);
-        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::copy(old.join(file), &to).unwrap();
-    }
-}
-
-#[test]
-fn a_store_of_the_first_version_opens_and_its_account_gets_app_passwords() {
 /// Two sessions of a command, one told to end and one cut off.
 fn tunnel(place: &Place) {
     let talk = "a SELECT INBOX\r\nb LOGIN tim x\r\nc STARTTLS\r\nd APPEND INBOX {4+}\r\nx\r\n\r\ne LOGOUT\r\n";
@@ -482,6 +482,19 @@ fn a_server_without_logins_greets_with_preauth_and_is_well() {
     elsewhere.fails(&["serve"], "", 2, "Imap:Addresses = 0.0.0.0");
 }
 
+/// A store as the first version left it, before accounts had app passwords: one account with one
+/// message, with its index or without.
+fn old_store(place: &Place, files: &[&str]) {
+    let old = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/store-of-2026-11-22");
+    for file in files {
+        let to = place.store().join(file);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(old.join(file), &to).unwrap();
+    }
+}
+
+#[test]
+fn a_store_of_the_first_version_opens_and_its_account_gets_app_passwords() {
     let files = ["id", "log/00000001.seg", "index/index.redb"];
     for files in [&files[..], &files[..2]] {
         let place = Place::new();
@@ -505,7 +518,7 @@ fn a_server_without_logins_greets_with_preauth_and_is_well() {
         drop(serving);
         let list = ["app-password", "list", "tim@example.org"];
         assert!(place.prints(&list, "").contains("phone"));
-        assert!(place.prints(&["check"], "").contains("true"));
+        assert!(place.prints(&["check"], "").contains("yes"));
     }
 }
 
