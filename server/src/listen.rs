@@ -595,9 +595,12 @@ mod tests {
         let source = crate::tls::self_signed(directory.path(), now).unwrap();
         let tls = Tls::new(&crate::tls::load(&source).unwrap()).unwrap();
         let (_silent, ours) = tokio::io::duplex(1_024);
+        let begun = Instant::now();
         let shaken = Stream::new(ours)
             .start_tls(&tls, Duration::from_secs(15))
             .await;
+        let waited = begun.elapsed().as_millis();
+        assert!((15_000..=15_001).contains(&waited), "{waited}");
         assert_eq!(
             shaken.err().map(|error| error.kind()),
             Some(io::ErrorKind::TimedOut)

@@ -509,6 +509,9 @@ async fn a_stop_is_told() {
 async fn a_silent_client_is_told() {
     let server = Server::new(&[]).await;
     let mut client = server.client().await;
+    let begun = tokio::time::Instant::now();
     client.expect("421 4.3.2 you were silent").await;
+    let waited = begun.elapsed().as_millis();
+    assert!((300_000..=300_001).contains(&waited), "{waited}");
     client.closes().await;
 }

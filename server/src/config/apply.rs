@@ -123,4 +123,41 @@ mod tests {
         assert_eq!(limits.parsing(), Parsing::DEFAULT);
         assert_eq!(limits.names(), Names::ALL);
     }
+
+    #[test]
+    fn what_is_set_reaches_what_it_limits() {
+        let set = [
+            "HeaderBytes=2KiB",
+            "HeaderBytesSum=3KiB",
+            "MimeDepth=4",
+            "MimeParts=5",
+            "ParametersPerField=6",
+            "MailboxLevelBytes=17",
+            "MailboxDepth=8",
+            "MailboxNameBytes=19",
+            "KeywordBytes=20",
+            "SearchDepth=21",
+        ];
+        let options = Options {
+            set: set.iter().map(|set| format!("Limits:{set}")).collect(),
+            ..Options::default()
+        };
+        let config = load(&options).unwrap().config;
+        let parsing = Parsing {
+            header_bytes_max: 2_048,
+            headers_bytes_max: 3_072,
+            depth_max: 4,
+            parts_max: 5,
+            params_max: 6,
+        };
+        let names = Names {
+            level_bytes_max: 17,
+            depth_max: 8,
+            name_bytes_max: 19,
+        };
+        assert_eq!(config.limits.parsing(), parsing);
+        let options = config.store_options();
+        assert_eq!((options.names, options.keyword_bytes_max), (names, 20));
+        assert_eq!(config.limits.before_login().search_depth_max, 21);
+    }
 }

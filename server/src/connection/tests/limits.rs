@@ -337,3 +337,56 @@ async fn threat_20_a_search_ends_within_a_second_of_its_client() {
     assert_eq!(server.service.sessions.count(), 0);
     resume();
 }
+
+#[tokio::test]
+async fn bad_commands_in_a_row_end_a_connection_at_the_last_that_may_be() {
+    let server = Server::start(&[]).await;
+    for (is_in, most) in [(false, 3), (true, 20)] {
+        let mut client = match is_in {
+            true => server.selected().await,
+            false => server.connect(1_024),
+        };
+        if !is_in {
+            client.line().await;
+        }
+        for in_a_row in [most - 1, most] {
+            for _ in 0..in_a_row {
+                assert!(client.ask("NONSENSE").await[0].starts_with("t BAD"));
+            }
+            if in_a_row < most {
+                // One that is understood begins the count anew.
+                client.run("NOOP").await;
+            }
+        }
+        client.is_told_bye("not understood").await;
+    }
+}
+
+#[tokio::test]
+async fn limits_of_messages_names_and_searches_are_those_that_are_set() {
+    let server = Server::start(&[
+        "Limits:MimeDepth=1",
+        "Limits:KeywordBytes=4",
+        "Limits:MailboxDepth=2",
+        "Limits:SearchDepth=1",
+    ])
+    .await;
+    let mut client = server.selected().await;
+    client
+        .append("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n")
+        .await;
+    let told = client.run("FETCH 1 BODY").await;
+    let opaque = "(BODY (\"application\" \"octet-stream\"";
+    assert!(told[0].contains(opaque), "{told:?}");
+    client.run("STORE 1 +FLAGS.SILENT (four)").await;
+    client.run("CREATE a/b").await;
+    client.run("SEARCH (SEEN)").await;
+    for (command, refusal) in [
+        ("STORE 1 +FLAGS.SILENT (five5)", "t NO [LIMIT]"),
+        ("CREATE a/b/c", "t NO [LIMIT]"),
+        ("SEARCH ((SEEN))", "t BAD"),
+    ] {
+        let told = client.ask(command).await;
+        assert!(told[0].starts_with(refusal), "{command}: {told:?}");
+    }
+}
