@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use mail::{
+    limits::Parsing,
     mime::{Index, Indexer, index},
     structure::{self, Parts},
 };
@@ -31,7 +32,7 @@ fuzz_target!(|message: &[u8]| {
 });
 
 fn in_pieces(pieces: &[&[u8]]) -> Index {
-    let mut indexer = Indexer::new();
+    let mut indexer = Indexer::new(Parsing::DEFAULT);
     pieces.iter().for_each(|piece| indexer.push(piece));
     indexer.finish()
 }

@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use mail::{limits::PARAMS_MAX, mime::params};
 
 fuzz_target!(|value: &[u8]| {
-    let parsed = params::parse(value);
+    let parsed = params::parse(value, PARAMS_MAX);
     assert!(parsed.params.len() <= PARAMS_MAX);
     assert!(parsed.head.len() <= value.len());
     for param in &parsed.params {

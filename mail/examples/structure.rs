@@ -3,10 +3,13 @@
 
 use std::io::{Read, Write};
 
-use mail::mime::{Index, Indexer, PartKind};
+use mail::{
+    limits::Parsing,
+    mime::{Index, Indexer, PartKind},
+};
 
 fn main() -> std::io::Result<()> {
-    let mut indexer = Indexer::new();
+    let mut indexer = Indexer::new(Parsing::DEFAULT);
     let mut input = std::io::stdin().lock();
     let mut piece = vec![0; 64 * 1024];
     loop {

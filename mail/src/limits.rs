@@ -1,4 +1,53 @@
-//! Limits of names and messages: one place, each with its unit.
+//! Limits of names and messages: one place, each with its unit. Those that an operator can lower
+//! are passed in ([`Names`], [`Parsing`]); their constants bound what may be stored, so that what
+//! was stored under any setting can be read under every other.
+
+/// What a new mailbox may be called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Names {
+    /// One level, bytes; at most [`MAILBOX_LEVEL_BYTES_MAX`].
+    pub level_bytes_max: usize,
+    /// Levels; at most [`MAILBOX_DEPTH_MAX`].
+    pub depth_max: usize,
+    /// The whole name, bytes; at most [`MAILBOX_NAME_BYTES_MAX`].
+    pub name_bytes_max: usize,
+}
+
+impl Names {
+    /// Every name that can be stored.
+    pub const ALL: Self = Self {
+        level_bytes_max: MAILBOX_LEVEL_BYTES_MAX,
+        depth_max: MAILBOX_DEPTH_MAX,
+        name_bytes_max: MAILBOX_NAME_BYTES_MAX,
+    };
+}
+
+/// How much of a new message is understood. What is beyond is kept, and not looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parsing {
+    /// A header of the message or of a part, bytes.
+    pub header_bytes_max: usize,
+    /// All headers together, bytes.
+    pub headers_bytes_max: usize,
+    /// Parts inside parts, the message itself being the first; at most [`MIME_DEPTH_MAX`].
+    pub depth_max: usize,
+    /// Parts, multiparts and messages included; at most [`PARTS_MAX`].
+    pub parts_max: usize,
+    /// Parameters of one header field, pieces of parameters counted each (RFC 2231); at most
+    /// [`PARAMS_MAX`].
+    pub params_max: usize,
+}
+
+impl Parsing {
+    /// As much as is understood by default.
+    pub const DEFAULT: Self = Self {
+        header_bytes_max: HEADER_BYTES_MAX,
+        headers_bytes_max: HEADERS_BYTES_MAX,
+        depth_max: MIME_DEPTH_MAX,
+        parts_max: PARTS_MAX,
+        params_max: PARAMS_MAX,
+    };
+}
 
 /// A keyword's length.
 pub const KEYWORD_BYTES_MAX: usize = 64;

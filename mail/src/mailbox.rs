@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt};
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use crate::limits;
+use crate::limits::Names;
 
 /// The hierarchy separator.
 pub const SEPARATOR: char = '/';
@@ -71,20 +71,26 @@ impl MailboxName {
         {
             return Err(NameError::Character);
         }
-        let mut depth = 0usize;
-        for level in name.split(SEPARATOR) {
-            depth = depth.saturating_add(1);
-            if matches!(level, "" | "." | "..") {
-                return Err(NameError::Level);
-            }
-            if level.len() > limits::MAILBOX_LEVEL_BYTES_MAX {
-                return Err(NameError::TooLong);
-            }
+        if name
+            .split(SEPARATOR)
+            .any(|level| matches!(level, "" | "." | ".."))
+        {
+            return Err(NameError::Level);
         }
-        if depth > limits::MAILBOX_DEPTH_MAX || name.len() > limits::MAILBOX_NAME_BYTES_MAX {
-            return Err(NameError::TooLong);
+        let name = Self(with_inbox(name).into());
+        match name.is_within(Names::ALL) {
+            true => Ok(name),
+            false => Err(NameError::TooLong),
         }
-        Ok(Self(with_inbox(name).into()))
+    }
+
+    /// Whether levels, depth and the whole are within these limits.
+    #[must_use]
+    pub fn is_within(&self, limits: Names) -> bool {
+        let mut levels = self.0.split(SEPARATOR);
+        self.0.len() <= limits.name_bytes_max
+            && levels.clone().count() <= limits.depth_max
+            && levels.all(|level| level.len() <= limits.level_bytes_max)
     }
 
     /// The spelling.
@@ -367,6 +373,31 @@ fn set(bits: &mut [u64], word: usize, mask: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lower_limits_hold_at_their_edge() {
+        let limits = Names {
+            level_bytes_max: 4,
+            depth_max: 3,
+            name_bytes_max: 10,
+        };
+        for (name, is_within) in [
+            ("abc", true),
+            ("abcd", true),
+            ("abcde", false),
+            ("a/b", true),
+            ("a/b/c", true),
+            ("a/b/c/d", false),
+            ("abcd/abcd", true),
+            ("abcd/abc/d", true),
+            ("abcd/abc/de", false),
+            ("\u{e4}\u{e4}", true),
+            ("\u{e4}\u{e4}a", false),
+        ] {
+            let name = MailboxName::new(name).unwrap();
+            assert_eq!(name.is_within(limits), is_within, "{name}");
+        }
+    }
 
     #[test]
     fn names() {

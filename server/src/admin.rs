@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use mail::mailbox::MailboxName;
+use mail::{
+    date::{Date, DateTime},
+    mailbox::{MailboxName, NameError},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{
@@ -190,24 +193,25 @@ pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Probl
         Request::MailboxCreate { account, mailbox } => {
             let opened = open(store, &account).await?;
             let created = opened.create_mailbox(&mailbox_name(&mailbox)?, &[]).await;
-            done(created.map(|_| ()), &mailbox)
+            mailbox_done(created.map(|_| ()), &*opened, &mailbox)
         }
         Request::MailboxDelete { account, mailbox } => {
             let opened = open(store, &account).await?;
             let found = find_mailbox(&*opened, &mailbox)?;
-            done(opened.delete_mailbox(found.id).await, &mailbox)
+            mailbox_done(opened.delete_mailbox(found.id).await, &*opened, &mailbox)
         }
         Request::MailboxRename { account, from, to } => {
             let opened = open(store, &account).await?;
             let renamed = opened
                 .rename_mailbox(&mailbox_name(&from)?, &mailbox_name(&to)?)
                 .await;
-            done(renamed, &format!("{from} to {to}"))
+            mailbox_done(renamed, &*opened, &format!("{from}, to be {to}"))
         }
         Request::MailboxSubscribe { account, mailbox } => {
             let opened = open(store, &account).await?;
             let name = mailbox_name(&mailbox)?;
-            done(opened.subscribe(&name, Subscription::On).await, &mailbox)
+            let subscribed = opened.subscribe(&name, Subscription::On).await;
+            mailbox_done(subscribed, &*opened, &mailbox)
         }
         Request::Check => check(store).await,
     }
@@ -369,8 +373,22 @@ async fn shown(store: &dyn Store, account: &AccountInfo) -> Result<Value, Proble
         "messages": usage.messages,
         "quota_bytes": account.quota.bytes,
         "quota_messages": account.quota.messages,
-        "created": account.created_secs,
+        "created": moment(account.created_secs),
     }))
+}
+
+/// A moment as people and programs read it (RFC 3339), in UTC.
+fn moment(secs: i64) -> String {
+    let civil = DateTime {
+        secs,
+        offset_minutes: 0,
+    }
+    .civil();
+    let Date { year, month, day } = civil.date;
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        civil.hour, civil.minute, civil.second
+    )
 }
 
 /// Whether SCRAM can be used with an account's password; `None` without a password.
@@ -413,7 +431,11 @@ async fn check(store: &dyn Store) -> Result<Value, Problem> {
     Ok(json!({ "healthy": found.is_empty(), "problems": found }))
 }
 
-fn find(store: &dyn Store, name: &str) -> Result<Arc<AccountInfo>, Problem> {
+/// The account of this name or alias.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn find(store: &dyn Store, name: &str) -> Result<Arc<AccountInfo>, Problem> {
     store
         .find_account(name)
         .ok_or_else(|| failed(&Error::NotFound(What::Account), name))
@@ -435,8 +457,16 @@ async fn open(store: &dyn Store, name: &str) -> Result<Arc<dyn Account>, Problem
 }
 
 fn mailbox_name(name: &str) -> Result<MailboxName, Problem> {
-    MailboxName::new(name)
-        .map_err(|error| Problem::new(error.to_string(), name, "separate levels with /"))
+    MailboxName::new(name).map_err(|error| {
+        let next = match error {
+            NameError::Empty | NameError::Level => "separate levels by one / each, as in Work/2026",
+            NameError::Character => "leave out %, * and control characters",
+            NameError::TooLong => {
+                "Limits:MailboxLevelBytes, MailboxDepth and MailboxNameBytes say how long it may be"
+            }
+        };
+        Problem::new(error.to_string(), name, next)
+    })
 }
 
 fn find_mailbox(account: &dyn Account, name: &str) -> Result<Arc<MailboxInfo>, Problem> {
@@ -445,7 +475,27 @@ fn find_mailbox(account: &dyn Account, name: &str) -> Result<Arc<MailboxInfo>, P
         .mailboxes
         .get(&mailbox_name(name)?.key())
         .cloned();
-    found.ok_or_else(|| failed(&Error::NotFound(What::Mailbox), name))
+    found.ok_or_else(|| mailbox_failed(&Error::NotFound(What::Mailbox), account, name))
+}
+
+/// What went wrong with a mailbox says whose it is.
+fn mailbox_failed(error: &Error, account: &dyn Account, mailbox: &str) -> Problem {
+    let owner = account.info().name.clone();
+    let mut problem = failed(error, &format!("mailbox {mailbox} of {owner}"));
+    if let Error::NotFound(What::Mailbox) = error {
+        problem.next = format!("`relate-imap mailbox list {owner}` names those that exist");
+    }
+    problem
+}
+
+fn mailbox_done(
+    result: store::Result<()>,
+    account: &dyn Account,
+    mailbox: &str,
+) -> Result<Value, Problem> {
+    result
+        .map(|()| Value::Null)
+        .map_err(|error| mailbox_failed(&error, account, mailbox))
 }
 
 fn check_names<'a>(names: impl IntoIterator<Item = &'a String>) -> Result<(), Problem> {

@@ -64,6 +64,12 @@ pub enum Command {
     /// List and change an account's mailboxes
     #[command(subcommand)]
     Mailbox(Mailbox),
+    /// Serve one IMAP session on standard input and output, without a login, for tunnels as by ssh
+    Session {
+        /// Whose mail: the account's name or an alias of it
+        #[arg(long, value_name = "NAME")]
+        account: String,
+    },
     /// Check that the stored mail is complete and consistent
     Check,
     /// Show, check or explain the configuration
@@ -532,6 +538,7 @@ mod tests {
             "relate-imap mailbox delete a@b Work",
             "relate-imap mailbox rename a@b Work Play",
             "relate-imap mailbox subscribe a@b Work",
+            "relate-imap session --account a@b",
             "relate-imap check",
             "relate-imap config show --json",
             "relate-imap config check",
@@ -552,6 +559,7 @@ mod tests {
             ("relate-imap --version", Exit::Fine),
             ("relate-imap", Exit::Configuration),
             ("relate-imap nope", Exit::Configuration),
+            ("relate-imap session", Exit::Configuration),
             ("relate-imap up --listen nowhere", Exit::Configuration),
             (
                 "relate-imap account set a --enable --disable",

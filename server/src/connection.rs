@@ -11,6 +11,7 @@ mod idle;
 mod pace;
 
 use std::{
+    borrow::Cow,
     io,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -34,7 +35,7 @@ use wire::{
 };
 
 use crate::{
-    config::AllowPlaintextAuth,
+    config::{AllowPlaintextAuth, Config},
     listen::{Peer, Protection, Stream},
     pool::{Share, UsedUp},
     refused::{self, Claims, Reason},
@@ -42,6 +43,7 @@ use crate::{
     session::{
         Change, Channel, Context, Ended, Reply, Session,
         answer::{bad, no, ok, wrong_state},
+        preauthenticate,
         sink::{OutputLimits, Sink},
     },
 };
@@ -53,16 +55,46 @@ const BUFFER_BYTES_BEFORE_LOGIN: usize = 8 * 1024;
 /// Bytes asked of the socket at once.
 const READ_BYTES: usize = 16 * 1024;
 
-/// Serves one connection to its end.
+/// How a connection begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Opening<'a> {
+    /// The client has to log in.
+    Login,
+    /// It is in this account from its start (RFC 9051 §7.1.4).
+    Preauth(&'a str),
+}
+
+impl<'a> Opening<'a> {
+    /// As configured for the listeners.
+    fn of(config: &'a Config) -> Self {
+        match &config.imap.preauth_account {
+            Some(account) if !config.imap.require_authentication => Self::Preauth(account),
+            _ => Self::Login,
+        }
+    }
+}
+
+/// Serves one connection of a listener to its end.
 pub async fn serve(stream: Stream, service: Arc<Service>, peer: Peer) {
-    let mut connection = Connection::new(stream, service, peer);
-    let end = match connection.greet().await {
+    let config = Arc::clone(&service.config);
+    let connection = Connection::new(stream, service, peer);
+    run(connection, Opening::of(&config)).await;
+}
+
+/// Serves one connection of a program on this machine that is in an account from its start.
+pub async fn serve_account(stream: Stream, service: Arc<Service>, account: &str) {
+    let connection = Connection::new(stream, service, Peer::LOCAL);
+    run(connection, Opening::Preauth(account)).await;
+}
+
+async fn run(mut connection: Connection, opening: Opening<'_>) {
+    let end = match connection.greet(opening).await {
         Ok(()) => loop {
             match connection.step().await {
                 Ok(Flow::On) => {}
                 Ok(Flow::StartTls) => match connection.start_tls().await {
                     Ok(secured) => connection = secured,
-                    Err(error) => return tracing::info!(%peer, %error, "TLS handshake failed"),
+                    Err((peer, error)) => return refused::handshake(&peer, &error),
                 },
                 Err(end) => break end,
             }
@@ -85,14 +117,14 @@ enum End {
     /// The client is gone.
     Gone(io::Error),
     /// The server ends it, with this reason.
-    Bye(Option<Code>, &'static str),
+    Bye(Option<Code>, Cow<'static, str>),
     /// The server ends it because of what the peer does.
     Refused(Reason),
 }
 
 impl From<Ended> for End {
     fn from(ended: Ended) -> Self {
-        Self::Bye(ended.code(), ended.text())
+        Self::Bye(ended.code(), ended.text().into())
     }
 }
 
@@ -171,7 +203,25 @@ impl Connection {
         }
     }
 
-    async fn greet(&mut self) -> Result<(), End> {
+    async fn greet(&mut self, opening: Opening<'_>) -> Result<(), End> {
+        match opening {
+            Opening::Login => self.greet_stranger().await,
+            Opening::Preauth(account) => self.greet_account(account).await,
+        }
+    }
+
+    /// `* PREAUTH`, or `* BYE` if the account cannot be had.
+    async fn greet_account(&mut self, account: &str) -> Result<(), End> {
+        let opened = preauthenticate(account, &self.context).await;
+        let (session, Completion { code, text, .. }) =
+            opened.map_err(|refused| End::Bye(refused.code, refused.text))?;
+        self.session = session;
+        self.admit();
+        self.sink.send(&Untagged::PreAuth(code, text)).await?;
+        Ok(self.sink.flush().await?)
+    }
+
+    async fn greet_stranger(&mut self) -> Result<(), End> {
         let share = self
             .context
             .service
@@ -185,6 +235,17 @@ impl Connection {
         };
         self.sink.send(&Untagged::Status(greeting)).await?;
         Ok(self.sink.flush().await?)
+    }
+
+    /// From here on the limits of a user are those that count.
+    fn admit(&mut self) {
+        let limits = &self.context.service.config.limits;
+        self.share = None;
+        self.limits = limits.after_login();
+        self.sink.set_limits(OutputLimits {
+            buffer_bytes: limits.output_buffer_bytes.as_usize(),
+            patience: limits.output_timeout,
+        });
     }
 
     /// Takes what the framer has, or waits for more.
@@ -373,7 +434,7 @@ impl Connection {
                     }
                 }
                 () = self.context.service.shutdown.notified() => {
-                    return Err(End::Bye(None, "The server is shutting down."));
+                    return Err(End::Bye(None, "The server is shutting down.".into()));
                 }
             }
         };
@@ -406,7 +467,7 @@ impl Connection {
             ),
             Session::Authenticated(_) | Session::Selected(_) => (
                 self.heard + config.imap.session_timeout,
-                End::Bye(None, "Nothing was heard for too long."),
+                End::Bye(None, "Nothing was heard for too long.".into()),
             ),
         }
     }
@@ -426,7 +487,12 @@ impl Connection {
 
     /// Drops everything that came before the handshake, and everything that is known of the client
     /// (RFC 9051 §6.2.1; threat 1).
-    async fn start_tls(self) -> io::Result<Self> {
+    async fn start_tls(self) -> Result<Self, (Peer, io::Error)> {
+        let peer = self.context.peer;
+        self.shake_hands().await.map_err(|error| (peer, error))
+    }
+
+    async fn shake_hands(self) -> io::Result<Self> {
         let service = Arc::clone(&self.context.service);
         let writer = self.sink.into_output::<WriteHalf<Stream>>();
         let (Some(tls), Some(writer)) = (&service.tls, writer) else {
@@ -446,7 +512,7 @@ impl Connection {
         let reason = match end {
             End::Logout => "logout".to_owned(),
             End::Gone(error) => error.to_string(),
-            End::Bye(_, text) => (*text).to_owned(),
+            End::Bye(_, text) => text.to_string(),
             End::Refused(reason) => reason.name().to_owned(),
         };
         if let Some(reason) = end.refusal() {
@@ -474,12 +540,15 @@ impl Connection {
 impl Connection {
     async fn last_words(&mut self, end: &End) -> io::Result<()> {
         let said = match end {
-            End::Bye(code, text) => Some((code.clone(), *text)),
-            End::Refused(reason) => Some(reason.bye()),
+            End::Bye(code, text) => Some((code.clone(), text.clone())),
+            End::Refused(reason) => {
+                let (code, text) = reason.bye();
+                Some((code, text.into()))
+            }
             End::Logout | End::Gone(_) => None,
         };
         if let Some((code, text)) = said {
-            self.sink.send(&Untagged::Bye(code, text.into())).await?;
+            self.sink.send(&Untagged::Bye(code, text)).await?;
         }
         self.sink.shutdown().await
     }
@@ -545,7 +614,9 @@ fn fatal(fault: Fault) -> End {
     match fault {
         Fault::TooBig => End::Refused(Reason::TooBig),
         Fault::LineTooLong => End::Refused(Reason::LineTooLong),
-        Fault::Syntax(_) | Fault::UnknownCommand => End::Bye(None, "That cannot be understood."),
+        Fault::Syntax(_) | Fault::UnknownCommand => {
+            End::Bye(None, "That cannot be understood.".into())
+        }
     }
 }
 

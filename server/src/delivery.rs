@@ -9,6 +9,7 @@ use mail::{
     date::{Civil, DateTime},
     flag::Flags,
     id::AccountId,
+    limits::Parsing,
     mailbox::MailboxName,
     mime::fields,
 };
@@ -181,6 +182,8 @@ pub struct Trace {
 pub struct Outgoing {
     spool: Spooled,
     trace: Trace,
+    /// How much of it is understood.
+    parsing: Parsing,
     common: Option<Common>,
 }
 
@@ -201,14 +204,18 @@ impl Outgoing {
         spool: Spooled,
         trace: Trace,
         recipients: &[Recipient],
+        parsing: Parsing,
     ) -> Self {
         let common = match recipients {
-            [first, _, ..] => Common::new(store, &spool, &trace, first).await.ok(),
+            [first, _, ..] => Common::new(store, &spool, &trace, (first, parsing))
+                .await
+                .ok(),
             _ => None,
         };
         Self {
             spool,
             trace,
+            parsing,
             common,
         }
     }
@@ -268,7 +275,7 @@ impl Outgoing {
             return account.deliver(mailbox.id, message).await.map(|_| ());
         }
         let bytes = self.spool.len().saturating_add(head.len() as u64);
-        let mut intake = Intake::new(account.upload(bytes).await?);
+        let mut intake = Intake::new(account.upload(bytes).await?, self.parsing);
         intake.write(head.as_bytes()).await?;
         self.spool.copy_to(&mut intake).await?;
         let message = intake.finish(Flags::default(), None);
@@ -281,11 +288,11 @@ impl Common {
         store: &dyn Store,
         spool: &Spooled,
         trace: &Trace,
-        first: &Recipient,
+        (first, parsing): (&Recipient, Parsing),
     ) -> store::Result<Self> {
         let head = trace_fields(trace, &first.account.name);
         let upload = store.upload(spool.len()).await?;
-        let mut intake = Intake::after(head.as_bytes(), upload);
+        let mut intake = Intake::after(head.as_bytes(), upload, parsing);
         spool.copy_to(&mut intake).await?;
         let message = intake.finish(Flags::default(), None);
         let header_bytes = message.fixed.header_bytes;

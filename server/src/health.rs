@@ -211,7 +211,7 @@ async fn greeting(address: SocketAddr, service: &Service) -> io::Result<()> {
         stream.read_exact(&mut start).await?;
         stream.write_all(b"h LOGOUT\r\n").await?;
         match &start {
-            b"* OK " => Ok(()),
+            b"* OK " | b"* PRE" => Ok(()),
             _ => Err(io::Error::other("IMAP did not greet")),
         }
     };

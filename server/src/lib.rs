@@ -20,4 +20,5 @@ pub mod serve;
 pub mod service;
 pub mod session;
 pub mod tls;
+pub mod tunnel;
 pub mod up;

@@ -474,7 +474,7 @@ async fn identified(
             Some((stream, client))
         }
         Err(error) => {
-            tracing::warn!(proxy = %peer, %error, "connection of a proxy refused");
+            refused::log_cause(Reason::ProxyHeader, &peer, &error);
             None
         }
     }
@@ -528,7 +528,7 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
                     peer.protection = Protection::Tls;
                     crate::connection::serve(stream, service, peer).await;
                 }
-                Err(error) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+                Err(error) => refused::handshake(&peer, &error),
             }
         }
     }
@@ -559,7 +559,7 @@ async fn refuse(mut stream: Stream, peer: Peer, protocol: Protocols, reason: Rea
 }
 
 /// A panic ends one connection and is never silent.
-fn note_end(ended: Result<(), tokio::task::JoinError>) {
+pub(crate) fn note_end(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
@@ -595,9 +595,12 @@ mod tests {
         let source = crate::tls::self_signed(directory.path(), now).unwrap();
         let tls = Tls::new(&crate::tls::load(&source).unwrap()).unwrap();
         let (_silent, ours) = tokio::io::duplex(1_024);
+        let begun = Instant::now();
         let shaken = Stream::new(ours)
             .start_tls(&tls, Duration::from_secs(15))
             .await;
+        let waited = begun.elapsed().as_millis();
+        assert!((15_000..=15_001).contains(&waited), "{waited}");
         assert_eq!(
             shaken.err().map(|error| error.kind()),
             Some(io::ErrorKind::TimedOut)

@@ -392,7 +392,9 @@ impl Session {
         let mut named = HashSet::new();
         recipients.retain(|recipient| named.insert(recipient.account.id));
         let service = Arc::clone(&self.service);
-        let outgoing = Outgoing::new(&*service.store, message, self.trace(), &recipients).await;
+        let parsing = service.config.limits.parsing();
+        let outgoing =
+            Outgoing::new(&*service.store, message, self.trace(), &recipients, parsing).await;
         let shared = Arc::new((outgoing, service));
         let mut outcomes: HashMap<AccountId, Reply> = HashMap::new();
         let mut running = JoinSet::new();

@@ -18,7 +18,7 @@ use server::{
     deliver, health, log,
     problem::{Problem, Problems},
     serve::{self, Failure, system_time},
-    tls, up,
+    tls, tunnel, up,
 };
 
 fn main() -> ExitCode {
@@ -63,6 +63,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             app_password(&loaded, command, form)
         }
         Command::Mailbox(command) => administer(&loaded()?, mailbox_request(command), form),
+        Command::Session { account } => tunnel::run(&loaded()?.config, &account),
         Command::Check => check(&loaded()?, form),
         Command::Config(command) => configuration(&command, &loaded, form),
         Command::Tls(TlsCommand::Check) => tls_check(&loaded()?, form),

@@ -6,6 +6,7 @@
 use mail::{
     date::DateTime,
     flag::Flags,
+    limits::Parsing,
     mime::{Index, Indexer, fields, words},
     structure::{self, PartSpan},
     text,
@@ -50,18 +51,18 @@ pub struct Intake {
 impl Intake {
     /// A message that has no byte yet.
     #[must_use]
-    pub fn new(upload: Box<dyn Upload>) -> Self {
+    pub fn new(upload: Box<dyn Upload>, limits: Parsing) -> Self {
         Self {
             upload,
-            indexer: Indexer::new(),
+            indexer: Indexer::new(limits),
             beginning: Vec::new(),
         }
     }
 
     /// A message that begins with `head`, of which only what comes after it is uploaded.
     #[must_use]
-    pub fn after(head: &[u8], upload: Box<dyn Upload>) -> Self {
-        let mut intake = Self::new(upload);
+    pub fn after(head: &[u8], upload: Box<dyn Upload>, limits: Parsing) -> Self {
+        let mut intake = Self::new(upload, limits);
         intake.look_at(head);
         intake
     }

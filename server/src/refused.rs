@@ -9,6 +9,8 @@
 //! quoted and comes after them, so that it cannot look like them. The filter that is shipped is in
 //! `deploy/fail2ban`.
 
+use std::io;
+
 use wire::imap::code::Code;
 
 use crate::listen::Peer;
@@ -84,6 +86,15 @@ reasons! {
     /// A line does not end.
     LineTooLong = "line-too-long", Some("Limits:LineBytes"), None,
         "That line is too long to be skipped.";
+    /// TLS cannot be agreed on with the peer, or it has no certificate that is taken.
+    TlsHandshake = "tls-handshake", None, None,
+        "TLS could not be agreed on.";
+    /// What a proxy sends first is no PROXY header, or none comes in time.
+    ProxyHeader = "proxy-header", Some("Imap:ProxyNetworks"), None,
+        "A PROXY header was expected.";
+    /// What belongs to AUTHENTICATE cannot be read.
+    MalformedLogin = "malformed-login", None, None,
+        "The response is malformed.";
     /// The client does not read what it asked for.
     SlowReader = "slow-reader", Some("Limits:OutputTimeout"), None,
         "Nothing was read for too long.";
@@ -103,6 +114,28 @@ pub struct Claims<'a> {
 
 /// Writes the line of a refusal.
 pub fn log(reason: Reason, peer: &Peer, claims: Claims<'_>) {
+    write(reason, peer, claims, None);
+}
+
+/// Writes the line of a refusal that a machine has found a reason for.
+pub fn log_cause(reason: Reason, peer: &Peer, cause: &io::Error) {
+    write(reason, peer, Claims::default(), Some(&cause.to_string()));
+}
+
+/// Writes the line of a TLS handshake that failed. A peer that leaves, or takes our certificate for
+/// a wrong one, is not refused: it refuses us.
+pub fn handshake(peer: &Peer, error: &io::Error) {
+    let ours = error.get_ref().is_some_and(|cause| {
+        let cause = cause.downcast_ref::<rustls::Error>();
+        !matches!(cause, None | Some(rustls::Error::AlertReceived(_)))
+    });
+    match ours || error.kind() == io::ErrorKind::TimedOut {
+        true => log_cause(Reason::TlsHandshake, peer, error),
+        false => tracing::info!(%peer, %error, "the client gave the TLS handshake up"),
+    }
+}
+
+fn write(reason: Reason, peer: &Peer, claims: Claims<'_>, cause: Option<&str>) {
     let address = peer.address.map(|address| address.ip().to_canonical());
     let address = address.map_or_else(|| "local".to_owned(), |address| address.to_string());
     tracing::info!(
@@ -110,6 +143,7 @@ pub fn log(reason: Reason, peer: &Peer, claims: Claims<'_>) {
         %address,
         user = claims.user,
         client = claims.client,
+        cause,
         setting = reason.setting().map(tracing::field::display),
         "refused"
     );

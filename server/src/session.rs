@@ -50,7 +50,7 @@ use self::{
 };
 pub use self::{
     append::Appending,
-    auth::{Credentials, log_in},
+    auth::{Credentials, log_in, preauthenticate},
     idle::{Change, Changes, Ended},
 };
 use crate::{

@@ -96,7 +96,7 @@ pub async fn run(mut loaded: Loaded) -> Result<(), Failure> {
 }
 
 /// The configuration with a log that leaves the screen alone, unless one was asked for.
-fn quiet(config: &Config) -> Config {
+pub(crate) fn quiet(config: &Config) -> Config {
     let mut quiet = config.clone();
     for level in quiet.logging.log_level.0.values_mut() {
         if *level == LogLevel::Information {

@@ -340,11 +340,86 @@ async fn a_proxy_says_who_its_client_is_before_anything_else() {
         // What was not read of it makes the end a reset.
         let _ = tcp.read_to_end(&mut answer).await;
         assert!(answer.is_empty(), "{answer:?}");
-        serving.logs("connection of a proxy refused");
+        let line = serving.logs("reason=proxy-header");
+        assert!(
+            line.contains("refused reason=proxy-header address=127.0.0.1"),
+            "{line}"
+        );
     }
     // The server's own probe goes the same way.
     let (code, text) = place.run(&["healthcheck"], "");
     assert_eq!(code, 0, "{text}");
+}
+
+/// A connector that trusts nobody.
+fn distrustful() -> TlsConnector {
+    let config = ClientConfig::builder().with_root_certificates(RootCertStore::empty());
+    TlsConnector::from(Arc::new(config.with_no_client_auth()))
+}
+
+/// The lines of refusals in a log of this format, and of ends that are none.
+async fn refusals(format: &str) -> (Place, Vec<String>) {
+    let place = Place::new(&[&format!("Logging:Format={format}")]);
+    let serving = place.serve();
+    let mut lines = Vec::new();
+    // What is said, what is said after its answer, and what is then logged.
+    for (port, talk, then, logged) in [
+        (place.imaps, "a NOOP\r\n", "", "tls-handshake"),
+        (
+            place.imap,
+            "a STARTTLS\r\n",
+            "no TLS at all\r\n",
+            "tls-handshake",
+        ),
+        (
+            place.imap,
+            "a AUTHENTICATE PLAIN\r\n!\r\n",
+            "",
+            "malformed-login",
+        ),
+        (
+            place.imap,
+            "a AUTHENTICATE PLAIN AAAA\r\n",
+            "",
+            "malformed-login",
+        ),
+        (place.imaps, "", "", "gave the TLS handshake up"),
+    ] {
+        let mut tcp = BufReader::new(place.tcp(port).await);
+        tcp.write_all(talk.as_bytes()).await.unwrap();
+        if !then.is_empty() {
+            let mut line = String::new();
+            while !line.contains("\r\na OK") {
+                assert!(tcp.read_line(&mut line).await.unwrap() > 0, "{line}");
+            }
+            tcp.write_all(then.as_bytes()).await.unwrap();
+        }
+        tcp.shutdown().await.unwrap();
+        // What was not read of it makes the end a reset.
+        let _ = tcp.read_to_end(&mut Vec::new()).await;
+        lines.push(serving.logs(logged));
+    }
+    let name = ServerName::try_from("localhost").unwrap();
+    let refused_us = distrustful()
+        .connect(name, place.tcp(place.imaps).await)
+        .await;
+    assert!(refused_us.is_err());
+    lines.push(serving.logs("gave the TLS handshake up"));
+    (place, lines)
+}
+
+#[tokio::test]
+async fn handshakes_and_exchanges_that_are_refused_are_lines_that_fail2ban_reads() {
+    for format in ["Human", "Json"] {
+        let (place, lines) = refusals(format).await;
+        let file = place.path("log");
+        fs::write(&file, lines.join("\n")).unwrap();
+        let hosts = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/fail2ban/hosts.py");
+        let read = Command::new("python3").arg(hosts).arg(&file).output();
+        let hosts = String::from_utf8(read.unwrap().stdout).unwrap();
+        // Who leaves, or does not trust our certificate, is not refused.
+        assert_eq!(hosts, "127.0.0.1\n".repeat(4), "{lines:#?}");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use mail::{flag::Flags, id::AccountId, mailbox::MailboxName};
+use mail::{flag::Flags, id::AccountId, limits::Parsing, mailbox::MailboxName};
 use server::{
     config::{self, Options},
     listen::{Peer, Stream},
@@ -106,7 +106,10 @@ impl Server {
     /// What it would be of a message that comes as a whole.
     async fn made_alone(&self, message: &str) -> Static {
         let account = self.open("tim@localhost").await;
-        let mut intake = Intake::new(account.upload(message.len() as u64).await.unwrap());
+        let mut intake = Intake::new(
+            account.upload(message.len() as u64).await.unwrap(),
+            Parsing::DEFAULT,
+        );
         intake.write(message.as_bytes()).await.unwrap();
         intake.finish(Flags::default(), None).fixed
     }
@@ -506,6 +509,9 @@ async fn a_stop_is_told() {
 async fn a_silent_client_is_told() {
     let server = Server::new(&[]).await;
     let mut client = server.client().await;
+    let begun = tokio::time::Instant::now();
     client.expect("421 4.3.2 you were silent").await;
+    let waited = begun.elapsed().as_millis();
+    assert!((300_000..=300_001).contains(&waited), "{waited}");
     client.closes().await;
 }

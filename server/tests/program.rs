@@ -152,6 +152,7 @@ fn administer_accounts(place: &Place) {
         "empty",
     );
     place.fails(&["account", "show", "nobody"], "", 1, "no such account");
+    place.fails(&["account", "set", "t@x"], "", 2, "nothing was said");
     let set = ["account", "set", "T@X", "--quota-bytes", "5000", "--json"];
     assert!(place.prints(&set, "").contains("\"quota_bytes\": 5000"));
     place.fails(
@@ -177,6 +178,18 @@ fn administer_mailboxes(place: &Place) {
         "",
         1,
         "cannot",
+    );
+    place.fails(
+        &["mailbox", "rename", "t@x", "Nope", "Yes"],
+        "",
+        1,
+        "where: mailbox Nope, to be Yes of tim@localhost\n  next:  `relate-imap mailbox list tim@localhost`",
+    );
+    place.fails(
+        &["mailbox", "create", "t@x", "a*b"],
+        "",
+        1,
+        "leave out %, *",
     );
     place.prints(
         &["deliver", "tim+Play/2026@localhost"],
@@ -204,7 +217,7 @@ fn administer_mailboxes(place: &Place) {
     assert!(
         play["uid_validity"].as_u64().unwrap() > 1 && play["highest_modseq"].as_u64().unwrap() > 1
     );
-    assert!(place.prints(&["check"], "").contains("true"));
+    assert!(place.prints(&["check"], "").contains("yes"));
 }
 
 /// Whether there is a server beside the commands.
@@ -370,6 +383,105 @@ fn a_server_that_is_told_to_stop_says_bye_and_ends_well() {
     assert!(!place.store().join("run/lmtp.sock").exists());
 }
 
+/// Two sessions of a command, one told to end and one cut off.
+fn tunnel(place: &Place) {
+    let talk = "a SELECT INBOX\r\nb LOGIN tim x\r\nc STARTTLS\r\nd APPEND INBOX {4+}\r\nx\r\n\r\ne LOGOUT\r\n";
+    let said = place.prints(&["session", "--account", "T@x"], talk);
+    assert!(
+        said.starts_with("* PREAUTH [CAPABILITY IMAP4rev2 "),
+        "{said}"
+    );
+    assert!(!said.lines().next().unwrap().contains("STARTTLS"), "{said}");
+    for answer in ["a OK", "b BAD", "c BAD", "d OK", "e OK"] {
+        assert!(said.contains(&format!("\r\n{answer}")), "{answer}: {said}");
+    }
+    let said = place.prints(&["session", "--account", "tim"], "a NOOP\r\n");
+    assert!(said.contains("a OK"), "{said}");
+    let nobody = ["session", "--account", "nobody"];
+    place.fails(&nobody, "", 1, "no such account");
+}
+
+#[test]
+fn a_session_through_pipes_with_and_without_a_server() {
+    let place = Place::new();
+    let session = ["session", "--account", "tim"];
+    place.fails(&session, "", 1, "no mail store");
+    let add = [
+        "account",
+        "add",
+        "tim",
+        "--alias",
+        "t@x",
+        "--password-stdin",
+    ];
+    place.prints(&add, PASSWORD_LINE);
+    tunnel(&place);
+    let serving = place.serve();
+    tunnel(&place);
+    // As many at a time as there are, and none waits for its input to end.
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let mut child = place.command(&session).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut greeting = String::new();
+        out.read_line(&mut greeting).unwrap();
+        assert!(greeting.starts_with("* PREAUTH"), "{greeting}");
+        open.push((child, out));
+    }
+    for (child, out) in &mut open {
+        let stdin = child.stdin.as_mut().unwrap();
+        stdin.write_all(b"a SELECT INBOX\r\nb LOGOUT\r\n").unwrap();
+        let mut said = String::new();
+        out.read_to_string(&mut said).unwrap();
+        assert!(
+            said.contains("* 2 EXISTS") && said.contains("b OK"),
+            "{said}"
+        );
+        assert!(child.wait().unwrap().success());
+    }
+    drop(serving);
+    assert!(place.prints(&["check"], "").contains("yes"));
+}
+
+#[test]
+fn a_server_without_logins_greets_with_preauth_and_is_well() {
+    let mut place = Place::new();
+    place.prints(
+        &["account", "add", "tim", "--password-stdin"],
+        PASSWORD_LINE,
+    );
+    let health = free_port();
+    place
+        .settings
+        .retain(|setting| !setting.starts_with("HealthCheck"));
+    place
+        .settings
+        .push("Imap:RequireAuthentication=false".to_owned());
+    place.fails(&["serve"], "", 2, "Imap:PreauthAccount");
+    place.settings.extend([
+        "Imap:PreauthAccount=tim".to_owned(),
+        format!("HealthCheck:Url=http://127.0.0.1:{health}"),
+    ]);
+    let _serving = place.serve();
+    let mut stream = TcpStream::connect(("127.0.0.1", place.imap)).unwrap();
+    stream.write_all(b"a SELECT INBOX\r\nb LOGOUT\r\n").unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    assert!(
+        said.starts_with("* PREAUTH ") && said.contains("\r\na OK"),
+        "{said}"
+    );
+    let asked = place.prints(&["healthcheck"], "");
+    assert!(asked.contains("Healthy"), "{asked}");
+    let mut elsewhere = Place::new();
+    elsewhere.settings.extend([
+        "Imap:RequireAuthentication=false".to_owned(),
+        "Imap:PreauthAccount=tim".to_owned(),
+        "Imap:Addresses=0.0.0.0".to_owned(),
+    ]);
+    elsewhere.fails(&["serve"], "", 2, "Imap:Addresses = 0.0.0.0");
+}
+
 /// A store as the first version left it, before accounts had app passwords: one account with one
 /// message, with its index or without.
 fn old_store(place: &Place, files: &[&str]) {
@@ -406,7 +518,7 @@ fn a_store_of_the_first_version_opens_and_its_account_gets_app_passwords() {
         drop(serving);
         let list = ["app-password", "list", "tim@example.org"];
         assert!(place.prints(&list, "").contains("phone"));
-        assert!(place.prints(&["check"], "").contains("true"));
+        assert!(place.prints(&["check"], "").contains("yes"));
     }
 }
 

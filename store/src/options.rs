@@ -1,5 +1,7 @@
 //! What an operator can set of the store, with its defaults.
 
+use mail::limits::{KEYWORD_BYTES_MAX, Names};
+
 /// Settings of a store. Sizes are bytes, times seconds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
@@ -25,8 +27,12 @@ pub struct Options {
     pub undelete_secs: u64,
     /// Keywords a mailbox may have.
     pub keywords_per_mailbox_max: usize,
+    /// A keyword that is new in its mailbox, bytes.
+    pub keyword_bytes_max: usize,
     /// Mailboxes an account may have.
     pub mailboxes_max: usize,
+    /// What a new mailbox may be called.
+    pub names: Names,
     /// Expunges remembered per mailbox, as ranges of UIDs.
     pub history_ranges_max: u32,
     /// The largest message taken.
@@ -49,7 +55,9 @@ impl Default for Options {
             compression_level: 1,
             undelete_secs: 7 * 86_400,
             keywords_per_mailbox_max: 512,
+            keyword_bytes_max: KEYWORD_BYTES_MAX,
             mailboxes_max: 10_000,
+            names: Names::ALL,
             history_ranges_max: 10_000,
             message_bytes_max: 64 * MIB,
         }

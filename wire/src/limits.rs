@@ -24,6 +24,8 @@ pub struct Limits {
     pub depth_max: usize,
     /// Keys of one SEARCH.
     pub search_keys_max: usize,
+    /// Levels of keys of one SEARCH.
+    pub search_depth_max: usize,
     /// Ranges of one sequence set.
     pub set_ranges_max: usize,
     /// Patterns of one LIST.
@@ -73,6 +75,7 @@ impl Limits {
         message_bytes_max: 50 * 1024 * 1024,
         depth_max: 32,
         search_keys_max: 1_024,
+        search_depth_max: 32,
         set_ranges_max: 8_192,
         list_patterns_max: 64,
         list_pattern_bytes_max: 1_000,

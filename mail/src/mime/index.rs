@@ -26,17 +26,17 @@ use memchr::memchr;
 
 use crate::{
     envelope::Envelope,
-    limits,
+    limits::{self, Parsing},
     mime::{
         Decoder, Encoding,
         part::{Index, Media, Part, PartKind},
     },
 };
 
-/// Finds the structure of a message that is in memory.
+/// Finds the structure of a message that is in memory, within the default limits.
 #[must_use]
 pub fn index(message: &[u8]) -> Index {
-    let mut indexer = Indexer::new();
+    let mut indexer = Indexer::new(Parsing::DEFAULT);
     indexer.push(message);
     indexer.finish()
 }
@@ -44,6 +44,7 @@ pub fn index(message: &[u8]) -> Index {
 /// Finds the structure of a message that arrives in pieces.
 #[derive(Debug)]
 pub struct Indexer {
+    limits: Parsing,
     parts: Vec<Part>,
     /// The parts that have not ended, outermost first. Never empty before the end.
     open: Vec<Open>,
@@ -99,17 +100,12 @@ enum Line {
     Delimiter { opens: bool },
 }
 
-impl Default for Indexer {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Indexer {
     /// An indexer at the first byte of a message.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(limits: Parsing) -> Self {
         let mut indexer = Self {
+            limits,
             parts: Vec::new(),
             open: Vec::new(),
             line_bytes_needed: 0,
@@ -121,7 +117,7 @@ impl Indexer {
             last_line_end: 0,
             last_byte: 0,
             header: Vec::new(),
-            header_room: limits::HEADERS_BYTES_MAX,
+            header_room: limits.headers_bytes_max,
             address_room: limits::ENVELOPE_ADDRESSES_MAX,
             param_room: limits::PARAMS_TOTAL_MAX,
             top_header: None,
@@ -209,7 +205,7 @@ impl Indexer {
             self.end_header();
         } else {
             match self.delimiter(&start) {
-                Some(delimiter) if delimiter.closes || self.parts.len() < limits::PARTS_MAX => {
+                Some(delimiter) if delimiter.closes || self.parts.len() < self.limits.parts_max => {
                     self.at_delimiter(&delimiter);
                     self.consume(&start);
                 }
@@ -263,7 +259,9 @@ impl Indexer {
     }
 
     fn keep_header(&mut self, bytes: &[u8]) {
-        let room = limits::HEADER_BYTES_MAX
+        let room = self
+            .limits
+            .header_bytes_max
             .saturating_sub(self.header.len())
             .min(self.header_room);
         let kept = bytes.get(..room).unwrap_or(bytes);
@@ -379,7 +377,7 @@ impl Indexer {
         let end = self.taken;
         let header = std::mem::take(&mut self.header);
         let deeper =
-            self.open.len() < limits::MIME_DEPTH_MAX && self.parts.len() < limits::PARTS_MAX;
+            self.open.len() < self.limits.depth_max && self.parts.len() < self.limits.parts_max;
         let Some(open) = self.open.last_mut() else {
             return;
         };
@@ -396,7 +394,7 @@ impl Indexer {
         part.header.end = end;
         part.body = end..end;
         open.lines_before_body = self.lines;
-        part.describe(&header, open.in_digest);
+        part.describe(&header, open.in_digest, self.limits.params_max);
         if is_root {
             part.envelope = Some(Box::new(Envelope::parse_within(
                 &header,
@@ -576,7 +574,7 @@ mod tests {
     /// One line for each part: its depth in dots, its type, its header, its body, its lines.
     fn tree(message: &str) -> String {
         let found = index(message.as_bytes());
-        let mut split = Indexer::new();
+        let mut split = Indexer::new(Parsing::DEFAULT);
         message
             .as_bytes()
             .iter()
@@ -883,5 +881,61 @@ mod tests {
         assert_eq!(found.header.len(), limits::HEADER_BYTES_MAX);
         assert_eq!(found.parts[0].header.end as usize, message.len() - 4);
         assert!(found.parts[0].media.is("text", "plain"));
+    }
+
+    fn within(message: &str, limits: Parsing) -> Index {
+        let mut indexer = Indexer::new(limits);
+        indexer.push(message.as_bytes());
+        indexer.finish()
+    }
+
+    #[test]
+    fn threat_27_lower_limits_hold_at_their_edge() {
+        let nested = "Content-Type: message/rfc822\n\n".repeat(6);
+        let texts = format!("{MULTI}{}--b--\n", "--b\n\ny\n".repeat(6));
+        // Seven levels, and seven parts.
+        for (max, parts, is_whole) in [(6, 6, false), (7, 7, true), (8, 7, true)] {
+            let depth = Parsing {
+                depth_max: max,
+                ..Parsing::DEFAULT
+            };
+            let count = Parsing {
+                parts_max: max,
+                ..Parsing::DEFAULT
+            };
+            for found in [within(&nested, depth), within(&texts, count)] {
+                assert_eq!(found.parts.len(), parts);
+                let last = &found.parts[parts - 1].media;
+                assert_eq!(last.is("text", "plain"), is_whole, "{max}");
+                let stored = crate::structure::encode(&found);
+                let parts = crate::structure::Parts::from(&found);
+                assert_eq!(crate::structure::decode(&stored), Ok(parts));
+            }
+        }
+    }
+
+    #[test]
+    fn threat_28_lower_limits_of_headers_hold_at_their_edge() {
+        let field = "Content-Type: text/xy";
+        let message = format!("{field}\n\nbody");
+        let inside = format!("{MULTI}--b\n{message}\n--b--\n");
+        // What is cut off is a letter, then nothing that says anything.
+        for (room, subtype) in [(-1, "x"), (0, "xy"), (1, "xy")] {
+            let header_bytes_max = field.len().saturating_add_signed(room);
+            let one = Parsing {
+                header_bytes_max,
+                ..Parsing::DEFAULT
+            };
+            let all = Parsing {
+                headers_bytes_max: MULTI.len() + header_bytes_max,
+                ..Parsing::DEFAULT
+            };
+            let found = within(&message, one);
+            assert_eq!(found.header.len(), header_bytes_max);
+            assert!(found.parts[0].media.is("text", subtype));
+            let found = within(&inside, all);
+            assert!(found.parts[1].media.is("text", subtype));
+            assert_eq!(found.parts[1].decoded_size, Some(4));
+        }
     }
 }

@@ -18,7 +18,7 @@ pub struct Index {
     /// The size of the message in bytes.
     pub size: u64,
     /// The header of the message itself with its blank line, as it is stored; cut at
-    /// [`crate::limits::HEADER_BYTES_MAX`].
+    /// [`crate::limits::Parsing::header_bytes_max`].
     pub header: Vec<u8>,
     /// The parts, each before the parts inside it, these in their order. The first is the
     /// message itself; there is always one.
@@ -169,8 +169,8 @@ impl Media {
     }
 
     /// Reads Content-Type; what is not `type/subtype` is the default.
-    fn parse(value: &[u8], default: Self) -> Self {
-        let Parameterised { head, mut params } = params::parse(value);
+    fn parse(value: &[u8], default: Self, params_max: usize) -> Self {
+        let Parameterised { head, mut params } = params::parse(value, params_max);
         let mut names = head.splitn(2, |byte| *byte == b'/').map(<[u8]>::trim_ascii);
         let (Some(media_type), Some(subtype)) = (names.next(), names.next()) else {
             return default;
@@ -227,7 +227,7 @@ impl Part {
     }
 
     /// Takes over what the header says; of a repeated field the first counts.
-    pub(super) fn describe(&mut self, header: &[u8], in_digest: bool) {
+    pub(super) fn describe(&mut self, header: &[u8], in_digest: bool, params_max: usize) {
         let default = if in_digest {
             Media::new("message", "rfc822")
         } else {
@@ -241,18 +241,20 @@ impl Part {
             };
             match name.as_slice() {
                 b"type" if media.is_none() => {
-                    media = Some(Media::parse(&field.unfolded(), default.clone()));
+                    media = Some(Media::parse(&field.unfolded(), default.clone(), params_max));
                 }
                 b"transfer-encoding" if cte.is_none() => {
-                    cte = Some(params::parse(&field.unfolded()).head);
+                    cte = Some(params::parse(&field.unfolded(), params_max).head);
                 }
                 b"id" => keep_first(&mut self.id, &field),
                 b"description" => keep_first(&mut self.description, &field),
                 b"md5" => keep_first(&mut self.md5, &field),
                 b"disposition" if self.disposition.is_none() => {
-                    self.disposition = disposition(&field);
+                    self.disposition = disposition(&field, params_max);
                 }
-                b"language" if self.language.is_empty() => self.language = tags(&field),
+                b"language" if self.language.is_empty() => {
+                    self.language = tags(&field, params_max);
+                }
                 b"location" if self.location.is_none() => {
                     let mut location = field.unfolded();
                     location.retain(|byte| !byte.is_ascii_whitespace());
@@ -319,8 +321,8 @@ fn keep_first(slot: &mut Option<Vec<u8>>, field: &Field<'_>) {
 
 /// Content-Disposition; with parameters but without a type it is an attachment, as is every type
 /// nobody knows (RFC 2183).
-fn disposition(field: &Field<'_>) -> Option<Parameterised> {
-    let mut parsed = params::parse(&field.unfolded());
+fn disposition(field: &Field<'_>, params_max: usize) -> Option<Parameterised> {
+    let mut parsed = params::parse(&field.unfolded(), params_max);
     if parsed.head.is_empty() && !parsed.params.is_empty() {
         parsed.head = b"attachment".to_vec();
     }
@@ -328,11 +330,11 @@ fn disposition(field: &Field<'_>) -> Option<Parameterised> {
 }
 
 /// The tags of Content-Language (RFC 3282).
-fn tags(field: &Field<'_>) -> Vec<Vec<u8>> {
+fn tags(field: &Field<'_>, tags_max: usize) -> Vec<Vec<u8>> {
     params::strip_comments(&field.unfolded())
         .split(|byte| *byte == b',')
         .map(|tag| tag.trim_ascii().to_vec())
         .filter(|tag| !tag.is_empty())
-        .take(crate::limits::PARAMS_MAX)
+        .take(tags_max)
         .collect()
 }

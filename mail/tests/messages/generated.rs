@@ -1,6 +1,7 @@
 //! Messages made from a known tree: the tree is found again, byte for byte.
 
 use mail::{
+    limits::Parsing,
     mime::{Encoding, Index, Indexer, PartKind, index},
     structure::{self, Located, Parts, Section, SectionText},
 };
@@ -140,7 +141,7 @@ pub(crate) fn index_split(message: &[u8], cuts: &[prop::sample::Index]) -> Index
         .map(|cut| cut.index(message.len() + 1))
         .collect();
     places.sort_unstable();
-    let mut indexer = Indexer::new();
+    let mut indexer = Indexer::new(Parsing::DEFAULT);
     let mut start = 0;
     for place in places.into_iter().chain([message.len()]) {
         indexer.push(&message[start..place]);

@@ -98,7 +98,7 @@ fn run_all(bytes: &[u8]) {
         date::parse_rfc5322(bytes),
         structure::decode(bytes),
     );
-    let parsed = params::parse(bytes);
+    let parsed = params::parse(bytes, limits::PARAMS_MAX);
     assert!(
         params::decoded(&parsed.params, "name").is_none_or(|name| name.len() <= 3 * bytes.len())
     );

@@ -8,7 +8,7 @@ use store::{
     credential::{AppPassword, CredentialChange, NewAppPassword, Scope, Scopes},
 };
 
-use super::{Kept, failed, find};
+use super::{Kept, failed, find, moment};
 use crate::problem::Problem;
 
 /// Something to do with app passwords.
@@ -75,7 +75,7 @@ pub(super) async fn execute(
                     "name": app.name,
                     "scram_user": user,
                     "scopes": scope_names(app.scopes),
-                    "expires": app.expires_secs,
+                    "expires": app.expires_secs.map(moment),
                 })
             }))
         }
@@ -126,9 +126,9 @@ fn shown(app: &AppPassword) -> Value {
     json!({
         "name": app.name,
         "scopes": scope_names(app.scopes),
-        "created": app.created_secs,
-        "expires": app.expires_secs,
-        "last_used": used.map(|used| used.secs),
+        "created": moment(app.created_secs),
+        "expires": app.expires_secs.map(moment),
+        "last_used": used.map(|used| moment(used.secs)),
         "last_place": used.map(|used| used.place.as_str()),
         "last_scope": used.map(|used| used.scope.name()),
         "scram": app.verifiers.scram.is_some(),

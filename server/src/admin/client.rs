@@ -4,11 +4,12 @@
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use serde::Serialize;
 use serde_json::Value;
 use store::credential::{Scope, Verifiers};
 use tokio::{
@@ -48,6 +49,19 @@ pub fn account_request(command: cli::Account) -> Result<Request, Failure> {
         },
         cli::Account::List { without_scram } => Request::AccountList { without_scram },
         cli::Account::Show { name } => Request::AccountShow { name },
+        cli::Account::Set {
+            name,
+            properties,
+            remove_alias,
+            may_not_act,
+        } if properties == AccountProperties::default()
+            && remove_alias.is_empty()
+            && !may_not_act =>
+        {
+            let next = "`relate-imap account set --help` lists what can be set";
+            let problem = Problem::new("nothing was said that is to change", name, next);
+            return Err(Failure::new(Exit::Configuration, problem));
+        }
         cli::Account::Set {
             name,
             properties,
@@ -160,20 +174,29 @@ pub fn mailbox_request(command: cli::Mailbox) -> Request {
 /// # Errors
 /// It was refused, or could not be done.
 pub async fn perform(config: &Config, request: Request) -> Result<Value, Failure> {
+    if let Some((stream, path)) = reach(config).await? {
+        return exchange(&mut BufReader::new(stream), &request, &path).await;
+    }
+    // Only a first account makes a store: elsewhere a wrong path would look like no mail.
+    if !config.store.path.exists() && !matches!(request, Request::AccountAdd { .. }) {
+        return Err(no_store(&config.store.path));
+    }
+    let store = open_store(config).await?;
+    let done = execute(&*store, request).await;
+    store.close().await;
+    done.map_err(|problem| Failure::new(Exit::Failed, problem))
+}
+
+/// A connection to the running server, and its socket's path; none if no server runs.
+///
+/// # Errors
+/// One runs that may not be asked.
+pub async fn reach(config: &Config) -> Result<Option<(UnixStream, PathBuf)>, Failure> {
     let path =
         socket::path(config).map_err(|problem| Failure::new(Exit::Configuration, problem))?;
     match UnixStream::connect(&path).await {
-        Ok(stream) => ask(stream, &request, &path).await,
-        Err(error) if is_nobody_there(&error) => {
-            // Only a first account makes a store: elsewhere a wrong path would look like no mail.
-            if !config.store.path.exists() && !matches!(request, Request::AccountAdd { .. }) {
-                return Err(no_store(&config.store.path));
-            }
-            let store = open_store(config).await?;
-            let done = execute(&*store, request).await;
-            store.close().await;
-            done.map_err(|problem| Failure::new(Exit::Failed, problem))
-        }
+        Ok(stream) => Ok(Some((stream, path))),
+        Err(error) if is_nobody_there(&error) => Ok(None),
         Err(error) => Err(unreachable(&path, &error)),
     }
 }
@@ -184,7 +207,10 @@ pub fn no_store(path: &Path) -> Failure {
     let place = format!("Store:Path, {}", path.display());
     let next = match Path::new(config::UP_STORE).join("log").exists() {
         true => "`up` keeps its store in ./data: add --set Store:Path=./data",
-        false => "name the configuration with --config, or run this where its appsettings.json is",
+        false => {
+            "the first `relate-imap account add NAME` makes it; if there is one elsewhere, name the \
+             configuration with --config, or run this where its appsettings.json is"
+        }
     };
     Failure::new(
         Exit::Failed,
@@ -212,11 +238,18 @@ fn unreachable(path: &Path, error: &io::Error) -> Failure {
     )
 }
 
-async fn ask(stream: UnixStream, request: &Request, path: &Path) -> Result<Value, Failure> {
+/// Sends a request and reads its answer; what follows that stays in the stream.
+///
+/// # Errors
+/// It was refused, or the server cannot be asked.
+pub async fn exchange(
+    stream: &mut BufReader<UnixStream>,
+    request: &impl Serialize,
+    path: &Path,
+) -> Result<Value, Failure> {
     let asked = async {
         let mut line = Zeroizing::new(serde_json::to_string(request)?);
         line.push('\n');
-        let mut stream = BufReader::new(stream);
         stream.write_all(line.as_bytes()).await?;
         stream.flush().await?;
         let mut answer = String::new();

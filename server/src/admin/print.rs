@@ -31,6 +31,7 @@ pub fn print(value: &Value, form: Form) -> io::Result<()> {
 pub fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
+        Value::Array(rows) if rows.is_empty() => "(none)\n".to_owned(),
         Value::Array(rows) => table(rows),
         Value::Object(fields) => {
             let width = fields.keys().map(String::len).max().unwrap_or(0);
@@ -43,16 +44,19 @@ pub fn text(value: &Value) -> String {
     }
 }
 
+/// A column in which no row has anything is left out: what is left fits a screen.
 fn table(rows: &[Value]) -> String {
     let Some(Value::Object(first)) = rows.first() else {
         return rows.iter().map(|row| format!("{}\n", cell(row))).collect();
     };
-    let mut lines: Vec<Vec<String>> = vec![first.keys().cloned().collect()];
+    let of = |row: &Value, key: &str| cell(row.get(key).unwrap_or(&Value::Null));
+    let keys: Vec<&String> = first
+        .keys()
+        .filter(|key| rows.iter().any(|row| of(row, key) != NOTHING))
+        .collect();
+    let mut lines: Vec<Vec<String>> = vec![keys.iter().map(|key| (*key).clone()).collect()];
     for row in rows {
-        let cells = first
-            .keys()
-            .map(|key| cell(row.get(key).unwrap_or(&Value::Null)));
-        lines.push(cells.collect());
+        lines.push(keys.iter().map(|key| of(row, key)).collect());
     }
     let width = |column: usize| {
         let lengths = lines
@@ -61,7 +65,7 @@ fn table(rows: &[Value]) -> String {
             .map(|cell| cell.chars().count());
         lengths.max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..first.len()).map(width).collect();
+    let widths: Vec<usize> = (0..keys.len()).map(width).collect();
     let line = |cells: &Vec<String>| {
         let padded: Vec<String> = cells
             .iter()
@@ -73,16 +77,21 @@ fn table(rows: &[Value]) -> String {
     lines.iter().map(line).collect()
 }
 
+/// What stands for no value.
+const NOTHING: &str = "-";
+
 /// A value in a cell; nothing in it can end the line.
 fn cell(value: &Value) -> String {
     match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) if text.is_empty() => "-".to_owned(),
+        Value::Null => NOTHING.to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::String(text) if text.is_empty() => NOTHING.to_owned(),
         Value::String(text) => text
             .chars()
             .map(|c| if c.is_control() { '?' } else { c })
             .collect(),
-        Value::Array(items) if items.is_empty() => "-".to_owned(),
+        Value::Array(items) if items.is_empty() => NOTHING.to_owned(),
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }
@@ -98,14 +107,21 @@ mod tests {
     fn tables_and_fields_are_aligned() {
         for (value, expected) in [
             (json!(null), ""),
-            (json!([]), ""),
+            (json!([]), "(none)\n"),
+            (
+                json!({ "well": true, "ill": false }),
+                "well  yes\nill   no\n",
+            ),
             (json!("a\nb"), "a?b\n"),
             (
                 json!({ "a": 1, "long": ["x", "y"] }),
                 "a     1\nlong  x, y\n",
             ),
             (
-                json!([{ "name": "ä", "n": 10 }, { "name": "abcdef", "n": null }]),
+                json!([
+                    { "name": "ä", "none": [], "n": 10 },
+                    { "name": "abcdef", "none": "", "n": null }
+                ]),
                 "name    n\nä       10\nabcdef  -\n",
             ),
         ] {

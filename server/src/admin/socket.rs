@@ -1,9 +1,10 @@
 //! The socket of a running server through which commands reach it: one JSON value a line, a
-//! request and its answer. It is in the store's directory, and only the server's own user and
+//! request and its answer; or a request for an IMAP session, which then follows. It is in the store's directory, and only the server's own user and
 //! root may use it.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -11,8 +12,14 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{AppPasswordRequest, Request, execute};
-use crate::{config::Config, listen, problem::Problem, service::Service};
+use super::{AppPasswordRequest, Request, execute, find};
+use crate::{
+    config::Config,
+    connection,
+    listen::{self, Stream},
+    problem::Problem,
+    service::Service,
+};
 
 /// Where the socket is in the store's directory.
 const PATH: &str = "run/admin.sock";
@@ -57,7 +64,7 @@ pub async fn serve(socket: UnixListener, service: Arc<Service>) {
     loop {
         tokio::select! {
             () = service.shutdown.notified() => break,
-            Some(_) = commands.join_next() => {}
+            Some(ended) = commands.join_next() => listen::note_end(ended),
             accepted = socket.accept() => match accepted {
                 Ok((stream, _)) => {
                     commands.spawn(serve_command(stream, Arc::clone(&service)));
@@ -66,7 +73,11 @@ pub async fn serve(socket: UnixListener, service: Arc<Service>) {
             },
         }
     }
-    let ended = async { while commands.join_next().await.is_some() {} };
+    let ended = async {
+        while let Some(ended) = commands.join_next().await {
+            listen::note_end(ended);
+        }
+    };
     if tokio::time::timeout(service.config.imap.shutdown_timeout, ended)
         .await
         .is_err()
@@ -85,7 +96,15 @@ async fn serve_command(stream: UnixStream, service: Arc<Service>) {
     }
 }
 
-async fn answer(stream: UnixStream, service: &Service) -> io::Result<()> {
+/// Asks for an IMAP session instead of an answer: what follows `{"ok":null}` is its greeting.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SessionRequest {
+    /// The name or an alias of the account.
+    pub(crate) session: String,
+}
+
+async fn answer(stream: UnixStream, service: &Arc<Service>) -> io::Result<()> {
     let user = stream.peer_cred()?.uid();
     let own = rustix::process::geteuid().as_raw();
     if user != own && user != 0 {
@@ -98,6 +117,16 @@ async fn answer(stream: UnixStream, service: &Service) -> io::Result<()> {
         Ok(read) => read?,
         Err(_) => return Err(io::ErrorKind::TimedOut.into()),
     };
+    if let Ok(SessionRequest { session }) = serde_json::from_str(&line) {
+        let mut stream = reader.into_inner().into_inner();
+        let found = find(&*service.store, &session);
+        let is_found = found.is_ok();
+        write(&mut stream, found.map(|_| Value::Null)).await?;
+        if is_found {
+            connection::serve_account(Stream::new(stream), Arc::clone(service), &session).await;
+        }
+        return Ok(());
+    }
     let done = match serde_json::from_str::<Request>(&line) {
         Ok(request) => {
             if matches!(
@@ -109,16 +138,24 @@ async fn answer(stream: UnixStream, service: &Service) -> io::Result<()> {
             execute(&*service.store, request).await
         }
         Err(error) => Err(Problem::new(
-            format!("the server does not understand this command: {error}"),
+            // What it says besides may hold what was sent, and that may be a secret.
+            format!(
+                "the server does not understand this command, from character {} on",
+                error.column()
+            ),
             "the running server",
             "use the program of the server's own version",
         )),
     };
+    let mut stream = reader.into_inner().into_inner();
+    write(&mut stream, done).await?;
+    stream.shutdown().await
+}
+
+async fn write(stream: &mut UnixStream, done: Result<Value, Problem>) -> io::Result<()> {
     let mut answer = to_json(done).to_string();
     answer.push('\n');
-    let mut stream = reader.into_inner().into_inner();
-    stream.write_all(answer.as_bytes()).await?;
-    stream.shutdown().await
+    stream.write_all(answer.as_bytes()).await
 }
 
 fn to_json(done: Result<Value, Problem>) -> Value {

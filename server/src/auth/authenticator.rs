@@ -115,6 +115,8 @@ pub enum Credential {
     Certificate,
     /// A token.
     Token,
+    /// Nothing: the connection is somebody's from its start (`* PREAUTH`).
+    Unasked,
 }
 
 impl fmt::Display for Credential {
@@ -125,6 +127,7 @@ impl fmt::Display for Credential {
             Self::Backend(name) => f.write_str(name),
             Self::Certificate => f.write_str("certificate"),
             Self::Token => f.write_str("token"),
+            Self::Unasked => f.write_str("no login"),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The configuration in the terms of the crates below: the wire's limits for each
-//! stage of a connection, and the store's options.
+//! stage of a connection, what is understood of a message, and the store's options.
+
+use mail::limits::{Names, Parsing};
 
 use super::table::{Config, LimitSettings};
 
@@ -39,10 +41,33 @@ impl LimitSettings {
             message_bytes_max: self.message_bytes.0,
             depth_max: self.nesting as usize,
             search_keys_max: self.search_keys as usize,
+            search_depth_max: self.search_depth as usize,
             list_patterns_max: self.list_patterns as usize,
             list_pattern_bytes_max: self.list_pattern_bytes.as_usize(),
             keywords_max: self.keywords_per_mailbox as usize,
             ..wire::limits::Limits::AFTER_LOGIN
+        }
+    }
+
+    /// How much of a new message is understood.
+    #[must_use]
+    pub fn parsing(&self) -> Parsing {
+        Parsing {
+            header_bytes_max: self.header_bytes.as_usize(),
+            headers_bytes_max: self.header_bytes_sum.as_usize(),
+            depth_max: self.mime_depth as usize,
+            parts_max: self.mime_parts as usize,
+            params_max: self.parameters_per_field as usize,
+        }
+    }
+
+    /// What a new mailbox may be called.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        Names {
+            level_bytes_max: self.mailbox_level_bytes.as_usize(),
+            depth_max: self.mailbox_depth as usize,
+            name_bytes_max: self.mailbox_name_bytes.as_usize(),
         }
     }
 }
@@ -58,7 +83,9 @@ impl Config {
             compression_level: i32::from(self.store.compression_level),
             undelete_secs: self.store.undelete_window.as_secs(),
             keywords_per_mailbox_max: self.limits.keywords_per_mailbox as usize,
+            keyword_bytes_max: self.limits.keyword_bytes.as_usize(),
             mailboxes_max: self.limits.mailboxes as usize,
+            names: self.limits.names(),
             message_bytes_max: self.limits.message_bytes.0.saturating_add(TRACE_BYTES),
             ..store::Options::default()
         }
@@ -92,52 +119,45 @@ mod tests {
 
     #[test]
     fn the_defaults_are_those_of_mail() {
-        use mail::limits;
-        let ours = defaults().limits;
-        for (name, setting, constant) in [
-            (
-                "KeywordBytes",
-                ours.keyword_bytes.as_usize(),
-                limits::KEYWORD_BYTES_MAX,
-            ),
-            (
-                "MailboxLevelBytes",
-                ours.mailbox_level_bytes.as_usize(),
-                limits::MAILBOX_LEVEL_BYTES_MAX,
-            ),
-            (
-                "MailboxDepth",
-                ours.mailbox_depth as usize,
-                limits::MAILBOX_DEPTH_MAX,
-            ),
-            (
-                "MailboxNameBytes",
-                ours.mailbox_name_bytes.as_usize(),
-                limits::MAILBOX_NAME_BYTES_MAX,
-            ),
-            (
-                "HeaderBytes",
-                ours.header_bytes.as_usize(),
-                limits::HEADER_BYTES_MAX,
-            ),
-            (
-                "HeaderBytesSum",
-                ours.header_bytes_sum.as_usize(),
-                limits::HEADERS_BYTES_MAX,
-            ),
-            (
-                "MimeDepth",
-                ours.mime_depth as usize,
-                limits::MIME_DEPTH_MAX,
-            ),
-            ("MimeParts", ours.mime_parts as usize, limits::PARTS_MAX),
-            (
-                "ParametersPerField",
-                ours.parameters_per_field as usize,
-                limits::PARAMS_MAX,
-            ),
-        ] {
-            assert_eq!(setting, constant, "{name}");
-        }
+        let limits = defaults().limits;
+        assert_eq!(limits.parsing(), Parsing::DEFAULT);
+        assert_eq!(limits.names(), Names::ALL);
+    }
+
+    #[test]
+    fn what_is_set_reaches_what_it_limits() {
+        let set = [
+            "HeaderBytes=2KiB",
+            "HeaderBytesSum=3KiB",
+            "MimeDepth=4",
+            "MimeParts=5",
+            "ParametersPerField=6",
+            "MailboxLevelBytes=17",
+            "MailboxDepth=8",
+            "MailboxNameBytes=19",
+            "KeywordBytes=20",
+            "SearchDepth=21",
+        ];
+        let options = Options {
+            set: set.iter().map(|set| format!("Limits:{set}")).collect(),
+            ..Options::default()
+        };
+        let config = load(&options).unwrap().config;
+        let parsing = Parsing {
+            header_bytes_max: 2_048,
+            headers_bytes_max: 3_072,
+            depth_max: 4,
+            parts_max: 5,
+            params_max: 6,
+        };
+        let names = Names {
+            level_bytes_max: 17,
+            depth_max: 8,
+            name_bytes_max: 19,
+        };
+        assert_eq!(config.limits.parsing(), parsing);
+        let options = config.store_options();
+        assert_eq!((options.names, options.keyword_bytes_max), (names, 20));
+        assert_eq!(config.limits.before_login().search_depth_max, 21);
     }
 }

@@ -14,7 +14,7 @@ use crate::problem::{Problem, Problems};
 use crate::tls::{Sources, Tls};
 
 use super::table::TABLE;
-use super::value::AllowPlaintextAuth;
+use super::value::{AllowPlaintextAuth, Setting as _};
 use super::{Config, Loaded, Warning};
 
 /// A Unix socket's path with its closing NUL must fit into 108 bytes.
@@ -105,6 +105,43 @@ pub(super) fn together(loaded: &Loaded) -> Vec<Problem> {
         ));
     }
     problems.extend(client_certificates(loaded));
+    problems.extend(without_login(loaded));
+    problems
+}
+
+/// Mail that is read without a login is that of a named account, and is read on this machine only.
+fn without_login(loaded: &Loaded) -> Vec<Problem> {
+    let imap = &loaded.config.imap;
+    if imap.require_authentication {
+        return Vec::new();
+    }
+    let given = |key: &str, value: &str| {
+        let source = loaded.source(key);
+        format!("{key} = {value}, given by {source}")
+    };
+    let mut problems = Vec::new();
+    if imap.preauth_account.is_none() {
+        problems.push(Problem::new(
+            "clients need not log in, and it is not said whose mail they get",
+            given("Imap:RequireAuthentication", "false"),
+            "set Imap:PreauthAccount to the name of an account, or Imap:RequireAuthentication to true",
+        ));
+    }
+    let mut outside = imap.addresses.0.iter().filter(|it| !it.is_loopback());
+    if let Some(address) = outside.next() {
+        problems.push(Problem::new(
+            "clients need not log in, and others than those on this machine could connect",
+            given("Imap:Addresses", &address.to_string()),
+            "allowed are loopback addresses, as 127.0.0.1 and ::1; or set Imap:RequireAuthentication to true",
+        ));
+    }
+    if !imap.proxy_networks.0.is_empty() {
+        problems.push(Problem::new(
+            "clients need not log in, and a proxy could bring them from elsewhere",
+            given("Imap:ProxyNetworks", &imap.proxy_networks.show()),
+            "remove Imap:ProxyNetworks, or set Imap:RequireAuthentication to true",
+        ));
+    }
     problems
 }
 
@@ -178,11 +215,11 @@ pub(super) fn warnings(loaded: &Loaded) -> Vec<Warning> {
             "use 30m or more; clients reconnect each time they are cut off",
         );
     }
-    if !imap.require_authentication {
+    if imap.require_authentication && imap.preauth_account.is_some() {
         warn(
-            "clients must log in all the same: mail belongs to accounts",
-            "Imap:RequireAuthentication",
-            "remove the setting, or set it to true",
+            "clients must log in, so this account is served to nobody without",
+            "Imap:PreauthAccount",
+            "remove it, or set Imap:RequireAuthentication to false",
         );
     }
     if imap.crl_path.is_some() && imap.client_ca_path.is_none() {

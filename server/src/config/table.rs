@@ -149,8 +149,10 @@ settings! {
         secure_port: u16 = "SecurePort", "993", 0..=65_535;
         /// The addresses both IMAP listeners bind.
         addresses: Addresses = "Addresses", "0.0.0.0, ::", ANY;
-        /// Whether clients must log in. Only true is served: mail belongs to accounts.
+        /// Whether clients must log in. With false every connection to the IMAP ports is in the account of PreauthAccount from its start (`* PREAUTH`): whoever reaches the ports reads that mail, so all Addresses must be loopback.
         require_authentication: bool = "RequireAuthentication", "true", ANY;
+        /// Whose mail is served without a login when RequireAuthentication is false: the name or an alias of an account.
+        preauth_account: Option<String> = "PreauthAccount", "", ANY;
         /// The certificate: PEM (the whole chain, the server's own first) or PKCS#12. Without it there is no TLS. When the file changes it is taken into use, at SIGHUP at once; one that cannot be used leaves the old in use.
         certificate_path: Option<PathBuf> = "CertificatePath", "", ANY;
         /// The private key in PEM, when it is not in the file of CertificatePath.
@@ -341,33 +343,33 @@ settings! {
         notify_backlog: u32 = "NotifyBacklog", "1000", 1..=MANY;
         /// The largest message that is taken, by APPEND and by LMTP.
         message_bytes: Bytes = "MessageBytes", "50 MiB", KIB..=64 * GIB;
-        /// How deep MIME parts nest; deeper parts are treated as text.
-        mime_depth: u32 = "MimeDepth", "100", 1..=1_000;
-        /// MIME parts in one message; further parts are treated as text.
-        mime_parts: u32 = "MimeParts", "10000", 1..=MANY;
-        /// The largest header of one part that is looked at.
+        /// How deep MIME parts of a new message nest; what is deeper is one part and not taken apart.
+        mime_depth: u32 = "MimeDepth", "100", 1..=100;
+        /// MIME parts of a new message; the last holds what is beyond them and is not taken apart.
+        mime_parts: u32 = "MimeParts", "10000", 1..=10_000;
+        /// How much of the header of a new message, or of a part of it, is looked at.
         header_bytes: Bytes = "HeaderBytes", "10 MiB", KIB..=GIB;
-        /// All headers of one message that are looked at.
+        /// How much of all headers of a new message is looked at.
         header_bytes_sum: Bytes = "HeaderBytesSum", "50 MiB", KIB..=GIB;
-        /// MIME parameters of one header field that are looked at (RFC 2231).
-        parameters_per_field: u32 = "ParametersPerField", "128", 1..=MANY;
+        /// MIME parameters of one header field of a new message that are looked at (RFC 2231).
+        parameters_per_field: u32 = "ParametersPerField", "128", 1..=128;
         /// Mailboxes of one account.
         mailboxes: u32 = "Mailboxes", "10000", 6..=MANY;
-        /// The length of one level of a mailbox name.
+        /// The length of one level of the name of a new mailbox; mailboxes that are there keep their names.
         mailbox_level_bytes: Bytes = "MailboxLevelBytes", "255", 16..=255;
-        /// Levels of a mailbox name.
+        /// Levels of the name of a new mailbox.
         mailbox_depth: u32 = "MailboxDepth", "16", 1..=16;
-        /// The length of a whole mailbox name.
+        /// The length of the whole name of a new mailbox.
         mailbox_name_bytes: Bytes = "MailboxNameBytes", "1000", 16..=1_000;
-        /// The length of a keyword.
+        /// The length of a keyword that is new in its mailbox.
         keyword_bytes: Bytes = "KeywordBytes", "64", 1..=64;
         /// Keywords in use in one mailbox.
         keywords_per_mailbox: u32 = "KeywordsPerMailbox", "512", 32..=MANY;
         /// Keys in one SEARCH.
         search_keys: u32 = "SearchKeys", "1024", 1..=MANY;
-        /// How deep SEARCH keys nest.
+        /// How deep SEARCH keys nest, within Nesting.
         search_depth: u32 = "SearchDepth", "32", 1..=100;
-        /// The time one SEARCH may take.
+        /// The time one SEARCH may take; then it is answered NO `[LIMIT]`.
         search_time: Duration = "SearchTime", "60s", SECOND..=HOUR;
         /// Searches one session keeps up to date.
         search_contexts: u32 = "SearchContexts", "10", 0..=MANY;
@@ -384,23 +386,11 @@ settings! {
     }
 }
 
-/// Finds a section by its name in any case.
-/// Keys that are read and checked, but whose value nothing asks for yet: what they limit is fixed
-/// at their default, or comes with a later part of the server.
+/// Keys that are read and checked, but whose value nothing asks for yet: what they limit comes with
+/// a later part of the server.
 const WITHOUT_EFFECT: &[&str] = &[
     "Otel:Endpoint",
     "Limits:NotifyBacklog",
-    "Limits:MimeDepth",
-    "Limits:MimeParts",
-    "Limits:HeaderBytes",
-    "Limits:HeaderBytesSum",
-    "Limits:ParametersPerField",
-    "Limits:MailboxLevelBytes",
-    "Limits:MailboxDepth",
-    "Limits:MailboxNameBytes",
-    "Limits:KeywordBytes",
-    "Limits:SearchDepth",
-    "Limits:SearchTime",
     "Limits:SearchContexts",
 ];
 
@@ -412,6 +402,7 @@ impl Key {
     }
 }
 
+/// Finds a section by its name in any case.
 pub(super) fn section(name: &str) -> Option<&'static Section> {
     TABLE
         .iter()

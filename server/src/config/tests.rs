@@ -676,6 +676,45 @@ fn settings_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn without_a_login_an_account_is_named_and_nobody_comes_from_elsewhere() {
+    let without = "Imap:RequireAuthentication=false";
+    let account = "Imap:PreauthAccount=tim";
+    let local = "Imap:Addresses=127.0.0.1, ::1";
+    for (sets, what, to_what, next) in [
+        (
+            [without, local, ""],
+            "it is not said whose mail",
+            "Imap:RequireAuthentication = false, given by --set",
+            "set Imap:PreauthAccount",
+        ),
+        (
+            [without, account, "Imap:Addresses=127.0.0.1, 192.0.2.1"],
+            "others than those on this machine",
+            "Imap:Addresses = 192.0.2.1, given by --set",
+            "127.0.0.1 and ::1",
+        ),
+        (
+            [without, account, ""],
+            "others than those on this machine",
+            "Imap:Addresses = 0.0.0.0, given by default",
+            "allowed are loopback addresses",
+        ),
+    ] {
+        let sets: Vec<_> = sets.into_iter().filter(|set| !set.is_empty()).collect();
+        let problems = set(&sets).problems();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].what.contains(what), "{}", problems[0]);
+        assert_eq!(problems[0].to_what, to_what);
+        assert!(problems[0].next.contains(next), "{}", problems[0]);
+    }
+    let proxy = "Imap:ProxyNetworks=127.0.0.1/32";
+    let problems = set(&[without, account, local, proxy]).problems();
+    assert!(problems[0].what.contains("a proxy"), "{}", problems[0]);
+    let loaded = set(&[without, account, local]).load();
+    assert!(loaded.warnings.is_empty());
+}
+
+#[test]
 fn start_up_warns_of_what_was_hardly_meant() {
     let local = "Imap:Addresses=127.0.0.1, ::1";
     for (sets, warned) in [
@@ -692,11 +731,14 @@ fn start_up_warns_of_what_was_hardly_meant() {
             vec!["RFC 9051 §5.4"],
         ),
         (
-            vec![local, "Imap:RequireAuthentication=false"],
-            vec!["must log in"],
+            vec![local, "Imap:PreauthAccount=tim"],
+            vec!["clients must log in"],
         ),
         (vec![local, "Imap:Port=0"], vec!["no IMAP listener"]),
-        (vec![local, "Limits:SearchTime=5s"], vec!["no effect yet"]),
+        (
+            vec![local, "Limits:SearchContexts=5"],
+            vec!["no effect yet"],
+        ),
     ] {
         let warnings = set(&sets).load().warnings;
         assert_eq!(warnings.len(), warned.len(), "{sets:?}: {warnings:#?}");

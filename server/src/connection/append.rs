@@ -21,8 +21,7 @@ impl Connection {
         self.commands = self.commands.saturating_add(1);
         self.pace().await?;
         self.sink.begin(tag);
-        let limit = self.context.message_bytes_max();
-        match self.session.append(append, limit).await {
+        match self.session.append(append, &self.context).await {
             Ok(appending) => {
                 self.grant(&append.first).await?;
                 self.messages(appending).await
@@ -64,10 +63,9 @@ impl Connection {
             appending.end_message();
             match self.after_message().await? {
                 Frame::AppendNext(message) => {
-                    let limit = self.context.message_bytes_max();
                     match self
                         .session
-                        .append_message(&mut appending, &message, limit)
+                        .append_message(&mut appending, &message, &self.context)
                         .await
                     {
                         Ok(()) => self.grant(&message).await?,

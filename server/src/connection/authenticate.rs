@@ -9,12 +9,11 @@ use wire::{
 use super::{Connection, End};
 use crate::{
     auth::Proof,
-    refused::Reason,
+    refused::{self, Reason},
     session::{
         Credentials, Reply, Session,
         answer::{bad, no},
         log_in,
-        sink::OutputLimits,
     },
 };
 
@@ -37,6 +36,7 @@ impl Connection {
                             return self.answer(bad("Cancelled."), Expunge::MustWait).await;
                         }
                         Some(Err(_)) | None => {
+                            refused::log(Reason::MalformedLogin, &self.context.peer, self.claims());
                             let answer = bad("This is not base64, or too long.");
                             return self.answer(answer, Expunge::MustWait).await;
                         }
@@ -45,6 +45,7 @@ impl Connection {
                 Step::Verify(credentials) => return self.verify(&credentials).await,
                 // The mechanisms that end otherwise are not offered yet.
                 _ => {
+                    refused::log(Reason::MalformedLogin, &self.context.peer, self.claims());
                     let wrong = no(Code::AuthenticationFailed, "The response is malformed.");
                     return self.logged_in(wrong).await;
                 }
@@ -88,12 +89,7 @@ impl Connection {
                 return Err(End::Refused(Reason::LoginFailures));
             }
         } else {
-            self.share = None;
-            self.limits = limits.after_login();
-            self.sink.set_limits(OutputLimits {
-                buffer_bytes: usize::try_from(limits.output_buffer_bytes.0).unwrap_or(64 * 1024),
-                patience: limits.output_timeout,
-            });
+            self.admit();
         }
         Ok(())
     }

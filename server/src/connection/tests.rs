@@ -282,17 +282,7 @@ async fn disabling_an_account_ends_its_sessions() {
     let server = Server::start(&[]).await;
     let (mut waiting, mut idling) = (server.selected().await, server.selected().await);
     idling.idle().await;
-    let change = AccountChange {
-        enabled: Some(false),
-        ..AccountChange::default()
-    };
-    let id = server.tim().id;
-    server
-        .service
-        .store
-        .change_account(id, change)
-        .await
-        .unwrap();
+    disable_tim(&server).await;
     waiting.is_told_bye("disabled").await;
     idling.is_told_bye("disabled").await;
 }
@@ -664,6 +654,79 @@ async fn deletions_that_logout_cannot_commit_are_told_in_bye() {
     let mut later = server.selected().await;
     let marked = later.run("SEARCH DELETED").await;
     assert_eq!(marked[0], "* SEARCH 1");
+}
+
+/// A server whose every connection is tim's.
+async fn without_login(set: &[&str]) -> Server {
+    let mut all = vec![
+        "Imap:RequireAuthentication=false",
+        "Imap:PreauthAccount=TIM",
+        "Imap:Addresses=127.0.0.1",
+    ];
+    all.extend(set);
+    Server::start(&all).await
+}
+
+#[tokio::test]
+async fn without_a_login_a_connection_is_in_its_account_at_once() {
+    let server = without_login(&[]).await;
+    let mut client = server.connect(1_024);
+    let greeting = client.line().await;
+    assert!(
+        greeting.starts_with("* PREAUTH [CAPABILITY IMAP4rev2 "),
+        "{greeting}"
+    );
+    let capabilities = client.run("CAPABILITY").await;
+    for told in [&greeting, &capabilities[0]] {
+        assert!(!told.contains("STARTTLS") && !told.contains("LOGINDISABLED"));
+    }
+    for command in [
+        "STARTTLS",
+        "LOGIN tim secret-enough",
+        "AUTHENTICATE PLAIN AHRpbQBzZWNyZXQtZW5vdWdo",
+    ] {
+        let answer = client.ask(command).await;
+        assert!(answer[0].starts_with("t BAD"), "{command}: {answer:?}");
+    }
+    client.run("SELECT INBOX").await;
+    // Limits are those after a login.
+    client
+        .append(&format!("Subject: x\r\n\r\n{}", "x".repeat(20_000)))
+        .await;
+    client
+        .run(&format!("SEARCH {}ALL", "SEEN ".repeat(1_000)))
+        .await;
+    // A password that changes has nothing to do with it; the account has.
+    let kept = crate::auth::keep_password(b"another-secret").unwrap();
+    credentials(&server, vec![CredentialChange::Password(kept)]).await;
+    client.run("NOOP").await;
+    disable_tim(&server).await;
+    client.is_told_bye("disabled").await;
+}
+
+#[tokio::test]
+async fn without_a_login_a_connection_that_cannot_have_the_account_is_told_why() {
+    let server = without_login(&["Imap:MaxConnectionsPerUser=1"]).await;
+    let mut first = server.stranger();
+    assert!(first.line().await.starts_with("* PREAUTH"));
+    let limit = "[LIMIT] This account has 1 connections already";
+    server.stranger().is_told_bye(limit).await;
+    disable_tim(&server).await;
+    let disabled = "[UNAVAILABLE] The account that is served here is disabled.";
+    server.stranger().is_told_bye(disabled).await;
+    let removed = server.service.store.remove_account(server.tim().id);
+    removed.await.unwrap();
+    let missing = "[UNAVAILABLE] The account that is served here does not exist.";
+    server.stranger().is_told_bye(missing).await;
+}
+
+async fn disable_tim(server: &Server) {
+    let change = AccountChange {
+        enabled: Some(false),
+        ..AccountChange::default()
+    };
+    let store = &server.service.store;
+    store.change_account(server.tim().id, change).await.unwrap();
 }
 
 /// A change of tim's credentials.

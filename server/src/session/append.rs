@@ -11,7 +11,7 @@ use wire::imap::{
 };
 
 use super::{
-    Session,
+    Context, Session,
     answer::{Failure, Outcome, bad, no, ok_with, wrong_state},
     limits::APPEND_MESSAGES_MAX,
     sink::Sink,
@@ -43,11 +43,7 @@ impl Session {
     ///
     /// # Errors
     /// The tagged answer.
-    pub async fn append(
-        &self,
-        append: &Append,
-        message_bytes_max: u64,
-    ) -> Result<Appending, Failure> {
+    pub async fn append(&self, append: &Append, context: &Context) -> Result<Appending, Failure> {
         let auth = match self {
             Self::NotAuthenticated => {
                 return Err(Failure::Answer(wrong_state()));
@@ -63,7 +59,7 @@ impl Session {
             bytes: 0,
             current: None,
         };
-        self.append_message(&mut appending, &append.first, message_bytes_max)
+        self.append_message(&mut appending, &append.first, context)
             .await?;
         Ok(appending)
     }
@@ -76,8 +72,9 @@ impl Session {
         &self,
         appending: &mut Appending,
         message: &AppendMessage,
-        message_bytes_max: u64,
+        context: &Context,
     ) -> Result<(), Failure> {
+        let message_bytes_max = context.message_bytes_max();
         let Some(account) = self.account() else {
             return Err(Failure::Answer(wrong_state()));
         };
@@ -97,7 +94,7 @@ impl Session {
         }
         let upload = account.upload(message.size).await?;
         appending.current = Some(Current {
-            intake: Intake::new(upload),
+            intake: Intake::new(upload, context.service.config.limits.parsing()),
             flags: message.flags.clone(),
             internal_date: message.internal_date,
             data: message.data,

@@ -21,7 +21,7 @@ use super::{
     login::LoggedIn,
 };
 use crate::{
-    auth::{Attempt, AuthFailure, Identity, Proof},
+    auth::{Attempt, AuthFailure, Credential, Identity, Proof},
     refused::{self, Claims, Reason},
     service::LimitReached,
 };
@@ -132,7 +132,10 @@ pub async fn log_in(
         answer(code, reason.bye().1)
     };
     match context.service.auth.log_in(&attempt).await {
-        Ok(identity) => open(&identity, context).await,
+        Ok(identity) => match open(&identity, context).await {
+            Ok((session, welcome)) => (session, Reply::Done(welcome)),
+            Err(refused) => (Session::NotAuthenticated, Reply::Done(refused)),
+        },
         Err(AuthFailure::Wrong) => refused(Reason::LoginFailed, Code::AuthenticationFailed),
         Err(AuthFailure::MayNotActAs) => refused(Reason::MayNotActAs, Code::AuthorizationFailed),
         Err(AuthFailure::Unavailable) => answer(
@@ -142,7 +145,35 @@ pub async fn log_in(
     }
 }
 
-async fn open(identity: &Identity, context: &Context) -> (Session, Reply) {
+/// Opens an account for a connection that is in it from its start (RFC 9051 §7.1.4). It is not
+/// opened if it does not exist, is disabled, or has all the sessions it may have.
+///
+/// # Errors
+/// What the client is told instead.
+pub async fn preauthenticate(name: &str, context: &Context) -> Opened {
+    let refused = |text| Err(no(Code::Unavailable, text));
+    let Some(account) = context.service.store.find_account(name) else {
+        tracing::error!(
+            account = name,
+            "there is no account of this name to serve without a login"
+        );
+        return refused("The account that is served here does not exist.");
+    };
+    if !account.enabled {
+        return refused("The account that is served here is disabled.");
+    }
+    let identity = Identity {
+        authenticated: Arc::clone(&account),
+        account,
+        credential: Credential::Unasked,
+    };
+    open(&identity, context).await
+}
+
+/// A session in an account and what it is welcomed with, or the refusal.
+pub(super) type Opened = Result<(Session, Completion), Completion>;
+
+async fn open(identity: &Identity, context: &Context) -> Opened {
     let info = &identity.account;
     let guard = match context.service.sessions.enter(info.id, context.peer.trust) {
         Ok(guard) => guard,
@@ -155,10 +186,7 @@ async fn open(identity: &Identity, context: &Context) -> (Session, Reply) {
             let text = format!(
                 "This account has {limit} connections already, all that Imap:MaxConnectionsPerUser allows."
             );
-            return (
-                Session::NotAuthenticated,
-                Reply::Done(no(Code::Limit, text)),
-            );
+            return Err(no(Code::Limit, text));
         }
     };
     match open_accounts(identity, context).await {
@@ -174,9 +202,9 @@ async fn open(identity: &Identity, context: &Context) -> (Session, Reply) {
                 _guard: guard,
             });
             let code = Code::Capability(session.capabilities(context));
-            (session, Reply::Done(ok_with(code, "Welcome.")))
+            Ok((session, ok_with(code, "Welcome.")))
         }
-        Err(error) => (Session::NotAuthenticated, Reply::Done(refusal(&error))),
+        Err(error) => Err(refusal(&error)),
     }
 }
 

@@ -16,8 +16,7 @@ pub(super) struct LoggedIn {
     by: Arc<dyn Account>,
     /// The main password at that time.
     main: Option<CredentialId>,
-    /// The app password, if it was one.
-    app: Option<CredentialId>,
+    credential: Credential,
 }
 
 impl LoggedIn {
@@ -26,10 +25,15 @@ impl LoggedIn {
         Self {
             by,
             main: identity.authenticated.password.as_ref().map(|it| it.id),
-            app: match identity.credential {
-                Credential::App(id, _) => Some(id),
-                _ => None,
-            },
+            credential: identity.credential.clone(),
+        }
+    }
+
+    /// The app password, if it was one.
+    const fn app(&self) -> Option<CredentialId> {
+        match &self.credential {
+            Credential::App(id, _) => Some(*id),
+            _ => None,
         }
     }
 
@@ -40,7 +44,7 @@ impl LoggedIn {
 
     /// Whether it was an app password that is older by now than it may be.
     pub(super) fn has_expired(&self, now_secs: i64) -> bool {
-        let Some(id) = self.app else {
+        let Some(id) = self.app() else {
             return false;
         };
         let info = self.by.info();
@@ -56,9 +60,11 @@ impl LoggedIn {
         let account = account.info();
         if !account.enabled || !info.enabled {
             return Some(Ended::Disabled);
+        } else if self.credential == Credential::Unasked {
+            return None;
         } else if info.password.as_ref().map(|it| it.id) != self.main {
             return Some(Ended::PasswordChanged);
-        } else if self.app.is_some_and(|id| !has(id)) {
+        } else if self.app().is_some_and(|id| !has(id)) {
             return Some(Ended::Revoked);
         }
         let may_act = info.id == account.id || info.may_act_as.allows(account.id);

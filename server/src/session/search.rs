@@ -1,6 +1,7 @@
 //! SEARCH (RFC 9051 §6.4.4, RFC 4731, RFC 5182; RFC 3501 §7.2.5 for the plain answer).
 
 use mail::{id::Uid, predicate::Predicate, set::UidSet};
+use tokio::time::timeout;
 use wire::{
     encode::Revision,
     imap::{
@@ -40,7 +41,7 @@ impl Selected {
         self.tell_new(sink).await?;
         let returns = search.returns;
         let numbers = search.numbers;
-        let found = self.matching(search.predicate).await;
+        let found = self.matching(search.predicate, context).await;
         let found = match found.and_then(|found| held(found, context)) {
             Ok(found) => found,
             Err(failure) => {
@@ -63,6 +64,7 @@ impl Selected {
     async fn matching(
         &self,
         predicate: Predicate<wire::imap::search::SearchSet>,
+        context: &Context,
     ) -> Result<UidSet, Failure> {
         let Some(predicate) = self.view.resolve_predicate(predicate) else {
             return Err(Failure::Answer(bad(
@@ -71,8 +73,17 @@ impl Selected {
         };
         let predicate = with_recent(predicate, self.view.recent_uids());
         let state = self.mailbox.state();
-        let found = self.mailbox.search(&state, &predicate).await?;
-        Ok(self.view.told_of(&found))
+        let time_max = context.service.config.limits.search_time;
+        let searching = self.mailbox.search(&state, &predicate);
+        let Ok(found) = timeout(time_max, searching).await else {
+            let text = format!(
+                "This search was given up after {} seconds, all that Limits:SearchTime allows; \
+                 search for less.",
+                time_max.as_secs()
+            );
+            return Err(Failure::Answer(no(Code::Limit, text)));
+        };
+        Ok(self.view.told_of(&found?))
     }
 
     async fn answer_search(

@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::{Disk, DiskFile, Lock, OpenMode};
 
@@ -42,7 +42,14 @@ pub struct Plan {
 
 /// A disk in memory.
 #[derive(Clone, Debug)]
-pub struct SimDisk(Arc<Mutex<State>>);
+pub struct SimDisk(Arc<Mutex<State>>, Arc<Stall>);
+
+/// Reads that wait until they are let on.
+#[derive(Debug, Default)]
+struct Stall {
+    is_stalled: Mutex<bool>,
+    changed: Condvar,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -98,12 +105,23 @@ impl SimDisk {
     /// An empty disk.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::default())
+        Self(Arc::default(), Arc::default())
     }
 
     /// Makes calls fail from now on as planned, or (`None`) succeed again.
     pub fn set_plan(&self, plan: Option<Plan>) {
         self.0.lock().plan = plan;
+    }
+
+    /// Makes reads wait from now on, or lets them on.
+    pub fn stall_reads(&self, is_stalled: bool) {
+        *self.1.is_stalled.lock() = is_stalled;
+        self.1.changed.notify_all();
+    }
+
+    fn wait_while_stalled(&self) {
+        let mut is_stalled = self.1.is_stalled.lock();
+        self.1.changed.wait_while(&mut is_stalled, |it| *it);
     }
 
     /// How many calls were made.
@@ -152,7 +170,7 @@ impl SimDisk {
                 .dirs
                 .extend(path.ancestors().skip(1).map(Path::to_owned));
         }
-        Self(Arc::new(Mutex::new(state)))
+        Self(Arc::new(Mutex::new(state)), Arc::default())
     }
 
     /// The disk as it would be found if the power had failed right after call `calls`. Seed 0
@@ -314,6 +332,7 @@ impl DiskFile for SimFile {
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        self.disk.wait_while_stalled();
         self.disk.enter(Kind::Read)?;
         let state = self.disk.0.lock();
         let from = usize::try_from(offset).unwrap_or(usize::MAX);

@@ -176,7 +176,7 @@ impl Account for EmbeddedAccount {
         let context = self.context();
         self.planner
             .commit(&self.stamp(&context), |planned| {
-                let change = names::subscribe(&context, &planned.tree, name, subscription);
+                let change = names::subscribe(&context, &planned.tree, name, subscription)?;
                 let draft = match change {
                     Some(change) => Draft::tree(planned, change),
                     None => Draft::nothing(planned),

@@ -43,6 +43,7 @@ use crate::{
         accounts::{changed, first_tree, new_info},
         names::{Issuer, Retired},
     },
+    search::Turns,
     state::Summary,
 };
 
@@ -62,6 +63,8 @@ pub(crate) struct Engine {
     issued: Issued,
     planners: Mutex<HashMap<AccountId, Arc<Planner>>>,
     closed: AtomicBool,
+    /// Searches, which take turns.
+    pub(crate) searches: Arc<Turns>,
     /// What was damaged when the store was opened.
     pub(crate) damage: Vec<String>,
 }
@@ -119,6 +122,7 @@ impl EmbeddedStore {
             issued: Issued::new(&counters),
             planners: Mutex::new(HashMap::new()),
             closed: AtomicBool::new(false),
+            searches: Arc::new(Turns::of_machine()),
             damage,
         };
         engine.clear_spools();
@@ -144,7 +148,9 @@ impl Engine {
             now_secs: self.clock.now_secs(),
             limits: Limits {
                 keywords_per_mailbox_max: self.options.keywords_per_mailbox_max,
+                keyword_bytes_max: self.options.keyword_bytes_max,
                 mailboxes_max: self.options.mailboxes_max,
+                names: self.options.names,
             },
         }
     }

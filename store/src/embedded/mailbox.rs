@@ -33,7 +33,7 @@ use crate::{
         messages::{self, FlagsRequest, Moved, Step, Transfer, Wanted},
         quota,
     },
-    search::{Source, search},
+    search::{Pace, Source, search},
     state::MailboxState,
 };
 
@@ -285,7 +285,12 @@ impl Mailbox for EmbeddedMailbox {
         let (state, predicate) = (Arc::clone(state), predicate.clone());
         let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop.0);
-        blocking(move || search(&state, &predicate, &*core, &stopped)).await
+        let turns = Arc::clone(&self.account.engine.searches);
+        blocking(move || {
+            let pace = Pace::new(&turns, &stopped);
+            search(&state, &predicate, &*core, &pace)
+        })
+        .await
     }
 
     fn take_recent(&self, state: &MailboxState) -> Option<Uid> {

@@ -152,7 +152,7 @@ pub(crate) fn first_tree(context: &Context, issuer: &mut dyn Issuer) -> Result<T
     }
     let names: Vec<MailboxName> = change.created.iter().map(|i| i.name.clone()).collect();
     for name in names {
-        let subscribed = super::names::subscribe(context, &change.tree, &name, Subscription::On);
+        let subscribed = super::names::subscribe(context, &change.tree, &name, Subscription::On)?;
         if let Some(TreeChange { tree, records, .. }) = subscribed {
             change.tree = tree;
             change.records.extend(records);

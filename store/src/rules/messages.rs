@@ -15,7 +15,7 @@ use mail::{
     set::UidSet,
 };
 
-use super::{Change, Context, STEP_MESSAGES, next_mod_seq};
+use super::{Change, Context, Limits, STEP_MESSAGES, next_mod_seq};
 use crate::{
     contract::{Expunge, FlagsOutcome},
     embedded::record::{FlagsRecord, MessageRecord, Record},
@@ -83,7 +83,7 @@ pub(crate) fn append(
     state: &MailboxState,
     added: &[Added],
 ) -> Result<(Change, UidSet)> {
-    let mut interner = Interner::new(state, context.limits.keywords_per_mailbox_max);
+    let mut interner = Interner::new(state, context);
     let mod_seq = next_mod_seq(state)?;
     let mut next_uid = state.summary.uid_next;
     let mut rows = Vec::with_capacity(added.len());
@@ -214,7 +214,7 @@ pub(crate) fn transfer(
     };
     let (rows, resume) = step_rows(source, wanted.uids, wanted.from, messages_max);
     let mut did = Moved::default();
-    let mut interner = Interner::new(target, context.limits.keywords_per_mailbox_max);
+    let mut interner = Interner::new(target, context);
     let mod_seq = next_mod_seq(target)?;
     let mut next_uid = target.summary.uid_next;
     let mut copies = Vec::with_capacity(rows.len());
@@ -368,7 +368,7 @@ impl<'a> Results<'a> {
         Self {
             state,
             request,
-            interner: Interner::new(state, context.limits.keywords_per_mailbox_max),
+            interner: Interner::new(state, context),
             known: HashMap::new(),
         }
     }
@@ -389,28 +389,42 @@ impl<'a> Results<'a> {
 struct Interner<'a> {
     shared: &'a Arc<Keywords>,
     own: Option<Keywords>,
-    names_max: usize,
+    limits: Limits,
     translated: HashMap<KeywordSetId, KeywordSetId>,
 }
 
 impl<'a> Interner<'a> {
-    fn new(state: &'a MailboxState, names_max: usize) -> Self {
+    fn new(state: &'a MailboxState, context: &Context) -> Self {
         Self {
             shared: &state.keywords,
             own: None,
-            names_max,
+            limits: context.limits,
             translated: HashMap::new(),
         }
     }
 
+    /// The set that a client names: what is new in it must be within the limits.
     fn intern(&mut self, keywords: &[Keyword]) -> Result<KeywordSetId> {
+        let known = self.own.as_ref().unwrap_or(self.shared);
+        let bytes_max = self.limits.keyword_bytes_max;
+        let mut long = keywords
+            .iter()
+            .filter(|keyword| keyword.as_str().len() > bytes_max);
+        if long.any(|keyword| !known.names().contains(keyword)) {
+            return Err(Error::Limit("length of a keyword"));
+        }
+        self.intern_stored(keywords)
+    }
+
+    /// A set that is stored already, here or in another mailbox.
+    fn intern_stored(&mut self, keywords: &[Keyword]) -> Result<KeywordSetId> {
         let known = self.own.as_ref().unwrap_or(self.shared);
         if let Some(id) = known.find(keywords) {
             return Ok(id);
         }
         let own = self.own.get_or_insert_with(|| Keywords::clone(self.shared));
         let id = own.intern(keywords);
-        if own.names().len() > self.names_max {
+        if own.names().len() > self.limits.keywords_per_mailbox_max {
             return Err(Error::Limit("keywords of a mailbox"));
         }
         Ok(id)
@@ -421,7 +435,7 @@ impl<'a> Interner<'a> {
         if let Some(known) = self.translated.get(&set) {
             return Ok(*known);
         }
-        let here = self.intern(other.keywords.set(set))?;
+        let here = self.intern_stored(other.keywords.set(set))?;
         self.translated.insert(set, here);
         Ok(here)
     }

@@ -86,6 +86,7 @@ pub(crate) fn rename(
         return Err(Error::NotFound(What::Mailbox));
     }
     check_target(tree, from, to)?;
+    check_name(context, to)?;
     let mut change = TreeChange::of(tree);
     for info in &moving {
         change.tree.mailboxes.remove(&info.name.key());
@@ -94,6 +95,10 @@ pub(crate) fn rename(
     let mut renamed = Vec::with_capacity(moving.len());
     for info in moving {
         let name = renamed_to(&info, from, to)?;
+        // What was over a limit that is lower now is no reason to keep its parent's name.
+        if info.name.is_within(context.limits.names) {
+            check_name(context, &name)?;
+        }
         if change.tree.mailboxes.contains_key(&name.key()) {
             return Err(Error::AlreadyExists(What::Mailbox));
         }
@@ -125,24 +130,39 @@ pub(crate) fn subscribe(
     tree: &Tree,
     name: &MailboxName,
     subscription: Subscription,
-) -> Option<TreeChange> {
+) -> Result<Option<TreeChange>> {
     let key = name.key();
     let mut change = TreeChange::of(tree);
     let subscriptions = &mut change.tree.subscriptions;
     let record = match subscription {
         Subscription::On if !subscriptions.contains_key(&key) => {
+            if !tree.mailboxes.contains_key(&key) {
+                check_name(context, name)?;
+            }
             subscriptions.insert(key, name.clone());
             Record::Subscribed(context.account, name.clone())
         }
         Subscription::Off => {
-            let spelled = subscriptions.remove(&key)?;
+            let Some(spelled) = subscriptions.remove(&key) else {
+                return Ok(None);
+            };
             Record::Unsubscribed(context.account, spelled)
         }
-        Subscription::On => return None,
+        Subscription::On => return Ok(None),
     };
     change.records.push(record);
-    Some(change)
+    Ok(Some(change))
 }
+
+/// A new name is within the limits. Names that were within those of their time stay as they are.
+fn check_name(context: &Context, name: &MailboxName) -> Result<()> {
+    match name.is_within(context.limits.names) {
+        true => Ok(()),
+        false => Err(Error::Limit(NAME_LIMIT)),
+    }
+}
+
+const NAME_LIMIT: &str = "length or depth of a mailbox name";
 
 /// The mailbox with this id.
 pub(crate) fn find(tree: &Tree, id: MailboxId) -> Result<Arc<MailboxInfo>> {
@@ -184,8 +204,7 @@ fn renamed_to(info: &MailboxInfo, from: &MailboxName, to: &MailboxName) -> Resul
         .skip(levels)
         .flat_map(|level| ["/", level])
         .collect();
-    to.below(&suffix)
-        .map_err(|_| Error::Limit("length or depth of a mailbox name"))
+    to.below(&suffix).map_err(|_| Error::Limit(NAME_LIMIT))
 }
 
 impl TreeChange {
@@ -227,6 +246,7 @@ impl TreeChange {
         if self.tree.mailboxes.len() >= context.limits.mailboxes_max {
             return Err(Error::Limit("mailboxes of an account"));
         }
+        check_name(context, name)?;
         let mut special_use = special_use.to_vec();
         special_use.sort_unstable();
         special_use.dedup();

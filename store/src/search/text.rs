@@ -10,7 +10,7 @@ use mail::{
 };
 use memchr::memmem::Finder;
 
-use super::Source;
+use super::{Pace, Source};
 use crate::{
     contract::Static,
     error::{Error, Result, What},
@@ -48,17 +48,29 @@ pub(super) struct Message<'a> {
     body: BodyId,
     pub(super) fixed: Arc<Static>,
     source: &'a dyn Source,
+    pace: &'a Pace<'a>,
     header: Option<Bytes>,
 }
 
 impl<'a> Message<'a> {
-    pub(super) const fn new(body: BodyId, fixed: Arc<Static>, source: &'a dyn Source) -> Self {
+    pub(super) const fn new(
+        body: BodyId,
+        fixed: Arc<Static>,
+        source: &'a dyn Source,
+        pace: &'a Pace<'a>,
+    ) -> Self {
         Self {
             body,
             fixed,
             source,
+            pace,
             header: None,
         }
+    }
+
+    /// Lets other searches have their turn; then says whether nobody waits for this one any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.pace.is_over()
     }
 
     /// Whether the decoded value of a field of this lower-case name holds the text.
@@ -109,7 +121,7 @@ impl<'a> Message<'a> {
         };
         let mut window = String::new();
         let mut offset = part.body.start;
-        while offset < part.body.end {
+        while offset < part.body.end && !self.is_over() {
             let left = usize::try_from(part.body.end - offset).unwrap_or(usize::MAX);
             let bytes = self.read(offset, left.min(READ_BYTES))?;
             if bytes.is_empty() {
@@ -160,4 +172,60 @@ fn forget(window: &mut String, needle: &Needle) {
         .find(|at| window.is_char_boundary(*at))
         .unwrap_or(0);
     window.drain(..cut);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use mail::mime::index;
+
+    use super::*;
+    use crate::search::Turns;
+
+    /// A message whose reader leaves while so many bytes are read.
+    struct Leaving {
+        message: Bytes,
+        after_reads: usize,
+        reads: AtomicUsize,
+        stop: AtomicBool,
+    }
+
+    impl Source for Leaving {
+        fn fixed(&self, _bodies: &[BodyId]) -> Result<Vec<Arc<Static>>> {
+            Ok(Vec::new())
+        }
+
+        fn read(&self, _body: BodyId, offset: u64, len: usize) -> Result<Bytes> {
+            let read = self.reads.fetch_add(1, Ordering::Relaxed) + 1;
+            self.stop.store(read >= self.after_reads, Ordering::Relaxed);
+            let from = usize::try_from(offset).unwrap();
+            Ok(self.message.slice(from..from + len))
+        }
+    }
+
+    #[test]
+    fn threat_20_nothing_more_is_read_of_a_message_for_a_client_that_left() {
+        let message = format!("Subject: x\r\n\r\n{}", "straw\r\n".repeat(300_000));
+        let fixed = Arc::new(Static {
+            parts: structure::encode(&index(message.as_bytes())).into(),
+            header_bytes: 14,
+            ..Static::default()
+        });
+        let whole = message.len().div_ceil(READ_BYTES);
+        for (after_reads, reads) in [(1, 1), (3, 3), (100, whole)] {
+            let source = Leaving {
+                message: message.clone().into(),
+                after_reads,
+                reads: AtomicUsize::new(0),
+                stop: AtomicBool::new(false),
+            };
+            let body = BodyId::new(1).unwrap();
+            let turns = Turns::new(1);
+            let pace = Pace::new(&turns, &source.stop);
+            let mut message = Message::new(body, Arc::clone(&fixed), &source, &pace);
+            assert!(!message.body_holds(&Needle::new("needle")).unwrap());
+            assert_eq!(source.reads.load(Ordering::Relaxed), reads);
+        }
+    }
 }

@@ -435,6 +435,35 @@ pub(crate) async fn as_many_keywords_as_allowed(given: &mut Given) {
     assert_eq!(full.state().summary.messages, 1);
 }
 
+pub(crate) async fn a_lower_limit_of_keywords_is_for_new_ones(given: &mut Given) {
+    let account = given.account("a").await;
+    let inbox = open(&*account, "INBOX").await;
+    append_with(&*account, inbox.id(), "x", "a-long-keyword").await;
+    given.options.keyword_bytes_max = 6;
+    given.reopen().await;
+    let account = given.open("a").await;
+    let inbox = open(&*account, "INBOX").await;
+    let add = FlagChange::Add;
+    for keyword in ["5byte", "6bytes"] {
+        change_flags(&*inbox, all(), add, flags(keyword), None)
+            .await
+            .unwrap();
+    }
+    let refused = change_flags(&*inbox, all(), add, flags("7-bytes"), None).await;
+    assert_eq!(refused.err(), Some(Error::Limit("length of a keyword")));
+    // What is there is used on: kept, taken away, set again, and copied.
+    let archive = open(&*account, "Archive").await;
+    inbox.copy(&all(), archive.id()).await.unwrap();
+    assert_eq!(flags_of(&*archive, uid(1)), "5byte 6bytes a-long-keyword");
+    for change in [FlagChange::Remove, FlagChange::Add] {
+        let long = flags("a-long-keyword");
+        change_flags(&*inbox, all(), change, long, None)
+            .await
+            .unwrap();
+    }
+    assert!(flags_of(&*inbox, uid(1)).ends_with("a-long-keyword"));
+}
+
 pub(crate) async fn read_only_changes_nothing(given: &mut Given) {
     let account = given.account("a").await;
     let id = id_of(&*account, "INBOX").unwrap();

@@ -1,6 +1,6 @@
 //! Names: create, delete, rename, subscribe (RFC 9051 §6.3.4 to §6.3.8).
 
-use mail::mailbox::SpecialUse;
+use mail::{limits::Names, mailbox::SpecialUse};
 use store::{Error, Subscription, error::What};
 
 use crate::support::*;
@@ -237,6 +237,63 @@ pub(crate) async fn as_many_mailboxes_as_allowed(given: &mut Given) {
     let over = account.create_mailbox(&name("one more"), &[]).await;
     assert!(matches!(over, Err(Error::Limit(_))));
     assert_eq!(account.tree().mailboxes.len(), given.options.mailboxes_max);
+}
+
+pub(crate) async fn lower_limits_of_names_are_for_new_ones(given: &mut Given) {
+    let account = given.account("a").await;
+    let old = ["a/b/c/d", "short/abcdefghijklmnopqrst"];
+    for old in old {
+        account.create_mailbox(&name(old), &[]).await.unwrap();
+    }
+    given.options.names = Names {
+        level_bytes_max: 16,
+        depth_max: 3,
+        name_bytes_max: 24,
+    };
+    given.reopen().await;
+    let account = given.open("a").await;
+    for (new, is_taken) in [
+        ("abcdefghijklmno", true),
+        ("abcdefghijklmnop", true),
+        ("abcdefghijklmnopq", false),
+        ("x/y", true),
+        ("x/y/z", true),
+        ("x/y/z/z", false),
+        ("abcdefghijklmnop/abcdef", true),
+        ("abcdefghijklmnop/abcdefg", true),
+        ("abcdefghijklmnop/abcdefgh", false),
+    ] {
+        let renamed = account.rename_mailbox(&name("Archive"), &name(new)).await;
+        assert_eq!(renamed.is_ok(), is_taken, "{new}: {renamed:?}");
+        if is_taken {
+            account
+                .rename_mailbox(&name(new), &name("Archive"))
+                .await
+                .unwrap();
+            continue;
+        }
+        let refused = Err(Error::Limit("length or depth of a mailbox name"));
+        let created = account.create_mailbox(&name(new), &[]).await;
+        assert_eq!(created.map(|_| ()), refused, "{new}");
+        let subscribed = account.subscribe(&name(new), Subscription::On).await;
+        assert_eq!(subscribed, refused, "{new}");
+    }
+    // What is there stays, and is used on: opened, subscribed to, and moved with its parent.
+    for old in old {
+        append(&*account, id_of(&*account, old).unwrap(), "a\r\n\r\n").await;
+        account
+            .subscribe(&name(old), Subscription::On)
+            .await
+            .unwrap();
+    }
+    account
+        .rename_mailbox(&name("short"), &name("other"))
+        .await
+        .unwrap();
+    assert!(id_of(&*account, "other/abcdefghijklmnopqrst").is_some());
+    given.reopen().await;
+    let account = given.open("a").await;
+    assert!(id_of(&*account, "a/b/c/d").is_some());
 }
 
 pub(crate) async fn a_deleted_mailbox_wakes_its_watchers(given: &mut Given) {

@@ -108,7 +108,7 @@ fn of(c: &mut Cursor<'_>, numbers: Numbers) -> Parsed<Command> {
         }
         c.sp()?;
     }
-    let mut keys = Keys { read: 0 };
+    let mut keys = Keys { read: 0, depth: 0 };
     let predicate = keys.all_of(c)?;
     Ok(Command::Selected(Selected::Search(Search {
         numbers,
@@ -142,9 +142,10 @@ fn return_options(c: &mut Cursor<'_>) -> Parsed<SearchReturn> {
     Ok(returns)
 }
 
-/// How many keys were read, for the limit.
+/// How many keys were read, and how deep, for the limits.
 struct Keys {
     read: usize,
+    depth: usize,
 }
 
 impl Keys {
@@ -169,6 +170,19 @@ impl Keys {
         Ok(())
     }
 
+    fn enter(&mut self, c: &mut Cursor<'_>) -> Parsed<()> {
+        if self.depth >= c.limits().search_depth_max {
+            return c.fail("fewer levels of search keys");
+        }
+        self.depth = self.depth.saturating_add(1);
+        c.enter()
+    }
+
+    const fn leave(&mut self, c: &mut Cursor<'_>) {
+        self.depth = self.depth.saturating_sub(1);
+        c.leave();
+    }
+
     /// ```abnf
     /// search-key = "NOT" SP search-key / "OR" SP search-key SP search-key /
     ///              "(" search-key *(SP search-key) ")" / …
@@ -186,9 +200,9 @@ impl Keys {
             (false, _) => self.plain(c)?,
             (true, false) => self.any_of(c)?,
             (true, true) => {
-                c.enter()?;
+                self.enter(c)?;
                 let key = self.any_of(c)?;
-                c.leave();
+                self.leave(c);
                 key
             }
         };
@@ -220,11 +234,11 @@ impl Keys {
         self.count(c)?;
         match c.peek() {
             Some(b'(') => {
-                c.enter()?;
+                self.enter(c)?;
                 c.byte(b'(', "an opening parenthesis")?;
                 let key = self.all_of(c)?;
                 c.byte(b')', "a space or a closing parenthesis")?;
-                c.leave();
+                self.leave(c);
                 Ok(key)
             }
             Some(b'0'..=b'9' | b'*' | b'$') => {
@@ -361,7 +375,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        frame::Frame,
+        frame::{Frame, Framer},
         imap::{
             fixture::{accept, frame, incomplete, reject},
             sequence::SequenceSet,
@@ -587,6 +601,29 @@ mod tests {
             frame(format!("SEARCH {not_or}NOT OR ALL ALL").as_bytes()),
             Frame::Bad(..)
         ));
+    }
+
+    #[test]
+    fn threat_20_levels_of_keys_are_bounded_within_those_of_parentheses() {
+        for (search_depth_max, depth_max, levels) in [(4, 32, 4), (32, 4, 4), (1, 32, 1)] {
+            let limits = Limits {
+                search_depth_max,
+                depth_max,
+                ..Limits::AFTER_LOGIN
+            };
+            for (more, is_read) in [(-1, true), (0, true), (1, false)] {
+                let levels = usize::saturating_add_signed(levels, more);
+                let (open, close) = ("(".repeat(levels), ")".repeat(levels));
+                let chain = "NOT OR ALL ".repeat(levels);
+                for keys in [format!("{open}ALL{close}"), format!("{chain}ALL")] {
+                    let mut framer = Framer::new();
+                    let line = format!("a SEARCH {keys} SEEN\r\n");
+                    framer.buffer_mut().extend_from_slice(line.as_bytes());
+                    let is_command = matches!(framer.next(&limits), Frame::Command(_));
+                    assert_eq!(is_command, is_read, "{levels} {keys}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -269,3 +269,124 @@ async fn an_account_has_as_many_sessions_as_are_configured() {
     settle().await;
     three.run("LOGIN tim secret-enough").await;
 }
+
+/// A disk that does not answer; it does again when this is dropped.
+struct Stalled(SimDisk);
+
+impl Stalled {
+    fn new(disk: &SimDisk) -> Self {
+        disk.stall_reads(true);
+        Self(disk.clone())
+    }
+}
+
+impl Drop for Stalled {
+    fn drop(&mut self) {
+        self.0.stall_reads(false);
+    }
+}
+
+/// A client whose search has begun and does not end.
+async fn searching(disk: &SimDisk, server: &Server) -> (Client, Stalled) {
+    let mut client = server.selected().await;
+    let body = "needle\r\n".repeat(1_000);
+    client.append(&format!("Subject: x\r\n\r\n{body}")).await;
+    client.run("NOOP").await;
+    let stalled = Stalled::new(disk);
+    client.send("s SEARCH RETURN (SAVE) BODY straw\r\n").await;
+    settle().await;
+    pause();
+    (client, stalled)
+}
+
+#[tokio::test]
+async fn threat_20_a_search_is_given_up_after_its_time() {
+    let disk = SimDisk::new();
+    let server = Server::start_on(&disk).await;
+    let (mut client, stalled) = searching(&disk, &server).await;
+    for (millis, is_answered) in [(59_000, false), (1_010, true)] {
+        advance(Duration::from_millis(millis)).await;
+        settle().await;
+        let came = tokio::select! {
+            biased;
+            read = client.stream.read_buf(&mut client.input) => read.unwrap() > 0,
+            () = std::future::ready(()) => false,
+        };
+        assert_eq!(came, is_answered);
+    }
+    resume();
+    let answer = client.line().await;
+    assert!(answer.starts_with("s NO [LIMIT]"), "{answer}");
+    assert!(answer.contains("60 seconds") && answer.contains("Limits:SearchTime"));
+    drop(stalled);
+    // What was saved is nothing (RFC 9051 §6.4.4.1), and the session goes on.
+    assert_eq!(client.run("UID SEARCH $").await[0], "* SEARCH");
+    assert_eq!(client.run("SEARCH BODY needle").await[0], "* SEARCH 1");
+}
+
+#[tokio::test]
+async fn threat_20_a_search_ends_within_a_second_of_its_client() {
+    let disk = SimDisk::new();
+    let server = Server::start_on(&disk).await;
+    let (client, _stalled) = searching(&disk, &server).await;
+    assert_eq!(server.service.sessions.count(), 1);
+    drop(client);
+    settle().await;
+    advance(Duration::from_millis(1_010)).await;
+    settle().await;
+    assert_eq!(server.service.sessions.count(), 0);
+    resume();
+}
+
+#[tokio::test]
+async fn bad_commands_in_a_row_end_a_connection_at_the_last_that_may_be() {
+    let server = Server::start(&[]).await;
+    for (is_in, most) in [(false, 3), (true, 20)] {
+        let mut client = match is_in {
+            true => server.selected().await,
+            false => server.connect(1_024),
+        };
+        if !is_in {
+            client.line().await;
+        }
+        for in_a_row in [most - 1, most] {
+            for _ in 0..in_a_row {
+                assert!(client.ask("NONSENSE").await[0].starts_with("t BAD"));
+            }
+            if in_a_row < most {
+                // One that is understood begins the count anew.
+                client.run("NOOP").await;
+            }
+        }
+        client.is_told_bye("not understood").await;
+    }
+}
+
+#[tokio::test]
+async fn limits_of_messages_names_and_searches_are_those_that_are_set() {
+    let server = Server::start(&[
+        "Limits:MimeDepth=1",
+        "Limits:KeywordBytes=4",
+        "Limits:MailboxDepth=2",
+        "Limits:SearchDepth=1",
+    ])
+    .await;
+    let mut client = server.selected().await;
+    client
+        .append("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n")
+        .await;
+    let told = client.run("FETCH 1 BODY").await;
+    let opaque = "(BODY (\"application\" \"octet-stream\"";
+    assert!(told[0].contains(opaque), "{told:?}");
+    client.run("STORE 1 +FLAGS.SILENT (four)").await;
+    client.run("CREATE a/b").await;
+    client.run("SEARCH (SEEN)").await;
+    for (command, refusal) in [
+        ("STORE 1 +FLAGS.SILENT (five5)", "t NO [LIMIT]"),
+        ("CREATE a/b/c", "t NO [LIMIT]"),
+        ("SEARCH ((SEEN))", "t BAD"),
+    ] {
+        let told = client.ask(command).await;
+        assert!(told[0].starts_with(refusal), "{command}: {told:?}");
+    }
+}
