@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use mail::mailbox::MailboxName;
+use mail::mailbox::{MailboxName, SpecialUse};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{
@@ -86,6 +86,8 @@ pub enum Request {
         account: String,
         /// The mailbox.
         mailbox: String,
+        /// What it is for, as attributes: `\Sent`.
+        special_use: Vec<String>,
     },
     /// Delete a mailbox.
     MailboxDelete {
@@ -105,6 +107,13 @@ pub enum Request {
     },
     /// Subscribe to a mailbox.
     MailboxSubscribe {
+        /// The account.
+        account: String,
+        /// The mailbox.
+        mailbox: String,
+    },
+    /// Unsubscribe from a mailbox.
+    MailboxUnsubscribe {
         /// The account.
         account: String,
         /// The mailbox.
@@ -187,9 +196,17 @@ pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Probl
         Request::AccountRemove { name, purge } => remove(store, &name, purge).await,
         Request::AppPassword(request) => app_passwords::execute(store, request).await,
         Request::MailboxList { account } => mailboxes(store, &account).await,
-        Request::MailboxCreate { account, mailbox } => {
+        Request::MailboxCreate {
+            account,
+            mailbox,
+            special_use,
+        } => {
             let opened = open(store, &account).await?;
-            let created = opened.create_mailbox(&mailbox_name(&mailbox)?, &[]).await;
+            let uses: Vec<SpecialUse> = special_use
+                .iter()
+                .filter_map(|attribute| SpecialUse::named(attribute))
+                .collect();
+            let created = opened.create_mailbox(&mailbox_name(&mailbox)?, &uses).await;
             done(created.map(|_| ()), &mailbox)
         }
         Request::MailboxDelete { account, mailbox } => {
@@ -208,6 +225,11 @@ pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Probl
             let opened = open(store, &account).await?;
             let name = mailbox_name(&mailbox)?;
             done(opened.subscribe(&name, Subscription::On).await, &mailbox)
+        }
+        Request::MailboxUnsubscribe { account, mailbox } => {
+            let opened = open(store, &account).await?;
+            let name = mailbox_name(&mailbox)?;
+            done(opened.subscribe(&name, Subscription::Off).await, &mailbox)
         }
         Request::Check => check(store).await,
     }
