@@ -48,7 +48,7 @@ pub enum TextField {
     Header(Box<str>),
     /// The decoded body, headers of nested parts included.
     Body,
-    /// Header or body.
+    /// Header, MIME headers of the parts, or body (RFC 9051 §6.4.4).
     Text,
 }
 

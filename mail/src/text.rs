@@ -13,7 +13,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::{
     charset, limits,
-    mime::{Decoder, Index, PartKind, fields::fields, words},
+    mime::{Decoder, Index, PartKind, fields::fields, params, words},
     structure::{PartSpan, Parts, TextKind},
 };
 
@@ -24,7 +24,8 @@ pub fn header_values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item 
         .map(|field| words::decode(&field.unfolded()))
 }
 
-/// A header as SEARCH TEXT looks into it: every field on a line, decoded.
+/// A header as SEARCH TEXT looks into it: every field on a line, decoded; and so that a file is
+/// found by its name, each parameter that is written with a charset (RFC 2231 §4) on its own line.
 #[must_use]
 pub fn header_text(header: &[u8]) -> String {
     let mut out = String::with_capacity(header.len());
@@ -33,10 +34,32 @@ pub fn header_text(header: &[u8]) -> String {
             out.push_str(&charset::decode_undeclared(field.name));
             out.push_str(": ");
         }
-        out.push_str(&words::decode(&field.unfolded()));
+        let value = field.unfolded();
+        out.push_str(&words::decode(&value));
         out.push('\n');
+        if field.is("Content-Type") || field.is("Content-Disposition") {
+            let params = params::parse(&value).params;
+            for param in params.iter().filter(|param| param.is_extended()) {
+                out.push_str(&param.decoded());
+                out.push('\n');
+            }
+        }
     }
     out
+}
+
+/// The MIME headers of parts, which SEARCH TEXT looks into beside the message's header and body
+/// (RFC 9051 §6.4.4). The headers of messages inside are part of the body: [`searchable`].
+pub fn mime_headers(parts: &Parts) -> impl Iterator<Item = &Range<u64>> {
+    let in_multipart = |part: &&PartSpan| {
+        let parent = part.parent.and_then(|parent| parts.parts.get(parent));
+        parent.is_some_and(|parent| parent.kind == PartKind::Multipart)
+    };
+    parts
+        .parts
+        .iter()
+        .filter(in_multipart)
+        .map(|part| &part.header)
 }
 
 /// Something of a message's body that SEARCH BODY looks into.
@@ -351,6 +374,8 @@ mod tests {
             ["cafés", "b"]
         );
         assert_eq!(header_text(header), "Subject: cafés\nTo: a\nsubject: b\n");
+        let named = b"Content-Disposition: attachment; filename*0*=utf-8''M%C3%A4;\r\n filename*1=rz\r\n\r\n";
+        assert!(header_text(named).ends_with("\nMärz\n"));
     }
 
     fn check_html(html: &str, expected: &str) {
@@ -399,6 +424,18 @@ mod tests {
                 Searchable::Text(2),
                 Searchable::Header(inside),
                 Searchable::Text(4),
+            ]
+        );
+        let headers: Vec<String> = mime_headers(&parts)
+            .map(|range| header_text(&message[range.start as usize..range.end as usize]))
+            .collect();
+        assert_eq!(
+            headers,
+            [
+                "Content-Type: text/html; charset=iso-8859-1\n\
+                 Content-Transfer-Encoding: quoted-printable\n",
+                "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n",
+                "Content-Type: message/rfc822\n",
             ]
         );
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mail::{
     date::{Date, DateTime},
-    mailbox::{MailboxName, NameError},
+    mailbox::{MailboxName, NameError, SpecialUse},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -89,6 +89,8 @@ pub enum Request {
         account: String,
         /// The mailbox.
         mailbox: String,
+        /// What it is for, as attributes: `\Sent`.
+        special_use: Vec<String>,
     },
     /// Delete a mailbox.
     MailboxDelete {
@@ -108,6 +110,13 @@ pub enum Request {
     },
     /// Subscribe to a mailbox.
     MailboxSubscribe {
+        /// The account.
+        account: String,
+        /// The mailbox.
+        mailbox: String,
+    },
+    /// Unsubscribe from a mailbox.
+    MailboxUnsubscribe {
         /// The account.
         account: String,
         /// The mailbox.
@@ -190,9 +199,17 @@ pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Probl
         Request::AccountRemove { name, purge } => remove(store, &name, purge).await,
         Request::AppPassword(request) => app_passwords::execute(store, request).await,
         Request::MailboxList { account } => mailboxes(store, &account).await,
-        Request::MailboxCreate { account, mailbox } => {
+        Request::MailboxCreate {
+            account,
+            mailbox,
+            special_use,
+        } => {
             let opened = open(store, &account).await?;
-            let created = opened.create_mailbox(&mailbox_name(&mailbox)?, &[]).await;
+            let uses: Vec<SpecialUse> = special_use
+                .iter()
+                .filter_map(|attribute| SpecialUse::named(attribute))
+                .collect();
+            let created = opened.create_mailbox(&mailbox_name(&mailbox)?, &uses).await;
             mailbox_done(created.map(|_| ()), &*opened, &mailbox)
         }
         Request::MailboxDelete { account, mailbox } => {
@@ -211,6 +228,12 @@ pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Probl
             let opened = open(store, &account).await?;
             let name = mailbox_name(&mailbox)?;
             let subscribed = opened.subscribe(&name, Subscription::On).await;
+            mailbox_done(subscribed, &*opened, &mailbox)
+        }
+        Request::MailboxUnsubscribe { account, mailbox } => {
+            let opened = open(store, &account).await?;
+            let name = mailbox_name(&mailbox)?;
+            let subscribed = opened.subscribe(&name, Subscription::Off).await;
             mailbox_done(subscribed, &*opened, &mailbox)
         }
         Request::Check => check(store).await,

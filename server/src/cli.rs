@@ -294,6 +294,9 @@ pub enum Mailbox {
         account: String,
         /// The mailbox, its levels separated by /
         mailbox: String,
+        /// What it is for, so that mail programs find it; may be repeated
+        #[arg(long = "use", value_enum, value_name = "USE")]
+        special_use: Vec<SpecialUse>,
     },
     /// Delete a mailbox and the messages in it
     Delete {
@@ -318,6 +321,28 @@ pub enum Mailbox {
         /// The mailbox
         mailbox: String,
     },
+    /// Unsubscribe from a mailbox, which need not exist any more
+    Unsubscribe {
+        /// The account's name
+        account: String,
+        /// The mailbox
+        mailbox: String,
+    },
+}
+
+/// What a mailbox may be for (RFC 6154 §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SpecialUse {
+    /// Mail that is kept
+    Archive,
+    /// Messages being written
+    Drafts,
+    /// Spam
+    Junk,
+    /// Mail that was sent
+    Sent,
+    /// Mail that was deleted
+    Trash,
 }
 
 /// What can be done with the configuration.
@@ -537,7 +562,9 @@ mod tests {
             "relate-imap mailbox create a@b Work/2026",
             "relate-imap mailbox delete a@b Work",
             "relate-imap mailbox rename a@b Work Play",
+            "relate-imap mailbox create a@b Gesendet --use sent",
             "relate-imap mailbox subscribe a@b Work",
+            "relate-imap mailbox unsubscribe a@b Work",
             "relate-imap session --account a@b",
             "relate-imap check",
             "relate-imap config show --json",

@@ -9,6 +9,7 @@ pub mod client;
 pub mod explain;
 mod self_signed;
 pub mod watch;
+mod witness;
 
 use std::io;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use tokio_rustls::server::TlsStream;
 
 pub use self::certificate::{Certificate, load};
 pub use self::self_signed::self_signed;
+pub use self::witness::to_ourselves;
 use self::{
     binding::{ChannelBindings, ServerEndPoint},
     client::{ClientAuthority, ClientAuthoritySource, ClientIdentity},

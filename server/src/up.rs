@@ -194,9 +194,12 @@ async fn first_message(
         if outcome.code != 250 {
             return Err(io::Error::other(outcome.text));
         }
-        match running.imap.first() {
-            Some(address) => read_back::read_back(reachable(*address), ACCOUNT, password).await,
-            None => Ok(()),
+        match (running.imaps.first(), running.imap.first()) {
+            (Some(address), _) => read_back::over_tls(reachable(*address), ACCOUNT, password).await,
+            (None, Some(address)) => {
+                read_back::in_clear(reachable(*address), ACCOUNT, password).await
+            }
+            (None, None) => Ok(()),
         }
     };
     let done = tokio::time::timeout(ROUND_TRIP_MAX, work).await;

@@ -173,6 +173,19 @@ fn administer_mailboxes(place: &Place) {
     place.prints(&["mailbox", "rename", "tim@localhost", "Work", "Play"], "");
     place.prints(&["mailbox", "subscribe", "tim@localhost", "Play/2026"], "");
     place.prints(&["mailbox", "delete", "tim@localhost", "Trash"], "");
+    // The subscription to Trash stays behind until it is taken back.
+    place.prints(&["mailbox", "unsubscribe", "tim@localhost", "Trash"], "");
+    place.prints(
+        &[
+            "mailbox",
+            "create",
+            "tim@localhost",
+            "Bin",
+            "--use",
+            "trash",
+        ],
+        "",
+    );
     place.fails(
         &["mailbox", "delete", "tim@localhost", "INBOX"],
         "",
@@ -204,16 +217,16 @@ fn administer_mailboxes(place: &Place) {
     );
     let list = place.prints(&["mailbox", "list", "tim@localhost", "--json"], "");
     let list: serde_json::Value = serde_json::from_str(&list).unwrap();
-    let play = list
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|one| one["name"] == "Play/2026")
-        .unwrap();
+    let named = |name: &str| {
+        let mut all = list.as_array().unwrap().iter();
+        all.find(|one| one["name"] == name).unwrap()
+    };
+    let play = named("Play/2026");
     assert_eq!(
         (&play["messages"], &play["uid_next"], &play["subscribed"]),
         (&1.into(), &2.into(), &true.into())
     );
+    assert_eq!(named("Bin")["special_use"], serde_json::json!(["\\Trash"]));
     assert!(
         play["uid_validity"].as_u64().unwrap() > 1 && play["highest_modseq"].as_u64().unwrap() > 1
     );
@@ -364,6 +377,23 @@ fn exit_codes() {
     place.fails(&["serve"], "", 2, "Imap:Port");
     place.fails(&["deliver", "tim@localhost"], "x", 78, "Imap:Port");
     place.fails(&["nonsense"], "", 2, "nonsense");
+}
+
+#[test]
+fn up_reads_its_first_message_where_passwords_are_taken_over_tls_only() {
+    let mut place = Place::new();
+    place
+        .settings
+        .retain(|setting| !setting.starts_with("Imap:SecurePort"));
+    place.settings.extend([
+        format!("Imap:SecurePort={}", free_port()),
+        "Imap:AllowPlaintextAuth=Never".to_owned(),
+    ]);
+    let mut up = Serving(place.command(&["up"]).spawn().unwrap());
+    let screen = BufReader::new(up.0.stdout.take().unwrap());
+    let mut lines = screen.lines().map_while(Result::ok);
+    assert!(lines.any(|line| line == "relate-imap is ready."));
+    assert!(lines.any(|line| line.contains("(shown this once)")));
 }
 
 #[test]

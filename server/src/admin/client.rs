@@ -8,6 +8,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use mail::mailbox::SpecialUse;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde::Serialize;
 use serde_json::Value;
@@ -160,13 +161,35 @@ pub fn with_password(mut value: Value, password: Option<Zeroizing<String>>) -> V
 pub fn mailbox_request(command: cli::Mailbox) -> Request {
     match command {
         cli::Mailbox::List { account } => Request::MailboxList { account },
-        cli::Mailbox::Create { account, mailbox } => Request::MailboxCreate { account, mailbox },
+        cli::Mailbox::Create {
+            account,
+            mailbox,
+            special_use,
+        } => Request::MailboxCreate {
+            account,
+            mailbox,
+            special_use: special_use.into_iter().map(attribute).collect(),
+        },
         cli::Mailbox::Delete { account, mailbox } => Request::MailboxDelete { account, mailbox },
         cli::Mailbox::Rename { account, from, to } => Request::MailboxRename { account, from, to },
         cli::Mailbox::Subscribe { account, mailbox } => {
             Request::MailboxSubscribe { account, mailbox }
         }
+        cli::Mailbox::Unsubscribe { account, mailbox } => {
+            Request::MailboxUnsubscribe { account, mailbox }
+        }
     }
+}
+
+fn attribute(special_use: cli::SpecialUse) -> String {
+    let special_use = match special_use {
+        cli::SpecialUse::Archive => SpecialUse::Archive,
+        cli::SpecialUse::Drafts => SpecialUse::Drafts,
+        cli::SpecialUse::Junk => SpecialUse::Junk,
+        cli::SpecialUse::Sent => SpecialUse::Sent,
+        cli::SpecialUse::Trash => SpecialUse::Trash,
+    };
+    special_use.attribute().to_owned()
 }
 
 /// Has the running server carry a request out, or opens the store when none runs.

@@ -1,5 +1,7 @@
 //! STORE (RFC 9051 §6.4.6) and EXPUNGE (§6.4.3, §6.4.9).
 
+use std::sync::Arc;
+
 use mail::{
     flag::{FlagChange, Flags, SystemFlags},
     set::UidSet,
@@ -25,22 +27,30 @@ impl Selected {
         self.writable()?;
         let uids = self.messages(&store.messages, sink).await?;
         let mut missing = false;
+        let mut unsaid = Vec::new();
         // In the store's own steps, so that each has one mod-sequence.
         for step in batches(&uids, STEP_MESSAGES) {
-            missing |= self.store_step(&step, store, sink).await?;
+            missing |= self.store_step(&step, store, &mut unsaid, sink).await?;
         }
         if missing && store.messages.numbers() == Numbers::Seq {
-            // The client still sees what another session expunged (design.md §3).
+            // The client still sees what another session expunged (design.md §3). NO does not say
+            // what was changed all the same, so that the end of the command tells the flags, for a
+            // client that asked for silence too.
             return Ok(expunge_issued());
+        }
+        for (expected, after) in unsaid {
+            self.view.note_known(&expected, &after);
         }
         Ok(ok("The flags are set."))
     }
 
-    /// Changes flags of some messages; whether one of them is not there any more.
+    /// Changes flags of some messages; whether one of them is not there any more. Silently, it
+    /// notes which the client knows by itself if all goes well.
     async fn store_step(
         &mut self,
         uids: &UidSet,
         store: &Store,
+        unsaid: &mut Vec<(UidSet, Arc<MailboxState>)>,
         sink: &mut Sink,
     ) -> Result<bool, Failure> {
         let before = self.mailbox.state();
@@ -51,7 +61,7 @@ impl Selected {
             Answer::Tell => self.tell_stored(&done, &after, sink).await?,
             Answer::Silent => {
                 let expected = self.as_expected(&done, store, &before, &after);
-                self.view.note_known(&expected, &after);
+                unsaid.push((expected, after));
             }
         }
         Ok(done.count() != uids.count())

@@ -3,20 +3,18 @@
 //! memory, by every version and name. It asks no running server and no network.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use serde_json::{Value, json};
-use tokio_rustls::TlsConnector;
 
-use super::{ALPN, Certificate, ClientAuthority, Sources, Tls};
+use super::{Certificate, ClientAuthority, Sources, Tls, witness::Witness};
 use crate::config::Config;
 use crate::problem::Problem;
 
@@ -191,22 +189,12 @@ async fn agree(
     name: &str,
     versions: &[&'static rustls::SupportedProtocolVersion],
 ) -> Result<Agreed, String> {
-    let provider: Arc<CryptoProvider> = Arc::new(aws_lc_rs::default_provider());
-    let witness = Arc::new(Witness {
-        judge: system_authorities(&provider),
-        provider: Arc::clone(&provider),
-        verdict: OnceLock::new(),
-    });
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)
-        .map_err(|error| error.to_string())?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&witness) as _)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    let witness = Arc::new(Witness::new(system_authorities));
+    let connector = witness
+        .connector(versions)
+        .map_err(|error| error.to_string())?;
     let asked = ServerName::try_from(name.to_owned()).map_err(|error| error.to_string())?;
     let (ours, theirs) = tokio::io::duplex(DUPLEX_BYTES);
-    let connector = TlsConnector::from(Arc::new(config));
     let (client, server) = tokio::join!(connector.connect(asked, ours), tls.accept(theirs));
     let client = client.map_err(|error| error.to_string())?;
     let (_, secured) = server.map_err(|error| error.to_string())?;
@@ -219,7 +207,7 @@ async fn agree(
         cipher_suite: secured.cipher_suite,
         key_exchange: secured.key_exchange,
         file: file.map(|one| one.place()).unwrap_or_default(),
-        trust: witness.verdict.get().cloned(),
+        trust: witness.verdict(),
     })
 }
 
@@ -233,59 +221,6 @@ fn system_authorities(provider: &Arc<CryptoProvider>) -> Option<Arc<WebPkiServer
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
         .ok()
-}
-
-/// Takes every certificate, so that the handshake goes on, and notes what a client that asks the
-/// system's authorities would have said.
-#[derive(Debug)]
-struct Witness {
-    judge: Option<Arc<WebPkiServerVerifier>>,
-    provider: Arc<CryptoProvider>,
-    verdict: OnceLock<Result<(), String>>,
-}
-
-impl ServerCertVerifier for Witness {
-    fn verify_server_cert(
-        &self,
-        own: &CertificateDer<'_>,
-        above: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if let Some(judge) = &self.judge {
-            let verdict = judge.verify_server_cert(own, above, name, ocsp, now);
-            let verdict = verdict.map(|_| ()).map_err(|error| error.to_string());
-            // One handshake shows one certificate.
-            let _ = self.verdict.set(verdict);
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        algorithms.supported_schemes()
-    }
 }
 
 /// What is no fault, and still worth doing.

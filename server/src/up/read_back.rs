@@ -3,10 +3,16 @@
 
 use std::{io, net::SocketAddr};
 
+use rustls::pki_types::ServerName;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{
+        AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
+        BufReader,
+    },
     net::TcpStream,
 };
+
+use crate::tls;
 
 /// What tells the message from others.
 pub(super) const SUBJECT: &str = "Welcome to relate-imap";
@@ -15,9 +21,27 @@ const LINE_BYTES_MAX: u64 = 64 * 1024;
 /// Lines of the answer to one command.
 const LINES_MAX: usize = 1_000;
 
-/// Logs in, unless the connection needs no login, and finds the message in INBOX.
-pub(super) async fn read_back(address: SocketAddr, user: &str, password: &str) -> io::Result<()> {
-    let mut client = Client(BufReader::new(TcpStream::connect(address).await?));
+/// Logs in and finds the message in INBOX, over TLS: in clear no password may be taken at all.
+pub(super) async fn over_tls(address: SocketAddr, user: &str, password: &str) -> io::Result<()> {
+    let connector = tls::to_ourselves().map_err(io::Error::other)?;
+    let stream = TcpStream::connect(address).await?;
+    let stream = connector
+        .connect(ServerName::from(address.ip()), stream)
+        .await?;
+    read_back(stream, user, password).await
+}
+
+/// Logs in and finds the message in INBOX, in clear.
+pub(super) async fn in_clear(address: SocketAddr, user: &str, password: &str) -> io::Result<()> {
+    read_back(TcpStream::connect(address).await?, user, password).await
+}
+
+/// Logs in, unless the connection needs no login.
+async fn read_back<S>(stream: S, user: &str, password: &str) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut client = Client(BufReader::new(stream));
     if !client.line().await?.starts_with("* PREAUTH") {
         let login = format!("LOGIN \"{user}\" \"{password}\"");
         client.command("a", &login).await?;
@@ -32,9 +56,9 @@ pub(super) async fn read_back(address: SocketAddr, user: &str, password: &str) -
     }
 }
 
-struct Client(BufReader<TcpStream>);
+struct Client<S>(BufReader<S>);
 
-impl Client {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Sends a command and reads to its tagged OK.
     async fn command(&mut self, tag: &str, command: &str) -> io::Result<Vec<String>> {
         self.0

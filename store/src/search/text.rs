@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mail::{
     id::BodyId,
     structure::{self, Parts},
-    text::{PartText, Searchable, casemap, header_text, header_values, searchable},
+    text::{PartText, Searchable, casemap, header_text, header_values, mime_headers, searchable},
 };
 use memchr::memmem::Finder;
 
@@ -88,28 +88,48 @@ impl<'a> Message<'a> {
         Ok(header_values(&header, name).any(|value| needle.is_in(&value)))
     }
 
-    /// Whether header or body hold the text.
+    /// Whether header, MIME headers or body hold the text (RFC 9051 §6.4.4).
     pub(super) fn text_holds(&mut self, needle: &Needle) -> Result<bool> {
         let header = self.header()?;
-        Ok(needle.is_in(&header_text(&header)) || self.body_holds(needle)?)
+        if needle.is_in(&header_text(&header)) {
+            return Ok(true);
+        }
+        let parts = self.parts()?;
+        for range in mime_headers(&parts) {
+            if self.range_holds(range, needle)? {
+                return Ok(true);
+            }
+        }
+        self.parts_hold(&parts, needle)
     }
 
     /// Whether the decoded body holds the text.
-    pub(super) fn body_holds(&mut self, needle: &Needle) -> Result<bool> {
-        let Ok(parts) = structure::decode(&self.fixed.parts) else {
-            let body = self.body;
-            return Err(Error::Damaged(format!("the structure of body {body}")));
-        };
-        for place in searchable(&parts) {
+    pub(super) fn body_holds(&self, needle: &Needle) -> Result<bool> {
+        self.parts_hold(&self.parts()?, needle)
+    }
+
+    fn parts(&self) -> Result<Parts> {
+        let body = self.body;
+        structure::decode(&self.fixed.parts)
+            .map_err(|_| Error::Damaged(format!("the structure of body {body}")))
+    }
+
+    fn parts_hold(&self, parts: &Parts, needle: &Needle) -> Result<bool> {
+        for place in searchable(parts) {
             let holds = match place {
-                Searchable::Header(range) => needle.is_in(&header_text(&self.read_range(&range)?)),
-                Searchable::Text(at) => self.part_holds(&parts, at, needle)?,
+                Searchable::Header(range) => self.range_holds(&range, needle)?,
+                Searchable::Text(at) => self.part_holds(parts, at, needle)?,
             };
             if holds {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Whether a header of the body holds the text.
+    fn range_holds(&self, header: &Range<u64>, needle: &Needle) -> Result<bool> {
+        Ok(needle.is_in(&header_text(&self.read_range(header)?)))
     }
 
     fn part_holds(&self, parts: &Parts, at: usize, needle: &Needle) -> Result<bool> {
