@@ -9,8 +9,8 @@ use mail::mailbox::MailboxName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{
-    Account, AccountChange, AccountInfo, Actor, Error, MailboxInfo, NewAccount, Quota, Store,
-    Subscription,
+    Access, Account, AccountChange, AccountInfo, Actor, Error, MailboxInfo, NewAccount, Quota,
+    Store, Subscription,
     credential::{ActAs, CredentialChange, Verifiers},
     error::What,
 };
@@ -423,6 +423,7 @@ fn actor(account: &AccountInfo) -> Actor {
     Actor {
         account: account.id,
         origin: ORIGIN.into(),
+        access: Access::ReadWrite,
     }
 }
 

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use store::{Account, credential::CredentialId};
+use store::{Access, Account, credential::CredentialId};
 use tokio::sync::watch;
+use wire::imap::select;
 
 use super::Ended;
 use crate::auth::{Credential, Identity};
@@ -18,6 +19,8 @@ pub(super) struct LoggedIn {
     main: Option<CredentialId>,
     /// The app password, if it was one.
     app: Option<CredentialId>,
+    /// What may be done.
+    access: Access,
 }
 
 impl LoggedIn {
@@ -30,6 +33,15 @@ impl LoggedIn {
                 Credential::App(id, _) => Some(id),
                 _ => None,
             },
+            access: identity.credential.access(),
+        }
+    }
+
+    /// How a mailbox is opened that is asked for in this way.
+    pub(super) const fn grants(&self, asked: select::Access) -> select::Access {
+        match self.access {
+            Access::ReadOnly => select::Access::ReadOnly,
+            Access::ReadWrite => asked,
         }
     }
 
