@@ -134,14 +134,15 @@ fn roots(authorities: Option<&Path>) -> Result<RootCertStore, String> {
                 let certificate = certificate.map_err(|error| bad(&error))?;
                 roots.add(certificate).map_err(|error| bad(&error))?;
             }
+            if roots.is_empty() {
+                return Err(bad(&"there is no certificate in it"));
+            }
         }
+        // A system without any trusts nobody; a file of keys needs nobody.
         None => {
             let system = rustls_native_certs::load_native_certs();
             roots.add_parsable_certificates(system.certs);
         }
     }
-    match roots.is_empty() {
-        true => Err("there is no certificate of an authority".to_owned()),
-        false => Ok(roots),
-    }
+    Ok(roots)
 }

@@ -147,7 +147,7 @@ impl KeyRing {
         });
         let read: io::Result<_> = read.await.map_err(io::Error::other).flatten();
         match read {
-            Ok(None) => {}
+            Ok(None) => self.known.lock().asked = Some((0, Outcome::Got)),
             Ok(Some((stamp, keys))) => {
                 self.take(0, Ok(keys));
                 self.known.lock().stamp = Some(stamp);
