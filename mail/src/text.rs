@@ -38,7 +38,7 @@ pub fn header_text(header: &[u8]) -> String {
         out.push_str(&words::decode(&value));
         out.push('\n');
         if field.is("Content-Type") || field.is("Content-Disposition") {
-            let params = params::parse(&value).params;
+            let params = params::parse(&value, limits::PARAMS_MAX).params;
             for param in params.iter().filter(|param| param.is_extended()) {
                 out.push_str(&param.decoded());
                 out.push('\n');

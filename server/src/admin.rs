@@ -12,8 +12,8 @@ use mail::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{
-    Account, AccountChange, AccountInfo, Actor, Error, MailboxInfo, NewAccount, Quota, Store,
-    Subscription,
+    Access, Account, AccountChange, AccountInfo, Actor, Error, MailboxInfo, NewAccount, Quota,
+    Store, Subscription,
     credential::{ActAs, CredentialChange, Verifiers},
     error::What,
 };
@@ -468,6 +468,7 @@ fn actor(account: &AccountInfo) -> Actor {
     Actor {
         account: account.id,
         origin: ORIGIN.into(),
+        access: Access::ReadWrite,
     }
 }
 

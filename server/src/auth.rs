@@ -4,7 +4,7 @@
 //!
 //! It does not say who may log in without TLS: that is the session's business.
 
-use std::sync::Arc;
+use std::{io, path::Path, sync::Arc};
 
 use mail::id::AccountId;
 use store::{
@@ -13,11 +13,12 @@ use store::{
     credential::{CredentialId, LastUse, Scope},
 };
 use tokio::time::Instant;
+use wire::sasl::Mechanism;
 
 pub use self::{
     authenticator::{
         Attempt, AuthFailure, Authenticator, Credential, Identity, Proof, Proven, ScramClaim,
-        ScramEntry,
+        ScramEntry, ScramFor,
     },
     password::{
         PASSWORD_BYTES_MAX, USER_BYTES_MAX, Unfit, check_app_name, check_name,
@@ -26,7 +27,13 @@ pub use self::{
     scheme::{BadHash, imported},
     uses::WRITTEN_EVERY,
 };
-use self::{throttle::Throttle, uses::Uses};
+use self::{
+    decoy::Decoys,
+    oauth::{OAuth, Refusal, jwt},
+    scram::{Hash, ScramVerifier},
+    throttle::Throttle,
+    uses::Uses,
+};
 use crate::{config::Config, listen::Peer};
 
 pub mod authenticator;
@@ -34,13 +41,16 @@ pub(crate) mod backend;
 mod cache;
 mod checks;
 mod command;
+mod decoy;
 mod hashes;
 mod ldap;
+pub mod oauth;
 mod own;
 mod passwd_file;
 mod password;
 mod scheme;
 pub mod scram;
+mod stamp;
 pub mod throttle;
 mod uses;
 
@@ -52,6 +62,13 @@ pub struct Auth {
     clock: Arc<dyn Clock>,
     backend: Box<dyn Authenticator>,
     creates_accounts: bool,
+    /// Whether SCRAM is offered, if that does not depend on who has a verifier.
+    offer_scram: Option<bool>,
+    decoys: Decoys,
+    /// As whom those log in who say who nobody is.
+    anonymous: Option<String>,
+    /// Whose tokens are taken, if anybody's.
+    oauth: Option<OAuth>,
     uses: Uses,
     /// Who was wrong how often.
     pub throttle: Throttle,
@@ -64,6 +81,11 @@ impl Auth {
         Self {
             backend: backend::open(&config.auth, &store, &clock),
             creates_accounts: config.auth.create_accounts,
+            offer_scram: config.imap.offer_scram,
+            decoys: Decoys::new(),
+            anonymous: config.auth.anonymous_account.clone(),
+            // What cannot work was told of by the check of the configuration.
+            oauth: OAuth::new(&config.oauth, Arc::clone(&clock)).unwrap_or_default(),
             store,
             uses: Uses::default(),
             throttle: Throttle::new(Arc::clone(&clock), &config.limits),
@@ -87,17 +109,81 @@ impl Auth {
         verdict
     }
 
-    /// What SCRAM compares the proof of this user with. `None` is for unknown users too: their
-    /// exchange goes on with a decoy and ends in [`Auth::failed`].
+    /// What SCRAM compares the proof of this user with, and what a right proof means. Unknown users
+    /// and those without a verifier get a decoy: their exchange goes on as any other and ends in
+    /// [`Auth::failed`].
     #[must_use]
-    pub fn scram(&self, user: &str, scope: Scope) -> Option<ScramEntry> {
-        self.backend.scram(user, scope)
+    pub fn scram(
+        &self,
+        user: &str,
+        hash: Hash,
+        scope: Scope,
+    ) -> (ScramVerifier, Option<ScramClaim>) {
+        // Made in any case, so that it costs the same.
+        let decoy = self.decoys.verifier(user, hash);
+        let entry = self.backend.scram(user, scope);
+        let found = entry.and_then(|it| Some((scram::find(&it.verifier, hash)?, it.claim)));
+        match found {
+            Some((verifier, claim)) => (verifier, Some(claim)),
+            None => (decoy, None),
+        }
     }
 
-    /// Whether SCRAM can be offered: every account that may log in has what it needs.
+    /// Whether tokens are taken.
     #[must_use]
-    pub fn has_scram_for_all(&self) -> bool {
-        self.backend.has_scram_for_all()
+    pub const fn takes_tokens(&self) -> bool {
+        self.oauth.is_some()
+    }
+
+    /// Whose token this is. One that proves nothing is answered as late as a wrong password;
+    /// `claimed` is who the client says it is.
+    ///
+    /// # Errors
+    /// It is nobody's.
+    pub async fn token(&self, token: &[u8], claimed: &str, peer: &Peer) -> Result<String, Refusal> {
+        let arrived = Instant::now();
+        let Some(oauth) = &self.oauth else {
+            return Err(Refusal::Unavailable);
+        };
+        let account = oauth.account(token).await;
+        if let Err(Refusal::Unfit(why)) = account {
+            tracing::info!(user = claimed, ?why, "a token is refused");
+            self.delay(peer, claimed, arrived).await;
+        }
+        account
+    }
+
+    /// The text that tells a client why its token is refused (RFC 7628 §3.2.2).
+    #[must_use]
+    pub fn token_error(&self, mechanism: Mechanism, why: jwt::Unfit) -> Vec<u8> {
+        let oauth = self.oauth.as_ref();
+        oauth.map_or_else(Vec::new, |oauth| oauth.error(mechanism, why))
+    }
+
+    /// Keeps what decoys are made of, so that they stay the same when the server is started again.
+    ///
+    /// # Errors
+    /// It can be neither read nor written.
+    pub fn keep_decoys_in(&mut self, directory: &Path) -> io::Result<()> {
+        self.decoys = Decoys::kept_in(directory)?;
+        Ok(())
+    }
+
+    /// Whether SCRAM is offered: everybody who may log in has what it needs, or the operator wants
+    /// it all the same.
+    #[must_use]
+    pub fn offers_scram(&self) -> bool {
+        match self.backend.scram_for() {
+            ScramFor::Nobody => false,
+            ScramFor::Some => self.offer_scram == Some(true),
+            ScramFor::All => self.offer_scram != Some(false),
+        }
+    }
+
+    /// As whom somebody without a name logs in, if anybody may.
+    #[must_use]
+    pub fn anonymous(&self) -> Option<&str> {
+        self.anonymous.as_deref()
     }
 
     /// Notes a proof that turned out wrong before it came to [`Auth::log_in`], and waits as long
@@ -121,7 +207,10 @@ impl Auth {
     }
 
     async fn identify(&self, attempt: &Attempt<'_>) -> Result<Identity, AuthFailure> {
-        let Proven { user, credential } = self.backend.authenticate(attempt).await?;
+        let Proven { user, credential } = match attempt.proof {
+            Proof::Anonymous => self.nobody(attempt.user)?,
+            _ => self.backend.authenticate(attempt).await?,
+        };
         let authenticated = match self.account(&user) {
             Some(account) => account,
             None => self.first_login(&user, &credential).await?,
@@ -140,6 +229,15 @@ impl Auth {
         })
     }
 
+    /// Somebody without a name is nobody but the account for such people.
+    fn nobody(&self, user: &str) -> Result<Proven, AuthFailure> {
+        let named = self.anonymous.as_deref().filter(|named| *named == user);
+        Ok(Proven {
+            user: named.ok_or(AuthFailure::Wrong)?.to_owned(),
+            credential: Credential::Anonymous,
+        })
+    }
+
     /// Makes the account of somebody whom the backend knows and the store does not, if that is
     /// what the operator wants.
     async fn first_login(
@@ -147,7 +245,7 @@ impl Auth {
         user: &str,
         credential: &Credential,
     ) -> Result<Arc<AccountInfo>, AuthFailure> {
-        let is_backend = matches!(credential, Credential::Backend(_));
+        let is_backend = matches!(credential, Credential::Backend(_) | Credential::Token);
         let exists = self.store.find_account(user).is_some();
         if !is_backend || exists || !self.creates_accounts || check_name(user).is_err() {
             tracing::info!(user, by = %credential, exists, "the password is right, but nobody may log in to this account");
@@ -217,4 +315,4 @@ impl Auth {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,7 +15,7 @@ use mail::{
 };
 use parking_lot::Mutex;
 use store::{
-    Account, AccountInfo, Actor, Delivery, Error, MailboxInfo, Shared, Static, Store,
+    Access, Account, AccountInfo, Actor, Delivery, Error, MailboxInfo, Shared, Static, Store,
     error::{Fit, What},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -128,6 +128,7 @@ impl Recipient {
         let actor = Actor {
             account: self.account.id,
             origin: Arc::clone(origin),
+            access: Access::ReadWrite,
         };
         store.open_account(self.account.id, actor).await
     }

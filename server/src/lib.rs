@@ -14,6 +14,7 @@ pub mod log;
 pub(crate) mod memory;
 pub mod message;
 pub mod pool;
+mod private;
 pub mod problem;
 pub mod refused;
 pub mod serve;

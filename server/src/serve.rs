@@ -186,7 +186,11 @@ impl Running {
         raise_descriptors();
         let config = Arc::new(loaded.config.clone());
         let clock = Arc::new(SystemClock);
-        let service = Arc::new(Service::new(config, store, tls, clock));
+        let mut service = Service::new(config, store, tls, clock);
+        if let Err(error) = service.auth.keep_decoys_in(&loaded.config.store.path) {
+            tracing::warn!(%error, "what SCRAM answers for unknown names changes with each start");
+        }
+        let service = Arc::new(service);
         let mut running = Self {
             imap: bound.addresses(Protocols::Imap),
             imaps: bound.addresses(Protocols::Imaps),

@@ -16,6 +16,7 @@ mod list;
 mod login;
 mod mailbox;
 mod own_deleted;
+mod sasl;
 mod search;
 mod select;
 pub mod sink;
@@ -50,8 +51,9 @@ use self::{
 };
 pub use self::{
     append::Appending,
-    auth::{Credentials, log_in, preauthenticate},
+    auth::{log_in, preauthenticate, unavailable},
     idle::{Change, Changes, Ended},
+    sasl::{Credentials, Judged, conclude, token},
 };
 use crate::{
     listen::Peer,

@@ -119,6 +119,7 @@ impl Server {
         let actor = Actor {
             account: id,
             origin: "test".into(),
+            access: Access::ReadWrite,
         };
         self.service.store.open_account(id, actor).await.unwrap()
     }

@@ -109,6 +109,8 @@ pub struct Actor {
     pub account: AccountId,
     /// Which session or program, such as `imap 127.0.0.1:51234 #17` or `lmtp`.
     pub origin: Arc<str>,
+    /// What of those rights may be used.
+    pub access: Access,
 }
 
 /// An account to create.

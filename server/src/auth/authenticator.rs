@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use store::{
-    AccountInfo,
+    Access, AccountInfo,
     credential::{CredentialId, Scope},
 };
 
@@ -50,6 +50,8 @@ pub enum Proof<'a> {
     Token,
     /// SCRAM has verified that the client knows what the verifier was made of.
     Scram(ScramClaim),
+    /// None: the user is the account that `Auth:AnonymousAccount` names.
+    Anonymous,
 }
 
 impl Proof<'_> {
@@ -61,7 +63,7 @@ impl Proof<'_> {
         let credential = match self {
             Self::Certificate => Credential::Certificate,
             Self::Token => Credential::Token,
-            Self::Password(_) | Self::Scram(_) => return Err(AuthFailure::Wrong),
+            Self::Password(_) | Self::Scram(_) | Self::Anonymous => return Err(AuthFailure::Wrong),
         };
         Ok(Proven {
             user: user.to_owned(),
@@ -77,6 +79,7 @@ impl fmt::Debug for Proof<'_> {
             Self::Certificate => "Certificate",
             Self::Token => "Token",
             Self::Scram(_) => "Scram",
+            Self::Anonymous => "Anonymous",
         })
     }
 }
@@ -115,8 +118,26 @@ pub enum Credential {
     Certificate,
     /// A token.
     Token,
+    /// Nothing.
+    Anonymous,
     /// Nothing: the connection is somebody's from its start (`* PREAUTH`).
     Unasked,
+}
+
+impl Credential {
+    /// What may be done with it.
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        match self {
+            Self::Anonymous => Access::ReadOnly,
+            Self::Main
+            | Self::App(..)
+            | Self::Backend(_)
+            | Self::Certificate
+            | Self::Token
+            | Self::Unasked => Access::ReadWrite,
+        }
+    }
 }
 
 impl fmt::Display for Credential {
@@ -127,6 +148,7 @@ impl fmt::Display for Credential {
             Self::Backend(name) => f.write_str(name),
             Self::Certificate => f.write_str("certificate"),
             Self::Token => f.write_str("token"),
+            Self::Anonymous => f.write_str("anonymous"),
             Self::Unasked => f.write_str("no login"),
         }
     }
@@ -168,8 +190,19 @@ pub trait Authenticator: Send + Sync {
         None
     }
 
-    /// Whether every account that may log in has what SCRAM needs.
-    fn has_scram_for_all(&self) -> bool {
-        false
+    /// For whom it has what SCRAM needs.
+    fn scram_for(&self) -> ScramFor {
+        ScramFor::Nobody
     }
+}
+
+/// For whom a backend has what SCRAM needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ScramFor {
+    /// It keeps no verifiers.
+    Nobody,
+    /// Some of those who may log in have none yet.
+    Some,
+    /// Everybody who may log in with a password.
+    All,
 }

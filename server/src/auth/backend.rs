@@ -14,6 +14,7 @@ use super::{
     own::OwnAccounts,
     passwd_file::{self, PasswdFile},
     scheme::Clear,
+    scram,
 };
 use crate::config::{AuthBackend, AuthSettings};
 
@@ -34,6 +35,7 @@ pub(super) fn open(
             Arc::clone(store),
             checks,
             Arc::clone(clock),
+            scram::hashes(settings.scram_sha1),
         )),
         (AuthBackend::PasswdFile, Some(path), _) => {
             Box::new(PasswdFile::new(path.clone(), clear(settings), checks))

@@ -15,9 +15,10 @@ use zeroize::Zeroizing;
 
 use super::{
     Attempt, AuthFailure, Authenticator, Credential, Proof, Proven, ScramClaim, ScramEntry,
-    check_name,
+    ScramFor, check_name,
     checks::Checks,
     password::{is_up_to_date, renewed},
+    scram::Hash,
 };
 
 /// Own accounts.
@@ -25,6 +26,8 @@ pub(super) struct OwnAccounts {
     store: Arc<dyn Store>,
     checks: Arc<Checks>,
     clock: Arc<dyn Clock>,
+    /// For which hash functions of SCRAM a password is kept.
+    hashes: &'static [Hash],
 }
 
 /// One credential of an account that may be used now.
@@ -68,11 +71,13 @@ impl OwnAccounts {
         store: Arc<dyn Store>,
         checks: Arc<Checks>,
         clock: Arc<dyn Clock>,
+        hashes: &'static [Hash],
     ) -> Self {
         Self {
             store,
             checks,
             clock,
+            hashes,
         }
     }
 
@@ -159,7 +164,7 @@ impl OwnAccounts {
         let right = self.checks.matches(&verifiers.hash, password).await?;
         if right {
             self.checks.remember(key);
-            if !is_up_to_date(verifiers) {
+            if !is_up_to_date(verifiers, self.hashes) {
                 self.keep_anew(account, usable, password).await;
             }
         }
@@ -173,8 +178,11 @@ impl OwnAccounts {
             usable.verifiers().clone(),
             Zeroizing::new(password.to_vec()),
         );
-        let old = from.clone();
-        let kept = self.checks.in_turn(move || renewed(&old, &seen)).await;
+        let (old, hashes) = (from.clone(), self.hashes);
+        let kept = self
+            .checks
+            .in_turn(move || renewed(&old, &seen, hashes))
+            .await;
         let Ok(Ok(to)) = kept else {
             return;
         };
@@ -187,16 +195,6 @@ impl OwnAccounts {
             Ok(_) => tracing::info!(user = account.name, "password kept by today's rules"),
             Err(error) => tracing::warn!(user = account.name, %error, "password kept as it was"),
         }
-    }
-
-    /// A proof made elsewhere for an account of ours.
-    fn vouched(&self, user: &str, credential: Credential) -> Result<Proven, AuthFailure> {
-        let named = self.named(user).filter(|named| named.app.is_none());
-        let named = named.ok_or(AuthFailure::Wrong)?;
-        Ok(Proven {
-            user: named.account.name.clone(),
-            credential,
-        })
     }
 }
 
@@ -213,8 +211,7 @@ impl Authenticator for OwnAccounts {
         let Attempt { user, scope, .. } = *attempt;
         match attempt.proof {
             Proof::Password(password) => self.password(user, password, scope).await,
-            Proof::Certificate => self.vouched(user, Credential::Certificate),
-            Proof::Token => self.vouched(user, Credential::Token),
+            Proof::Certificate | Proof::Token | Proof::Anonymous => attempt.proof.vouched(user),
             Proof::Scram(claim) => {
                 let named = self.named(user).ok_or(AuthFailure::Wrong)?;
                 self.usable(&named, scope)
@@ -234,7 +231,10 @@ impl Authenticator for OwnAccounts {
         })
     }
 
-    fn has_scram_for_all(&self) -> bool {
-        self.store.accounts_without_scram() == 0
+    fn scram_for(&self) -> ScramFor {
+        match self.store.accounts_without_scram() {
+            0 => ScramFor::All,
+            _ => ScramFor::Some,
+        }
     }
 }

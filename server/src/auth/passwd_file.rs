@@ -10,11 +10,10 @@
 
 use std::{
     collections::HashMap,
-    fs::{File, Metadata},
+    fs::File,
     hash::{BuildHasher as _, RandomState},
     io::{self, Read as _},
     net::IpAddr,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -26,6 +25,7 @@ use super::{
     Attempt, AuthFailure, Authenticator, Credential, Proof, Proven,
     checks::Checks,
     scheme::{self, Clear, Stored},
+    stamp::Stamp,
 };
 use crate::config::Network;
 
@@ -41,24 +41,6 @@ pub(super) struct PasswdFile {
     checks: Arc<Checks>,
     seed: RandomState,
     read: Mutex<Option<(Stamp, Arc<Users>)>>,
-}
-
-/// What tells whether a file is another one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    bytes: u64,
-    changed: (i64, i64),
-}
-
-impl From<&Metadata> for Stamp {
-    fn from(metadata: &Metadata) -> Self {
-        Self {
-            inode: metadata.ino(),
-            bytes: metadata.len(),
-            changed: (metadata.mtime(), metadata.mtime_nsec()),
-        }
-    }
 }
 
 /// The users of a file.
@@ -291,7 +273,7 @@ impl Authenticator for PasswdFile {
             Proof::Password(password) => return self.password(attempt, password).await,
             Proof::Certificate => Credential::Certificate,
             Proof::Token => Credential::Token,
-            Proof::Scram(_) => return Err(AuthFailure::Wrong),
+            Proof::Scram(_) | Proof::Anonymous => return Err(AuthFailure::Wrong),
         };
         let users = self.users().await?;
         let address = attempt.peer.address.map(|address| address.ip());

@@ -70,17 +70,37 @@ pub fn keep_password(password: &[u8]) -> Result<Verifiers, Unfit> {
     })
 }
 
-/// Whether a password is kept as [`keep_password`] keeps it.
-pub(super) fn is_up_to_date(verifiers: &Verifiers) -> bool {
+/// Whether a password is kept as [`keep_password`] keeps it, with what SCRAM needs for these hash
+/// functions.
+pub(super) fn is_up_to_date(verifiers: &Verifiers, hashes: &[Hash]) -> bool {
     let prefix = format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$");
-    verifiers.scram.is_some() && verifiers.hash.starts_with(&prefix)
+    let stored = verifiers.scram.as_deref().unwrap_or_default();
+    let has = |hash: &Hash| scram::find(stored, *hash).is_some();
+    hashes.iter().all(has) && verifiers.hash.starts_with(&prefix)
 }
 
 /// What becomes of `old` once the password of it has been seen; what is good of it stays.
-pub(super) fn renewed(old: &Verifiers, password: &[u8]) -> Result<Verifiers, Unfit> {
-    let new = keep_password(password)?;
-    let scram = old.scram.clone().or(new.scram);
-    Ok(Verifiers { scram, ..new })
+pub(super) fn renewed(
+    old: &Verifiers,
+    password: &[u8],
+    hashes: &[Hash],
+) -> Result<Verifiers, Unfit> {
+    let stored = old.scram.as_deref().unwrap_or_default();
+    let found = |hash: &Hash| scram::find(stored, *hash);
+    let missing = hashes.iter().copied().filter(|hash| found(hash).is_none());
+    let missing: Vec<Hash> = missing.collect();
+    let mut all: Vec<String> = hashes
+        .iter()
+        .filter_map(found)
+        .map(|it| it.encode())
+        .collect();
+    if !missing.is_empty() {
+        all.push(scram::verifiers(password, &missing)?);
+    }
+    Ok(Verifiers {
+        hash: hash_password(password)?,
+        scram: Some(all.join(" ")),
+    })
 }
 
 /// The Argon2id hash (RFC 9106) of a password, with a salt of its own.
@@ -221,10 +241,17 @@ mod tests {
             hash: "$6$x".to_owned(),
             scram: None,
         };
-        assert!(!is_up_to_date(&old));
-        let new = renewed(&old, b"secret-enough").unwrap();
-        assert!(is_up_to_date(&new));
-        let again = renewed(&new, b"secret-enough").unwrap();
+        let usual = &[Hash::Sha256];
+        assert!(!is_up_to_date(&old, usual));
+        let new = renewed(&old, b"secret-enough", usual).unwrap();
+        assert!(is_up_to_date(&new, usual) && !is_up_to_date(&new, &Hash::ALL));
+        let again = renewed(&new, b"secret-enough", usual).unwrap();
         assert_eq!(new.scram, again.scram);
+        let both = renewed(&new, b"secret-enough", &Hash::ALL).unwrap();
+        assert!(is_up_to_date(&both, &Hash::ALL));
+        let kept = |verifiers: &Verifiers| {
+            scram::find(verifiers.scram.as_deref().unwrap(), Hash::Sha256).unwrap()
+        };
+        assert_eq!(kept(&both), kept(&new));
     }
 }

@@ -11,7 +11,7 @@ use super::{PASSWORD_BYTES_MAX, Unfit, random};
 pub const ITERATIONS: u32 = 32_768;
 /// Verifiers made elsewhere are taken with this many iterations at least.
 pub const ITERATIONS_MIN: u32 = 10_000;
-const SALT_BYTES: usize = 16;
+pub(super) const SALT_BYTES: usize = 16;
 
 /// The stored form of the verifiers of a password, one for each hash function, with salts of their
 /// own. It computes for tens of milliseconds: not on a thread that serves connections.
@@ -33,6 +33,14 @@ pub fn verifiers(password: &[u8], hashes: &[Hash]) -> Result<String, Unfit> {
         })
         .collect();
     Ok(made?.join(" "))
+}
+
+/// The hash functions for which passwords are kept.
+pub(super) const fn hashes(sha1: bool) -> &'static [Hash] {
+    match sha1 {
+        true => &Hash::ALL,
+        false => &[Hash::Sha256],
+    }
 }
 
 /// The verifier for a hash function in a stored form. One that is too cheap to guess against is

@@ -85,6 +85,11 @@ impl Given {
         self.auth.log_in(&attempt).await
     }
 
+    /// What a right SCRAM proof of this user would mean.
+    pub(super) fn scram(&self, user: &str) -> Option<ScramClaim> {
+        self.auth.scram(user, Hash::Sha256, Scope::Imap).1
+    }
+
     /// By what somebody got in.
     async fn by(&self, user: &str, password: &str) -> Result<String, AuthFailure> {
         let identity = self.log_in(user, password).await?;
@@ -192,11 +197,10 @@ async fn a_main_password_may_begin_as_an_app_password_does() {
 #[tokio::test]
 async fn scram_compares_with_the_verifier_of_what_the_name_stands_for() {
     let given = Given::new().await;
-    assert!(given.auth.has_scram_for_all());
+    assert!(given.auth.offers_scram());
     let change = CredentialChange::Password(keep_password(b"tanstaaf").unwrap());
-    let entry = given.auth.scram("tim@localhost", Scope::Imap).unwrap();
-    assert!(scram::find(&entry.verifier, scram::Hash::Sha256).is_some());
-    let attempt = attempt("tim", Proof::Scram(entry.claim));
+    let claim = given.scram("tim@localhost").unwrap();
+    let attempt = attempt("tim", Proof::Scram(claim));
     let identity = given.auth.log_in(&attempt).await.unwrap();
     assert_eq!(identity.credential, Credential::Main);
     // Changed while the exchange ran: what was proved is over.
@@ -208,9 +212,91 @@ async fn scram_compares_with_the_verifier_of_what_the_name_stands_for() {
     });
     given.credential("ann", imported).await;
     for user in ["nobody", "ann", "tim+phone"] {
-        assert!(given.auth.scram(user, Scope::Imap).is_none(), "{user}");
+        assert_eq!(given.scram(user), None, "{user}");
     }
-    assert!(!given.auth.has_scram_for_all());
+    assert!(!given.auth.offers_scram());
+}
+
+/// Somebody without a verifier is asked as everybody else is, and always the same.
+#[tokio::test]
+async fn threat_11_scram_asks_everybody_alike() {
+    let given = Given::new().await;
+    let off = AccountChange {
+        enabled: Some(false),
+        ..AccountChange::default()
+    };
+    given.change("ann", off).await;
+    let asked = |user: &str| given.auth.scram(user, Hash::Sha256, Scope::Imap);
+    let (tim, claim) = asked("tim");
+    assert!(claim.is_some());
+    for user in ["nobody", "ann", "tim+phone", "a b"] {
+        let (decoy, claim) = asked(user);
+        assert_eq!(claim, None, "{user}");
+        assert_eq!(decoy, asked(&user.to_uppercase()).0);
+        let shape = |it: &ScramVerifier| (it.salt.len(), it.iterations, it.stored_key.len());
+        assert_eq!(shape(&decoy), shape(&tim));
+    }
+    assert_ne!(asked("nobody").0.salt, asked("nobody2").0.salt);
+    // There is no SHA-1 verifier as long as nobody asked for one.
+    assert_eq!(given.auth.scram("tim", Hash::Sha1, Scope::Imap).1, None);
+}
+
+#[tokio::test]
+async fn scram_is_offered_when_all_can_use_it_or_the_operator_says_so() {
+    for (setting, all, some) in [
+        ("", true, false),
+        ("Imap:OfferScram=true", true, true),
+        ("Imap:OfferScram=false", false, false),
+    ] {
+        let set: Vec<&str> = [setting].into_iter().filter(|it| !it.is_empty()).collect();
+        let given = Given::with(&set).await;
+        assert_eq!(given.auth.offers_scram(), all, "{setting}");
+        let imported = CredentialChange::Password(store::credential::Verifiers {
+            scram: None,
+            ..keep_password(b"tanstaaf").unwrap()
+        });
+        given.credential("ann", imported).await;
+        assert_eq!(given.auth.offers_scram(), some, "{setting}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_gets_what_scram_sha_1_needs_where_that_is_wanted() {
+    let given = Given::with(&["Auth:ScramSha1=true"]).await;
+    let claim = |hash| given.auth.scram("tim", hash, Scope::Imap).1;
+    let main = claim(Hash::Sha256);
+    assert_eq!(claim(Hash::Sha1), None);
+    given.by("tim", "tanstaaf").await.unwrap();
+    assert_eq!(claim(Hash::Sha1), main);
+    assert_eq!(claim(Hash::Sha256), main);
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_the_account_for_such_people_and_reads() {
+    let given = Given::new().await;
+    let anonymous = |user| attempt(user, Proof::Anonymous);
+    let refused = given.auth.log_in(&anonymous("tim")).await.unwrap_err();
+    assert_eq!(refused, AuthFailure::Wrong);
+    let given = Given::with(&["Auth:AnonymousAccount=ann"]).await;
+    let identity = given.auth.log_in(&anonymous("ann")).await.unwrap();
+    assert_eq!(identity.account.name, "ann");
+    assert_eq!(identity.credential.access(), store::Access::ReadOnly);
+    let refused = given.auth.log_in(&anonymous("tim")).await.unwrap_err();
+    assert_eq!(refused, AuthFailure::Wrong);
+}
+
+#[tokio::test]
+async fn threat_08_a_certificate_is_one_name_and_no_app_password() {
+    let given = Given::with(&["Auth:CreateAccounts=true"]).await;
+    let own = attempt("tim@localhost", Proof::Certificate);
+    assert_eq!(given.auth.log_in(&own).await.unwrap().account.name, "tim");
+    given.app("phone", "abcd-efgh-jkmn", &[Scope::Imap]).await;
+    for nobody in ["", "new", "tim+phone", "tim\0"] {
+        // An authority that may say who somebody is may not make accounts.
+        let attempt = attempt(nobody, Proof::Certificate);
+        let refused = given.auth.log_in(&attempt).await.unwrap_err();
+        assert_eq!(refused, AuthFailure::Wrong, "{nobody}");
+    }
 }
 
 #[tokio::test]
@@ -299,7 +385,7 @@ async fn an_imported_hash_is_kept_anew_at_its_first_login() {
         let (before, after) = (before.unwrap(), after.unwrap());
         assert_eq!(before.id, after.id, "sessions do not end");
         assert!(after.verifiers.hash.starts_with("$argon2id$"));
-        assert!(given.auth.scram("tim", Scope::Imap).is_some());
+        assert!(given.scram("tim").is_some());
         given.by("tim", "secret").await.unwrap();
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Access, AtFlags, CWD};
 
-use crate::auth::backend;
+use crate::auth::{backend, oauth};
 use crate::problem::{Problem, Problems};
 use crate::tls::{Sources, Tls};
 
@@ -294,8 +294,19 @@ pub(super) fn machine(loaded: &Loaded, now: SystemTime) -> Result<Vec<Warning>, 
         )
     };
     problems.extend(wrong.into_iter().map(problem));
+    problems.extend(tokens(loaded, clock));
     warnings.extend(odd.into_iter().map(|finding| Warning(problem(finding))));
     Problems(problems).or(warnings)
+}
+
+/// What of section OAuth cannot work on this machine.
+fn tokens(loaded: &Loaded, clock: Arc<dyn store::clock::Clock>) -> Option<Problem> {
+    let wrong = oauth::check(&loaded.config.oauth, clock).err()?;
+    let (key, what) = wrong.split_once(": ").unwrap_or(("Issuers", &wrong));
+    let key = format!("OAuth:{key}");
+    let place = format!("{key}, given by {}", loaded.source(&key));
+    let next = "docs/authentication.md shows how it may look";
+    Some(Problem::new(what, place, next))
 }
 
 fn store_writable(loaded: &Loaded) -> Option<Problem> {

@@ -12,11 +12,13 @@ pub use resolve::Effective;
 pub use source::Source;
 pub use table::{
     AuthSettings, Config, HealthCheckSettings, ImapSettings, Key, LimitSettings, LmtpSettings,
-    LoggingSettings, OtelSettings, Section, StoreSettings, TABLE,
+    LoggingSettings, OAuthSettings, OtelSettings, Section, StoreSettings, TABLE,
 };
 pub use value::{
-    Addresses, AllowPlaintextAuth, AuthBackend, Bounds, Bytes, CertificateFiles, CertificateSource,
-    Durations, HttpUrl, LogFormat, LogLevel, LogLevels, Network, Networks, Password, Raw, Setting,
+    Addresses, AllowPlaintextAuth, AuthBackend, Bounds, Bytes, CertificateFiles, CertificateName,
+    CertificateSource, Durations, HttpUrl, KeySource, LogFormat, LogLevel, LogLevels, Network,
+    Networks, Password, ProviderUrl, Raw, Setting, TokenAlgorithms, TokenIssuer, TokenIssuers,
+    Words,
 };
 
 mod apply;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::resolve::Reader;
 use super::value::{
-    Addresses, AllowPlaintextAuth, AuthBackend, Bounds, Bytes, CertificateFiles, Durations,
-    HttpUrl, LogFormat, LogLevels, Networks, Password, Raw, Setting,
+    Addresses, AllowPlaintextAuth, AuthBackend, Bounds, Bytes, CertificateFiles, CertificateName,
+    Durations, HttpUrl, LogFormat, LogLevels, Networks, Password, ProviderUrl, Raw, Setting,
+    TokenAlgorithms, TokenIssuers, Words,
 };
 
 /// A section and its keys.
@@ -171,6 +172,8 @@ settings! {
         proxy_networks: Networks = "ProxyNetworks", "", ANY;
         /// Who may log in without TLS: Loopback (peers on this machine), Never, or Always (passwords cross the network readable).
         allow_plaintext_auth: AllowPlaintextAuth = "AllowPlaintextAuth", "Loopback", ANY;
+        /// Whether SCRAM is offered. null offers it while everybody who may log in has what it needs, which is made when a password is set or first shown by PLAIN or LOGIN; with true the others fail when they try it.
+        offer_scram: Option<bool> = "OfferScram", "", ANY;
         /// How many sessions one account may have at a time; counted after the password is verified.
         max_connections_per_user: u32 = "MaxConnectionsPerUser", "5", 1..=MANY;
         /// How long a session may be silent before it is ended with BYE. RFC 9051 §5.4 asks for 30 minutes at least.
@@ -187,10 +190,16 @@ settings! {
     Auth as AuthSettings in auth {
         /// Where passwords are looked up: Own (this server's accounts), PasswdFile, Command or Ldap. Whoever that is, mail belongs to the account of the same name.
         backend: AuthBackend = "Backend", "Own", ANY;
-        /// Whether somebody whom PasswdFile, Command or Ldap knows gets an account at the first login. Otherwise it must exist.
+        /// Whether somebody whom PasswdFile, Command, Ldap or a token's issuer knows gets an account at the first login. Otherwise it must exist.
         create_accounts: bool = "CreateAccounts", "false", ANY;
         /// How long a password that Command or Ldap found right is taken as right without asking again; 0 asks each time.
         cache_time: Duration = "CacheTime", "1m", 0..=HOUR;
+        /// Whether SCRAM-SHA-1 is offered as well, for clients that know nothing better. What it needs is made when a password is next shown by PLAIN or LOGIN.
+        scram_sha1: bool = "ScramSha1", "false", ANY;
+        /// Which names in a client certificate are accounts, for AUTHENTICATE EXTERNAL: Email (the mail addresses among the subject's alternative names), CommonName, or EmailOrCommonName (the common name where there is no address).
+        certificate_name: CertificateName = "CertificateName", "Email", ANY;
+        /// The account that AUTHENTICATE ANONYMOUS opens, read-only, for everybody; null offers it to nobody.
+        anonymous_account: Option<String> = "AnonymousAccount", "", ANY;
         /// The file of PasswdFile: `user:{SCHEME}hash` a line, as Dovecot has it. It is read again when it changes.
         passwd_file_path: Option<PathBuf> = "PasswdFilePath", "", ANY;
         /// Whether passwords in clear, `{PLAIN}`, are taken from the file.
@@ -225,6 +234,42 @@ settings! {
         ldap_timeout: Duration = "LdapTimeout", "5s", SECOND..=MINUTE;
         /// Connections to the directory at a time.
         ldap_connections: u32 = "LdapConnections", "8", 1..=1_000;
+    }
+
+    /// Tokens as proof of who somebody is: AUTHENTICATE OAUTHBEARER and XOAUTH2. They are offered when an issuer or IntrospectionUrl is set.
+    OAuth as OAuthSettings in oauth {
+        /// Whose signed tokens (JWT) are taken: what stands in `iss`, one of what stands in `aud`, and where the issuer's keys are, a file or an address. An issuer may say of anybody that he is there.
+        issuers: TokenIssuers = "Issuers:*", "", ANY;
+        /// By what tokens may be signed.
+        algorithms: TokenAlgorithms = "Algorithms", "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA", ANY;
+        /// What a token must be good for: each of these in `scope` (or `scp`).
+        scope: Words = "Scope", "", ANY;
+        /// The claim of a signed token that names the account. With `email`, an address that `email_verified` says is not verified is nobody's.
+        account_claim: String = "AccountClaim", "email", ANY;
+        /// How far the clocks of issuers and this server may be apart.
+        clock_skew: Duration = "ClockSkew", "30s", 0..=10 * MINUTE;
+        /// How old the keys from JwksUrl may get before they are asked for again.
+        jwks_max_age: Duration = "JwksMaxAge", "1h", MINUTE..=7 * DAY;
+        /// How long after keys were asked for they may be asked for again, because a token names one that is not known or the last question failed.
+        jwks_pause: Duration = "JwksPause", "1m", SECOND..=HOUR;
+        /// How long an issuer may take to answer.
+        timeout: Duration = "Timeout", "5s", SECOND..=MINUTE;
+        /// The certificates (PEM) that an issuer's is checked with; null takes those of the system.
+        ca_path: Option<PathBuf> = "CaPath", "", ANY;
+        /// Where it is asked what a token is good for that is no JWT (RFC 7662); without issuers, any token.
+        introspection_url: Option<ProviderUrl> = "IntrospectionUrl", "", ANY;
+        /// As whom it is asked there.
+        introspection_client_id: Option<String> = "IntrospectionClientId", "", ANY;
+        /// The password of IntrospectionClientId.
+        introspection_client_secret: Option<Password> = "IntrospectionClientSecret", "", ANY;
+        /// What must stand in `aud` of the answer; empty asks for nothing, and then Scope must be set.
+        introspection_audience: Words = "IntrospectionAudience", "", ANY;
+        /// What names the account in the answer.
+        introspection_account_claim: String = "IntrospectionAccountClaim", "username", ANY;
+        /// How long a token that was found good is taken without asking again, and so how long it works after it was withdrawn; 0 asks each time.
+        introspection_cache_time: Duration = "IntrospectionCacheTime", "1m", 0..=HOUR;
+        /// The address of the OpenID configuration that a client is told whose token is refused (RFC 7628 §3.2.2).
+        open_id_configuration: Option<String> = "OpenIdConfiguration", "", ANY;
     }
 
     /// Delivery by LMTP (RFC 2033).

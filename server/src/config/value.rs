@@ -12,10 +12,12 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 pub use self::certificates::{CertificateFiles, CertificateSource};
-pub use self::choice::{AllowPlaintextAuth, AuthBackend, LogFormat, LogLevel};
+pub use self::choice::{AllowPlaintextAuth, AuthBackend, CertificateName, LogFormat, LogLevel};
+pub use self::oauth::{KeySource, ProviderUrl, TokenAlgorithms, TokenIssuer, TokenIssuers, Words};
 
 mod certificates;
 mod choice;
+mod oauth;
 
 /// The range a number, size (bytes) or duration (milliseconds) must lie in.
 pub type Bounds = RangeInclusive<u64>;

@@ -1,56 +1,78 @@
 //! The messages of AUTHENTICATE (RFC 9051 §6.2.2, RFC 4959), and what follows a login.
 
+use store::credential::Scope;
 use wire::{
     frame::Line,
-    imap::{code::Code, response::Completion, table::Expunge},
-    sasl::{self, Exchange, Setting, Step},
+    imap::{auth::Secret, response::Completion, table::Expunge},
+    sasl::{self, Exchange, Step},
 };
 
 use super::{Connection, End};
 use crate::{
-    auth::Proof,
     refused::{self, Reason},
-    session::{
-        Credentials, Reply, Session,
-        answer::{bad, no},
-        log_in,
-    },
+    session::{Credentials, Judged, Session, answer::bad, conclude, token, unavailable},
 };
 
 impl Connection {
     /// Exchanges SASL messages to the end of the mechanism.
     pub(super) async fn authenticate(&mut self, credentials: Credentials) -> Result<(), End> {
+        let Some(setting) = self.context.sasl_setting() else {
+            return self.answer(unavailable(), Expunge::MustWait).await;
+        };
         let initial = credentials.initial.as_ref().map(|initial| initial.expose());
-        let (mut exchange, mut step) =
-            Exchange::begin(credentials.mechanism, Setting::default(), initial);
+        let mechanism = credentials.mechanism;
+        let (mut exchange, mut step) = Exchange::begin(mechanism, setting, initial);
+        let (mut claim, mut refused) = (None, None);
         loop {
-            match step {
-                Step::Challenge(challenge) => {
-                    self.sink.challenge(&challenge).await?;
-                    let line = self.sasl_line().await?;
-                    step = match line.as_deref().map(sasl::response_line) {
-                        Some(Ok(sasl::Line::Response(response))) => {
-                            exchange.step(response.expose())
-                        }
-                        Some(Ok(sasl::Line::Cancelled)) => {
-                            return self.answer(bad("Cancelled."), Expunge::MustWait).await;
-                        }
-                        Some(Err(_)) | None => {
-                            refused::log(Reason::MalformedLogin, &self.context.peer, self.claims());
-                            let answer = bad("This is not base64, or too long.");
-                            return self.answer(answer, Expunge::MustWait).await;
-                        }
+            step = match step {
+                Step::Challenge(challenge) => match self.sasl_response(&challenge).await? {
+                    Ok(response) => exchange.step(response.expose()),
+                    Err(answer) => return self.answer(answer, Expunge::MustWait).await,
+                },
+                Step::FindVerifier { user, hash } => {
+                    let auth = &self.context.service.auth;
+                    let (verifier, found) = auth.scram(&user, hash, Scope::Imap);
+                    claim = found;
+                    exchange.verifier(verifier)
+                }
+                Step::Token(given) => match token(mechanism, &given, &self.context).await {
+                    Judged::Refused(why, completion) => {
+                        refused = Some(completion);
+                        exchange.refuse(why)
+                    }
+                    Judged::Over(session, completion) => {
+                        return self.concluded(session, completion).await;
+                    }
+                },
+                end => {
+                    let (session, completion) = match refused {
+                        // Whatever it answers: it has been told why.
+                        Some(completion) => (Session::NotAuthenticated, completion),
+                        None => conclude(end, claim, &self.context).await,
                     };
+                    return self.concluded(session, completion).await;
                 }
-                Step::Verify(credentials) => return self.verify(&credentials).await,
-                // The mechanisms that end otherwise are not offered yet.
-                _ => {
-                    refused::log(Reason::MalformedLogin, &self.context.peer, self.claims());
-                    let wrong = no(Code::AuthenticationFailed, "The response is malformed.");
-                    return self.logged_in(wrong).await;
-                }
-            }
+            };
         }
+    }
+
+    async fn concluded(&mut self, session: Session, completion: Completion) -> Result<(), End> {
+        self.session = session;
+        self.logged_in(completion).await
+    }
+
+    /// What the client answers to a challenge, or what it is told if that is no answer.
+    async fn sasl_response(&mut self, challenge: &[u8]) -> Result<Result<Secret, Completion>, End> {
+        self.sink.challenge(challenge).await?;
+        let line = self.sasl_line().await?;
+        Ok(match line.as_deref().map(sasl::response_line) {
+            Some(Ok(sasl::Line::Response(response))) => Ok(response),
+            Some(Ok(sasl::Line::Cancelled)) => Err(bad("Cancelled.")),
+            Some(Err(_)) | None => {
+                refused::log(Reason::MalformedLogin, &self.context.peer, self.claims());
+                Err(bad("This is not base64, or too long."))
+            }
+        })
     }
 
     /// The next line of the client; `None` if it is too long.
@@ -64,17 +86,6 @@ impl Connection {
                 Line::TooLong => return Ok(None),
                 Line::Incomplete => self.receive().await?,
             }
-        }
-    }
-
-    async fn verify(&mut self, credentials: &sasl::Credentials) -> Result<(), End> {
-        let proof = Proof::Password(credentials.password.expose());
-        let act_as = credentials.act_as.as_deref();
-        let (session, reply) = log_in((&credentials.user, proof), act_as, &self.context).await;
-        self.session = session;
-        match reply {
-            Reply::Done(completion) => self.logged_in(completion).await,
-            _ => Ok(()),
         }
     }
 

@@ -388,6 +388,7 @@ async fn a_change_of_many_flags_is_told_once() {
     let actor = Actor {
         account: server.tim().id,
         origin: "test".into(),
+        access: Access::ReadWrite,
     };
     client.append("Subject: x\r\n\r\nx\r\n").await;
     for _ in 0..10 {

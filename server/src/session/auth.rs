@@ -6,33 +6,25 @@ use store::{Account, Actor, credential::Scope};
 use wire::{
     encode::Mode,
     imap::{
-        auth::{Authenticate, Login, Secret},
+        auth::Login,
         capabilities::{Offer, PlaintextAuth, Stage, Tls},
         code::Code,
         command::NotAuthenticated,
         response::Completion,
     },
-    sasl::{Mechanism, Mechanisms},
 };
 
 use super::{
     Authenticated, Channel, Context, Reply, Session,
     answer::{bad, no, ok_with, refusal},
     login::LoggedIn,
+    sasl,
 };
 use crate::{
     auth::{Attempt, AuthFailure, Credential, Identity, Proof},
     refused::{self, Claims, Reason},
     service::LimitReached,
 };
-
-/// A SASL exchange about to begin.
-pub struct Credentials {
-    /// Which mechanism.
-    pub mechanism: Mechanism,
-    /// The initial response, if the client sent one (RFC 4959).
-    pub initial: Option<Secret>,
-}
 
 impl Context {
     /// Whether a password may be taken on this connection. Asked before a literal or a SASL
@@ -48,12 +40,6 @@ impl Context {
                 "Passwords are only taken over TLS: use STARTTLS.",
             )),
         }
-    }
-
-    /// The mechanisms of AUTHENTICATE.
-    #[must_use]
-    pub fn mechanisms(&self) -> Mechanisms {
-        [Mechanism::Plain, Mechanism::Login].into_iter().collect()
     }
 
     /// The longest message APPEND takes, bytes.
@@ -81,28 +67,17 @@ pub(super) async fn command(command: NotAuthenticated, context: &Context) -> (Se
     match command {
         NotAuthenticated::StartTls if context.offers_starttls() => stay(Reply::StartTls),
         NotAuthenticated::StartTls => stay(Reply::Done(bad("STARTTLS is not offered here."))),
-        NotAuthenticated::Authenticate(auth) => stay(authenticate(auth, context)),
-        NotAuthenticated::Login(login) => login_command(&login, context).await,
+        NotAuthenticated::Authenticate(auth) => stay(sasl::authenticate(auth, context)),
+        NotAuthenticated::Login(login) => {
+            let (session, completion) = login_command(&login, context).await;
+            (session, Reply::Done(completion))
+        }
     }
 }
 
-fn authenticate(authenticate: Authenticate, context: &Context) -> Reply {
-    let named = Mechanism::named(&authenticate.mechanism);
-    let Some(mechanism) = named.filter(|it| context.mechanisms().contains(*it)) else {
-        return Reply::Done(no(Code::Cannot, "This mechanism is not offered."));
-    };
-    match context.password_allowed() {
-        Err(refused) if mechanism.is_plaintext() => Reply::Done(refused),
-        _ => Reply::Authenticate(Credentials {
-            mechanism,
-            initial: authenticate.initial,
-        }),
-    }
-}
-
-async fn login_command(login: &Login, context: &Context) -> (Session, Reply) {
+async fn login_command(login: &Login, context: &Context) -> (Session, Completion) {
     if let Err(refused) = context.password_allowed() {
-        return (Session::NotAuthenticated, Reply::Done(refused));
+        return (Session::NotAuthenticated, refused);
     }
     let user = String::from_utf8_lossy(&login.user);
     let proof = Proof::Password(login.password.expose());
@@ -114,7 +89,7 @@ pub async fn log_in(
     (user, proof): (&str, Proof<'_>),
     act_as: Option<&str>,
     context: &Context,
-) -> (Session, Reply) {
+) -> (Session, Completion) {
     let attempt = Attempt {
         user,
         proof,
@@ -122,27 +97,46 @@ pub async fn log_in(
         peer: &context.peer,
         act_as,
     };
+    let opened = match context.service.auth.log_in(&attempt).await {
+        Ok(identity) => open(&identity, context).await,
+        Err(AuthFailure::Wrong) => Err(wrong(user, context)),
+        Err(AuthFailure::MayNotActAs) => {
+            let (reason, code) = (Reason::MayNotActAs, Code::AuthorizationFailed);
+            Err(refused(reason, code, Some(user), context))
+        }
+        Err(AuthFailure::Unavailable) => Err(unavailable()),
+    };
+    opened.unwrap_or_else(|refused| (Session::NotAuthenticated, refused))
+}
+
+/// The answer to a proof that does not hold, which also goes to the log.
+pub(super) fn wrong(user: &str, context: &Context) -> Completion {
+    let (reason, code) = (Reason::LoginFailed, Code::AuthenticationFailed);
+    refused(reason, code, Some(user), context)
+}
+
+/// The answer to a message that no mechanism understands, which also goes to the log.
+pub(super) fn malformed(context: &Context) -> Completion {
+    let (reason, code) = (Reason::MalformedLogin, Code::AuthenticationFailed);
+    refused(reason, code, None, context)
+}
+
+/// The answer when it cannot be found out who somebody is.
+#[must_use]
+pub fn unavailable() -> Completion {
+    no(
+        Code::Unavailable,
+        "Logins cannot be checked now; try again later.",
+    )
+}
+
+fn refused(reason: Reason, code: Code, user: Option<&str>, context: &Context) -> Completion {
     let claims = Claims {
-        user: Some(user),
+        user,
         client: context.client.get().map(String::as_str),
     };
-    let answer = |code, text| (Session::NotAuthenticated, Reply::Done(no(code, text)));
-    let refused = |reason, code| {
-        refused::log(reason, &context.peer, claims);
-        answer(code, reason.bye().1)
-    };
-    match context.service.auth.log_in(&attempt).await {
-        Ok(identity) => match open(&identity, context).await {
-            Ok((session, welcome)) => (session, Reply::Done(welcome)),
-            Err(refused) => (Session::NotAuthenticated, Reply::Done(refused)),
-        },
-        Err(AuthFailure::Wrong) => refused(Reason::LoginFailed, Code::AuthenticationFailed),
-        Err(AuthFailure::MayNotActAs) => refused(Reason::MayNotActAs, Code::AuthorizationFailed),
-        Err(AuthFailure::Unavailable) => answer(
-            Code::Unavailable,
-            "Passwords cannot be checked now; try again later.",
-        ),
-    }
+    refused::log(reason, &context.peer, claims);
+    no(code, reason.bye().1)
 }
 
 /// Opens an account for a connection that is in it from its start (RFC 9051 §7.1.4). It is not
@@ -213,11 +207,13 @@ async fn open_accounts(
     identity: &Identity,
     context: &Context,
 ) -> store::Result<(Arc<dyn Account>, Arc<dyn Account>)> {
+    let access = identity.credential.access();
     let open = |id| {
         let origin = Arc::clone(&context.origin);
         let actor = Actor {
             account: id,
             origin,
+            access,
         };
         context.service.store.open_account(id, actor)
     };

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use store::{Account, credential::CredentialId};
+use store::{Access, Account, credential::CredentialId};
 use tokio::sync::watch;
+use wire::imap::select;
 
 use super::Ended;
 use crate::auth::{Credential, Identity};
@@ -34,6 +35,14 @@ impl LoggedIn {
         match &self.credential {
             Credential::App(id, _) => Some(*id),
             _ => None,
+        }
+    }
+
+    /// How a mailbox is opened that is asked for in this way.
+    pub(super) const fn grants(&self, asked: select::Access) -> select::Access {
+        match self.credential.access() {
+            Access::ReadOnly => select::Access::ReadOnly,
+            Access::ReadWrite => asked,
         }
     }
 

@@ -43,16 +43,17 @@ impl Authenticated {
 
     /// SELECT or EXAMINE; after a failure no mailbox is selected (protocol rule 22).
     pub(super) async fn select(self, select: &Select, sink: &mut Sink) -> (Session, Reply) {
-        match self.open(select, sink).await {
+        let access = self.login.grants(select.access);
+        match self.open(select, access, sink).await {
             Ok((mailbox, view)) => {
-                let (code, text) = match select.access {
+                let (code, text) = match access {
                     Access::ReadWrite => (Code::ReadWrite, "The mailbox is open."),
                     Access::ReadOnly => (Code::ReadOnly, "The mailbox is open, read-only."),
                 };
                 let selected = Selected {
                     auth: self,
                     mailbox,
-                    access: select.access,
+                    access,
                     view,
                     own_deleted: OwnDeleted::default(),
                 };
@@ -68,19 +69,19 @@ impl Authenticated {
     async fn open(
         &self,
         select: &Select,
+        access: Access,
         sink: &mut Sink,
     ) -> Result<(std::sync::Arc<dyn Mailbox>, View), Failure> {
         let info = self.find(&select.mailbox)?;
-        let access = match select.access {
+        let opened = match access {
             Access::ReadWrite => store::Access::ReadWrite,
             Access::ReadOnly => store::Access::ReadOnly,
         };
-        let mailbox = self.account.open_mailbox(info.id, access).await?;
+        let mailbox = self.account.open_mailbox(info.id, opened).await?;
         let state = mailbox.state();
-        let recent = take_recent(&*mailbox, &state, select.access, self.mode.revision);
-        let view = View::new(&state, recent, select.access);
-        sink.send_all(&self.opening(&state, &view, select.access))
-            .await?;
+        let recent = take_recent(&*mailbox, &state, access, self.mode.revision);
+        let view = View::new(&state, recent, access);
+        sink.send_all(&self.opening(&state, &view, access)).await?;
         if self.mode.revision == Revision::Rev2 {
             sink.send(&self.opened(&info, select)?).await?;
         }

@@ -44,20 +44,13 @@ impl ChannelBindings {
         }
     }
 
-    /// Whether there is none.
+    /// Each with its name, as SCRAM's `p=` gives it (RFC 5802 §7).
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.exporter.is_none() && self.server_end_point.is_none()
-    }
-
-    /// The value of the binding of this name, as SCRAM's `p=` gives it (RFC 5802 §7).
-    #[must_use]
-    pub fn value(&self, name: &str) -> Option<&[u8]> {
-        match name {
-            "tls-exporter" => self.exporter.as_ref().map(<[u8; EXPORTER_BYTES]>::as_slice),
-            "tls-server-end-point" => self.server_end_point.as_ref().map(ServerEndPoint::as_bytes),
-            _ => None,
-        }
+    pub fn all(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let exporter = self.exporter.map(|value| ("tls-exporter", value.to_vec()));
+        let end_point = self.server_end_point.as_ref();
+        let end_point = end_point.map(|it| ("tls-server-end-point", it.as_bytes().to_vec()));
+        exporter.into_iter().chain(end_point).collect()
     }
 }
 

@@ -18,7 +18,7 @@ use x509_parser::time::ASN1Time;
 
 use super::Resumption;
 use super::certificate::{is_pem, read, seconds_since_1970};
-use crate::config::Config;
+use crate::config::{CertificateName, Config};
 use crate::problem::Problem;
 
 /// Whom a client certificate that was verified names.
@@ -48,16 +48,23 @@ impl ClientIdentity {
             emails: emails.filter(|email| is_name(email)).collect(),
             common_name: common_name.filter(|name| is_name(name)).map(str::to_owned),
         };
-        let names_nobody = identity.names().next().is_none();
+        let names_nobody = identity.emails.is_empty() && identity.common_name.is_none();
         (!names_nobody).then_some(identity)
     }
 
-    /// The names by which the client may log in, the preferred first: the mail addresses among
-    /// the subject's alternative names, or its common name if there are none.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        let common = self.common_name.as_ref();
-        let common = common.filter(|_| self.emails.is_empty());
-        self.emails.iter().chain(common).map(String::as_str)
+    /// The names by which the client may log in, the preferred first. A certificate may have
+    /// none: then nobody logs in by it, whoever they say they are (CVE-2019-3814).
+    pub fn names(&self, which: CertificateName) -> impl Iterator<Item = &str> {
+        let emails = (which != CertificateName::CommonName).then_some(&self.emails);
+        let common = match which {
+            CertificateName::Email => None,
+            CertificateName::CommonName => self.common_name.as_ref(),
+            CertificateName::EmailOrCommonName => {
+                self.common_name.as_ref().filter(|_| self.emails.is_empty())
+            }
+        };
+        let emails = emails.into_iter().flatten();
+        emails.chain(common).map(String::as_str)
     }
 }
 

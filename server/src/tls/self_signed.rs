@@ -1,14 +1,13 @@
 //! A certificate of our own making, for `up`: private, long-lived, and made again when it no
 //! longer serves.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{CertificateSource, certificate::load};
-use crate::problem::Problem;
+use crate::{private, problem::Problem};
 
 /// How long a self-signed certificate is valid: the longest that clients take.
 const SELF_SIGNED_DAYS: u64 = 825;
@@ -39,8 +38,8 @@ pub fn self_signed(directory: &Path, now: SystemTime) -> Result<CertificateSourc
         .recursive(true)
         .mode(0o700)
         .create(directory)
-        .and_then(|()| write_private(&directory.join("key.pem"), &key))
-        .and_then(|()| write_private(&directory.join("cert.pem"), &certificate));
+        .and_then(|()| private::write(&directory.join("key.pem"), key.as_bytes()))
+        .and_then(|()| private::write(&directory.join("cert.pem"), certificate.as_bytes()));
     written.map(|()| source).map_err(|error| {
         let what = format!("a certificate could not be written: {error}");
         let next = "let the user that runs relate-imap write there";
@@ -62,22 +61,4 @@ fn generate(now: SystemTime) -> Result<(String, String), rcgen::Error> {
     let key = rcgen::KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
     Ok((certificate.pem(), key.serialize_pem()))
-}
-
-/// Writes beside the file and renames, so that nobody reads half a file and the
-/// mode is right from the first byte.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let beside = path.with_extension("new");
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(beside, path)
 }

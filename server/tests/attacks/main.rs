@@ -14,4 +14,5 @@ mod case;
 mod matrix;
 mod place;
 mod rows;
+mod sasl;
 mod torture;

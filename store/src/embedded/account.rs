@@ -192,6 +192,11 @@ impl Account for EmbeddedAccount {
         self.engine.evict();
         let (engine, planner) = (Arc::clone(&self.engine), Arc::clone(&self.planner));
         let actor = self.actor.clone();
+        // Who may only read gets no more than that, however it asks.
+        let access = match actor.access {
+            Access::ReadOnly => Access::ReadOnly,
+            Access::ReadWrite => access,
+        };
         Ok(Arc::new(EmbeddedMailbox {
             account: Self::new(engine, planner, actor),
             cell,

@@ -1,12 +1,12 @@
 //! The one gate: whether an actor may do something. Every operation asks here.
 //!
-//! An account's owner may do everything; for everybody else there is nothing. Rights that are
+//! An account's owner may do everything, or only read; for everybody else there is nothing. Rights that are
 //! granted to others (RFC 4314) will be decided here and nowhere else.
 
 use mail::id::{AccountId, MailboxId};
 
 use crate::{
-    contract::Actor,
+    contract::{Access, Actor},
     error::{Error, Result, What},
 };
 
@@ -41,7 +41,10 @@ pub(crate) fn authorise(actor: &Actor, subject: Subject, right: Right) -> Result
         Subject::Mailbox(owner, mailbox) => (owner, Some(mailbox), What::Mailbox),
     };
     if actor.account == owner {
-        return Ok(());
+        return match (actor.access, right) {
+            (Access::ReadWrite, _) | (Access::ReadOnly, Right::Lookup | Right::Read) => Ok(()),
+            (Access::ReadOnly, _) => Err(Error::Denied),
+        };
     }
     tracing::debug!(%owner, ?mailbox, ?right, origin = %actor.origin, "not permitted");
     Err(Error::NotFound(what))

@@ -1,8 +1,8 @@
 //! Accounts: creating, changing, removing, who may open them, and how much they hold.
 
-use mail::mailbox::SpecialUse;
+use mail::{flag::FlagChange, mailbox::SpecialUse};
 use store::{
-    AccountChange, Error, NewAccount, Quota,
+    Access, AccountChange, Actor, Error, Expunge, NewAccount, Quota, Subscription,
     credential::{ActAs, CredentialChange, NewAppPassword, Scope, Verifiers},
     error::{Fit, What},
 };
@@ -138,7 +138,7 @@ pub(crate) async fn another_actor_finds_nothing(given: &mut Given) {
     // A mailbox of somebody else is no mailbox.
     let foreign = id_of(&*owner, "INBOX").unwrap();
     let missing = Some(Error::NotFound(What::Mailbox));
-    let opened = other.open_mailbox(foreign, store::Access::ReadWrite).await;
+    let opened = other.open_mailbox(foreign, Access::ReadWrite).await;
     assert_eq!(opened.err(), missing);
     assert_eq!(other.summary(foreign).err(), missing);
     let inbox = open(&*other, "INBOX").await;
@@ -148,6 +148,36 @@ pub(crate) async fn another_actor_finds_nothing(given: &mut Given) {
     let moved = inbox.move_to(&uids(&[uid.get()]), foreign).await;
     assert_eq!(moved.err(), missing);
     assert_eq!(other.delete_mailbox(foreign).await.err(), missing);
+}
+
+pub(crate) async fn an_actor_that_may_only_read_changes_nothing(given: &mut Given) {
+    let owner = given.account("owner").await;
+    let inbox = id_of(&*owner, "INBOX").unwrap();
+    let uid = append(&*owner, inbox, "a\r\n\r\n").await;
+    let reader = Actor {
+        access: Access::ReadOnly,
+        ..actor(owner.info().id)
+    };
+    let id = owner.info().id;
+    let reader = given.store.open_account(id, reader).await.unwrap();
+    let denied = Some(Error::Denied);
+    // It asks for more than it has.
+    let opened = reader.open_mailbox(inbox, Access::ReadWrite).await.unwrap();
+    assert_eq!(opened.state().summary.messages, 1);
+    assert_eq!(opened.take_recent(&opened.state()), None);
+    let (all, seen) = (uids(&[uid.get()]), flags("x"));
+    let stored = opened.store_flags(&all, FlagChange::Add, &seen, None).await;
+    assert_eq!(stored.err(), denied);
+    assert_eq!(opened.expunge(Expunge::Deleted).await.err(), denied);
+    assert_eq!(opened.copy(&all, inbox).await.err(), denied);
+    assert_eq!(opened.move_to(&all, inbox).await.err(), denied);
+    assert_eq!(reader.upload(10).await.err(), denied);
+    let (new, old) = (name("new"), name("Trash"));
+    assert_eq!(reader.create_mailbox(&new, &[]).await.err(), denied);
+    assert_eq!(reader.rename_mailbox(&old, &new).await.err(), denied);
+    assert_eq!(reader.delete_mailbox(inbox).await.err(), denied);
+    let off = reader.subscribe(&old, Subscription::Off).await;
+    assert_eq!(off.err(), denied);
 }
 
 pub(crate) async fn quota_is_reserved_when_announced(given: &mut Given) {
@@ -177,11 +207,11 @@ pub(crate) async fn quota_is_reserved_when_announced(given: &mut Given) {
     // What goes makes room.
     let mailbox = open(&*account, "INBOX").await;
     let deleted = flags("\\Deleted");
-    let add = mail::flag::FlagChange::Add;
+    let add = FlagChange::Add;
     change_flags(&*mailbox, all(), add, deleted.clone(), None)
         .await
         .unwrap();
-    mailbox.expunge(store::Expunge::Deleted).await.unwrap();
+    mailbox.expunge(Expunge::Deleted).await.unwrap();
     assert_eq!(account.usage(), store::Usage::default());
     assert!(account.upload(1_000).await.is_ok());
     given.reopen().await;

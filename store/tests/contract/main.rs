@@ -43,6 +43,7 @@ contract! {
     accounts::a_removed_account_is_gone_at_once,
     accounts::a_new_account_of_an_old_name_starts_over,
     accounts::another_actor_finds_nothing,
+    accounts::an_actor_that_may_only_read_changes_nothing,
     accounts::app_passwords_survive_and_are_revoked,
     accounts::accounts_without_scram_are_counted,
     accounts::quota_is_reserved_when_announced,

@@ -153,6 +153,7 @@ pub(crate) fn actor(account: mail::id::AccountId) -> Actor {
     Actor {
         account,
         origin: Arc::from("test"),
+        access: Access::ReadWrite,
     }
 }
 

@@ -82,19 +82,26 @@ impl Setting for CertificateFiles {
                 _ => Ok(Self::default()),
             };
         };
-        let mut labels: BTreeMap<String, (&str, Fields<'_>)> = BTreeMap::new();
-        for (name, value) in items {
-            let (label, field) = name
-                .rsplit_once(':')
-                .ok_or_else(|| format!("has {name:?} without Path"))?;
-            // Labels are the same in any case, as all keys.
-            let fields = labels.entry(label.to_ascii_lowercase());
-            fields.or_insert((label, Vec::new())).1.push((field, value));
-        }
-        let files = labels.into_values();
-        files
-            .map(|(label, fields)| Ok((label.to_owned(), Self::file(label, &fields)?)))
-            .collect::<Result<_, String>>()
-            .map(Self)
+        labelled(items, Self::file).map(Self)
     }
+}
+
+/// A map of objects under labels of the operator's choice, each made of its fields by `make`.
+pub(super) fn labelled<T>(
+    items: &[(String, String)],
+    make: impl Fn(&str, &[(&str, &str)]) -> Result<T, String>,
+) -> Result<BTreeMap<String, T>, String> {
+    let mut labels: BTreeMap<String, (&str, Fields<'_>)> = BTreeMap::new();
+    for (name, value) in items {
+        let (label, field) = name
+            .rsplit_once(':')
+            .ok_or_else(|| format!("has {name:?} without the name of a field"))?;
+        // Labels are the same in any case, as all keys.
+        let fields = labels.entry(label.to_ascii_lowercase());
+        fields.or_insert((label, Vec::new())).1.push((field, value));
+    }
+    labels
+        .into_values()
+        .map(|(label, fields)| Ok((label.to_owned(), make(label, &fields)?)))
+        .collect()
 }

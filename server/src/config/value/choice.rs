@@ -55,6 +55,18 @@ choice! {
 }
 
 choice! {
+    /// Which names in a client certificate are accounts.
+    CertificateName {
+        /// The mail addresses.
+        Email,
+        /// The common name.
+        CommonName,
+        /// The mail addresses, or the common name if there are none.
+        EmailOrCommonName,
+    }
+}
+
+choice! {
     /// How log lines look.
     LogFormat {
         /// Text for people.

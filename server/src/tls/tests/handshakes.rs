@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_rustls::TlsConnector;
 
 use super::*;
+use crate::config::CertificateName;
 
 type ClientStream = tokio_rustls::client::TlsStream<DuplexStream>;
 
@@ -224,20 +225,15 @@ async fn both_ends_compute_the_same_channel_bindings() {
         .1
         .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""))
         .unwrap();
-    assert_eq!(secured.bindings.value("tls-exporter"), Some(&theirs[..]));
     let leaf = CertificateDer::from_pem_file(data("leaf.pem")).unwrap();
     let hash = ::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, &leaf);
-    let end_point = secured.bindings.value("tls-server-end-point");
-    assert_eq!(end_point, Some(hash.as_ref()));
-    assert_eq!(secured.bindings.value("tls-unique"), None);
+    let end_point = ("tls-server-end-point", hash.as_ref().to_vec());
+    let expected = [("tls-exporter", theirs.to_vec()), end_point.clone()];
+    assert_eq!(secured.bindings.all(), expected);
 
     client.versions = vec![&TLS12];
     let (_, secured) = client.meet(&tls).await.unwrap();
-    assert_eq!(secured.bindings.value("tls-exporter"), None);
-    assert_eq!(
-        secured.bindings.value("tls-server-end-point"),
-        Some(hash.as_ref())
-    );
+    assert_eq!(secured.bindings.all(), [end_point]);
 }
 
 #[test]
@@ -383,7 +379,16 @@ async fn a_client_certificate_is_asked_for_and_not_demanded() {
             client.versions = vec![version];
             let (_, secured) = client.meet(&tls).await.unwrap();
             let identity = secured.client.expect("an identity");
-            assert_eq!(identity.names().collect::<Vec<_>>(), expected);
+            let which = CertificateName::EmailOrCommonName;
+            assert_eq!(identity.names(which).collect::<Vec<_>>(), expected);
+            let common: Vec<_> = identity.names(CertificateName::CommonName).collect();
+            assert_eq!(common.is_empty(), common_name.contains('\u{7}'));
+            // By default the common name, which people choose freely, is nobody's.
+            let emails = identity.names(CertificateName::Email).count();
+            assert_eq!(
+                emails,
+                expected.iter().filter(|it| it.contains('@')).count()
+            );
         }
     }
     // A name that could not be an account's is nobody's.
