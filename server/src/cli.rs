@@ -66,6 +66,8 @@ pub enum Command {
     Mailbox(Mailbox),
     /// Check that the stored mail is complete and consistent
     Check,
+    /// Give the disk space of deleted mail back now, as far as Store:UndeleteWindow allows
+    Compact,
     /// Show, check or explain the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -533,6 +535,7 @@ mod tests {
             "relate-imap mailbox rename a@b Work Play",
             "relate-imap mailbox subscribe a@b Work",
             "relate-imap check",
+            "relate-imap compact --json",
             "relate-imap config show --json",
             "relate-imap config check",
             "relate-imap config docs --sample",

@@ -65,11 +65,20 @@ pub(crate) struct Compactor {
 
 #[derive(Debug, Default)]
 struct Told {
-    is_begun: bool,
-    is_due: bool,
+    due: Due,
     is_purged: bool,
     is_closed: bool,
     asked: Vec<SyncSender<Result<Compacted>>>,
+}
+
+/// When there may be something to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Due {
+    /// Now; what is there is looked at once before anything happens.
+    #[default]
+    Now,
+    /// With the next tick.
+    Later,
 }
 
 /// How much is to be done.
@@ -86,7 +95,7 @@ enum Urgency {
 impl Compactor {
     /// There may be something to do.
     pub(crate) fn wake(&self) {
-        self.inner.lock().is_due = true;
+        self.inner.lock().due = Due::Now;
         self.wake.notify_all();
     }
 
@@ -160,9 +169,8 @@ impl Compactor {
     fn next(&self) -> Option<(Vec<SyncSender<Result<Compacted>>>, bool)> {
         let deadline = Instant::now() + TICK;
         let mut told = self.inner.lock();
-        // What is there is looked at once before anything happens.
-        told.is_due |= !std::mem::replace(&mut told.is_begun, true);
-        while !told.is_due && !told.is_purged && told.asked.is_empty() && !told.is_closed {
+        while told.due == Due::Later && !told.is_purged && told.asked.is_empty() && !told.is_closed
+        {
             if self.wake.wait_until(&mut told, deadline).timed_out() {
                 break;
             }
@@ -170,7 +178,7 @@ impl Compactor {
         if told.is_closed {
             return None;
         }
-        told.is_due = false;
+        told.due = Due::Later;
         let asked = std::mem::take(&mut told.asked);
         let is_urgent = std::mem::take(&mut told.is_purged) || !asked.is_empty();
         Some((asked, is_urgent))
