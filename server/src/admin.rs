@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{
     Access, Account, AccountChange, AccountInfo, Actor, Error, MailboxInfo, NewAccount, Quota,
-    Store, Subscription,
+    Room, Store, Subscription,
     credential::{ActAs, CredentialChange, Verifiers},
     error::What,
 };
@@ -124,6 +124,8 @@ pub enum Request {
     },
     /// Check the whole store.
     Check,
+    /// Give the space of deleted mail back.
+    Compact,
 }
 
 /// What an account has besides its name and password; what is absent stays as it is.
@@ -237,6 +239,7 @@ pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Probl
             mailbox_done(subscribed, &*opened, &mailbox)
         }
         Request::Check => check(store).await,
+        Request::Compact => compact(store).await,
     }
 }
 
@@ -348,11 +351,9 @@ async fn remove(store: &dyn Store, name: &str, purge: bool) -> Result<Value, Pro
         let what = format!("this is an alias of {}", account.name);
         return Err(Problem::new(what, name, "give the account's own name"));
     } else if purge {
-        return Err(Problem::new(
-            "freeing the space at once is not possible in this version",
-            name,
-            "leave --purge out: the space is freed after Store:UndeleteWindow",
-        ));
+        let purged = store.purge_account(account.id).await;
+        purged.map_err(|error| failed(&error, name))?;
+        return compact(store).await;
     }
     done(store.remove_account(account.id).await, name)
 }
@@ -451,7 +452,25 @@ async fn mailboxes(store: &dyn Store, account: &str) -> Result<Value, Problem> {
 
 async fn check(store: &dyn Store) -> Result<Value, Problem> {
     let found = store.check().await.map_err(|e| failed(&e, "the store"))?;
-    Ok(json!({ "healthy": found.is_empty(), "problems": found }))
+    Ok(json!({ "healthy": found.is_empty(), "problems": found, "room": room(store.room()) }))
+}
+
+async fn compact(store: &dyn Store) -> Result<Value, Problem> {
+    let done = store.compact().await;
+    let done = done.map_err(|error| failed(&error, "the store"))?;
+    Ok(json!({
+        "freed_bytes": done.bytes_before.saturating_sub(done.bytes_after),
+        "segments": done.segments,
+        "room": room(store.room()),
+    }))
+}
+
+fn room(room: Room) -> Value {
+    json!({
+        "live_bytes": room.live_bytes,
+        "waiting_bytes": room.waiting_bytes,
+        "dead_bytes": room.dead_bytes,
+    })
 }
 
 /// The account of this name or alias.

@@ -72,6 +72,8 @@ pub enum Command {
     },
     /// Check that the stored mail is complete and consistent
     Check,
+    /// Give the disk space of deleted mail back now, as far as Store:UndeleteWindow allows
+    Compact,
     /// Show, check or explain the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -567,6 +569,7 @@ mod tests {
             "relate-imap mailbox unsubscribe a@b Work",
             "relate-imap session --account a@b",
             "relate-imap check",
+            "relate-imap compact --json",
             "relate-imap config show --json",
             "relate-imap config check",
             "relate-imap config docs --sample",

@@ -11,7 +11,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use store::Rebuilding;
+use store::{Rebuilding, Room};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
@@ -138,6 +138,7 @@ struct Found {
     imap: Result<(), String>,
     store: Result<(), String>,
     rebuilding: Option<Rebuilding>,
+    room: Room,
 }
 
 async fn checks(
@@ -148,6 +149,7 @@ async fn checks(
     let found = Found {
         store: service.store.health().map_err(|error| error.to_string()),
         rebuilding: service.store.rebuilding(),
+        room: service.store.room(),
         imap: match imap {
             Some(address) => greeting(address, service)
                 .await
@@ -165,6 +167,12 @@ fn verdict(found: &Found, question: Question) -> (&'static str, Value) {
         Err(error) => json!({ "status": "Unhealthy", "description": error }),
     };
     let mut checks = json!({ "imap": shown(&found.imap), "store": shown(&found.store) });
+    // Bodies of messages: there, deleted and within the undelete window, to be given back.
+    checks["store"]["data"] = json!({
+        "liveBytes": found.room.live_bytes,
+        "waitingBytes": found.room.waiting_bytes,
+        "deadBytes": found.room.dead_bytes,
+    });
     if let Some(progress) = &found.rebuilding {
         let description = format!("The index is made again: {progress}.");
         checks["index"] = json!({
@@ -270,11 +278,16 @@ mod tests {
             imap: Ok(()),
             store: Ok(()),
             rebuilding: None,
+            room: Room {
+                waiting_bytes: 7,
+                ..Room::default()
+            },
         };
         for question in [Question::Well, Question::Ready] {
             let (status, body) = verdict(&found, question);
             assert_eq!((status, &body["status"]), ("200 OK", &json!("Healthy")));
             assert_eq!(body["checks"].get("index"), None);
+            assert_eq!(body["checks"]["store"]["data"]["waitingBytes"], 7);
         }
         found.rebuilding = Some(Rebuilding {
             accounts: 30,

@@ -65,6 +65,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Mailbox(command) => administer(&loaded()?, mailbox_request(command), form),
         Command::Session { account } => tunnel::run(&loaded()?.config, &account),
         Command::Check => check(&loaded()?, form),
+        Command::Compact => administer(&loaded()?, Request::Compact, form),
         Command::Config(command) => configuration(&command, &loaded, form),
         Command::Tls(TlsCommand::Check) => tls_check(&loaded()?, form),
         Command::Healthcheck => healthcheck(&loaded()?, form),

@@ -47,6 +47,14 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Arc<AccountInfo>>;
     /// Removes an account and its mail; its id never returns.
     async fn remove_account(&self, id: AccountId) -> Result<()>;
+    /// Removes an account and its mail, whose space is given back at once instead of after the
+    /// undelete window; but what other accounts have too stays.
+    async fn purge_account(&self, id: AccountId) -> Result<()>;
+    /// Gives the space of deleted mail back now, as far as the undelete window allows, and says
+    /// how much that was. It is done by itself too, when enough of a segment of the log may go.
+    async fn compact(&self) -> Result<Compacted>;
+    /// How much room bodies of messages took when it was looked last, at most minutes ago.
+    fn room(&self) -> Room;
     /// Opens an account for an actor.
     async fn open_account(&self, id: AccountId, actor: Actor) -> Result<Arc<dyn Account>>;
     /// Begins what messages to several accounts have in common, `announced_bytes` of it. It counts
@@ -65,6 +73,28 @@ pub trait Store: Send + Sync + 'static {
     fn rebuilding(&self) -> Option<Rebuilding>;
     /// Makes everything durable and stops. Later calls answer [`crate::Error::Unavailable`].
     async fn close(&self);
+}
+
+/// What was given back of the space of deleted mail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Compacted {
+    /// Segments of the log that were rewritten.
+    pub segments: u64,
+    /// Bytes they had.
+    pub bytes_before: u64,
+    /// Bytes they have.
+    pub bytes_after: u64,
+}
+
+/// How much room bodies of messages take, as stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Room {
+    /// Of messages that are there, bytes.
+    pub live_bytes: u64,
+    /// Of deleted messages within the undelete window, bytes.
+    pub waiting_bytes: u64,
+    /// Of deleted messages, to be given back, bytes.
+    pub dead_bytes: u64,
 }
 
 /// How far a lost index has been made again.

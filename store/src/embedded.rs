@@ -11,6 +11,7 @@ pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod codec;
 pub(crate) mod commit;
+pub(crate) mod compact;
 pub(crate) mod core;
 pub(crate) mod directory;
 pub(crate) mod encode;

@@ -21,9 +21,9 @@ pub(crate) mod search;
 pub mod state;
 
 pub use contract::{
-    Access, Account, AccountChange, AccountInfo, Actor, Appended, Delivery, Expunge, FlagsOutcome,
-    Mailbox, MailboxInfo, NewAccount, NewMessage, Quota, Rebuilding, Shared, Static, Store,
-    Subscription, Transferred, Tree, Upload, Usage,
+    Access, Account, AccountChange, AccountInfo, Actor, Appended, Compacted, Delivery, Expunge,
+    FlagsOutcome, Mailbox, MailboxInfo, NewAccount, NewMessage, Quota, Rebuilding, Room, Shared,
+    Static, Store, Subscription, Transferred, Tree, Upload, Usage,
 };
 pub use error::{Error, Result};
 pub use options::Options;

@@ -79,6 +79,12 @@ def mailbox_list(server, user):
     return json.loads(done.stdout) if done.returncode == 0 else None
 
 
+def compact(server):
+    """`relate-imap compact`: how many segments were rewritten; None if it could not ask."""
+    done = administer(server, "compact", "--json")
+    return json.loads(done.stdout)["segments"] if done.returncode == 0 else None
+
+
 def check(server):
     """`relate-imap check`: it must find nothing."""
     done = administer(server, "check", "--json")

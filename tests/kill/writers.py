@@ -245,3 +245,11 @@ class Counters(Writer):
         for row in verify.mailbox_list(self.server, user) or ():
             self.ledger.saw(row["uid_validity"], row["uid_next"], row["highest_modseq"])
         self.life.pause(0.15)
+
+
+class Compactor(Writer):
+    """Has the space of deleted mail given back, so that kills come in the middle of that."""
+
+    def step(self):
+        self.life.rewritten += verify.compact(self.server) or 0
+        self.life.pause(self.rng.uniform(0.1, 1))

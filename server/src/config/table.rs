@@ -288,12 +288,12 @@ settings! {
         path: PathBuf = "Path", "/var/lib/relate-imap", ANY;
         /// How much of the disk is kept free: below it no new mail is taken, but deleting and logging in go on.
         reserve_bytes: Bytes = "ReserveBytes", "192 MiB", 0..=1 << 50;
-        /// How long deleted messages stay in the log, so that they can be brought back.
+        /// How long deleted messages stay in the log before their space is given back. When free space comes close to ReserveBytes, the oldest go earlier.
         undelete_window: Duration = "UndeleteWindow", "7d", 0..=3_650 * DAY;
         /// Memory for mailboxes nobody has selected at the moment.
         cache_bytes: Bytes = "CacheBytes", "256 MiB", MIB..=1 << 50;
         /// The size at which a log file is sealed and the next begun.
-        segment_bytes: Bytes = "SegmentBytes", "128 MiB", 64 * MIB..=256 * MIB;
+        segment_bytes: Bytes = "SegmentBytes", "128 MiB", MIB..=256 * MIB;
         /// How hard messages are compressed (zstd level); 0 keeps them as they came.
         compression_level: u16 = "CompressionLevel", "1", 0..=19;
     }

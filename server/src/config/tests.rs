@@ -403,9 +403,9 @@ fn bad_values_name_key_value_source_and_what_is_allowed() {
             "http://HOST:PORT",
         ),
         (
-            "Store:SegmentBytes=1 MiB",
+            "Store:SegmentBytes=1 KiB",
             "is too small",
-            "64 MiB to 256 MiB",
+            "1 MiB to 256 MiB",
         ),
         ("Store:Path=", "is not a path", "a path"),
     ] {

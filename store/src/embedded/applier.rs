@@ -327,7 +327,9 @@ impl Applier {
     /// A checkpoint that failed may have left no index, and a read may have found it damaged.
     fn mend_if_broken(&mut self) {
         let state = self.index_state();
-        if state == IndexState::Damaged || self.shared.index.read().is_none() {
+        let is_failed = self.shared.take_failure();
+        let is_there = self.shared.index.read().is_some();
+        if state == IndexState::Damaged || is_failed || !is_there {
             tracing::warn!("the index is opened or made again");
             let fault = self.mend(state).err();
             self.shared.backlog.set_fault(fault);

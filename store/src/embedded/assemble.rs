@@ -151,15 +151,15 @@ fn place(body: &BodyRecord, chunks: Vec<ChunkPlace>) -> Arc<Place> {
 }
 
 /// A body frame's payload.
-struct Piece {
-    id: BodyId,
+pub(crate) struct Piece {
+    pub(crate) id: BodyId,
     at: u64,
     packed: Packed,
     /// Where the stored bytes begin.
-    data: usize,
+    pub(crate) data: usize,
 }
 
-fn body_piece(payload: &[u8]) -> Read<Piece> {
+pub(crate) fn body_piece(payload: &[u8]) -> Read<Piece> {
     let mut r = Reader::new(payload);
     let id = BodyId::new(r.u64()?).ok_or(Malformed)?;
     let at = r.u64()?;

@@ -41,6 +41,11 @@ impl Bodies {
         places.insert(id, place.clone());
     }
 
+    /// Forgets places: segments were rewritten.
+    pub(crate) fn forget_places(&self) {
+        self.places.lock().clear();
+    }
+
     /// The bytes of `range` that the body has of its own, before its rest.
     pub(crate) fn read(
         &self,

@@ -2,9 +2,12 @@
 //!
 //! A mailbox is loaded when somebody needs it and may go when nobody holds its [`Cell`].
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use mail::id::{MailboxId, Uid};
@@ -20,11 +23,49 @@ pub(crate) struct Cell {
     shown: watch::Receiver<Arc<MailboxState>>,
     sender: Mutex<Option<watch::Sender<Arc<MailboxState>>>>,
     recent_floor: AtomicU32,
+    versions: Arc<Versions>,
+}
+
+/// Versions of mailboxes that somebody still holds though there are later ones: a FETCH that has
+/// begun may read what was deleted since.
+#[derive(Debug, Default)]
+pub(crate) struct Versions(Mutex<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    versions: Vec<(Instant, Weak<MailboxState>)>,
+    /// With more than this it is looked which are let go.
+    enough: usize,
+}
+
+impl Versions {
+    /// A version was replaced by a later one.
+    fn replaced(&self, version: &Arc<MailboxState>) {
+        if Arc::strong_count(version) == 1 {
+            return;
+        }
+        let held = &mut *self.0.lock();
+        held.versions
+            .push((Instant::now(), Arc::downgrade(version)));
+        if held.versions.len() > held.enough {
+            held.versions.retain(|(_, held)| held.strong_count() > 0);
+            held.enough = held.versions.len() * 2 + 64;
+        }
+    }
+
+    /// Whether somebody holds a version that was replaced before `since`, and less than `longest`
+    /// ago.
+    pub(crate) fn are_held(&self, since: Instant, longest: Duration) -> bool {
+        let mut held = self.0.lock();
+        held.versions.retain(|(_, held)| held.strong_count() > 0);
+        let is_held = |(at, _): &(Instant, _)| *at < since && at.elapsed() < longest;
+        held.versions.iter().any(is_held)
+    }
 }
 
 impl Cell {
     /// A cell that shows `state`.
-    pub(crate) fn new(state: Arc<MailboxState>) -> Self {
+    pub(crate) fn new(state: Arc<MailboxState>, versions: Arc<Versions>) -> Self {
         let (id, floor) = (state.id, state.recent_floor);
         let (sender, shown) = watch::channel(state);
         Self {
@@ -32,6 +73,7 @@ impl Cell {
             shown,
             sender: Mutex::new(Some(sender)),
             recent_floor: AtomicU32::new(floor.get()),
+            versions,
         }
     }
 
@@ -53,7 +95,8 @@ impl Cell {
         let state = self.with_recent(state);
         let summary = state.summary;
         if let Some(sender) = &*sender {
-            sender.send_replace(Arc::new(state));
+            let before = sender.send_replace(Arc::new(state));
+            self.versions.replaced(&before);
         }
         summary
     }
@@ -77,7 +120,8 @@ impl Cell {
         let shown = self.with_recent(MailboxState::clone(&self.shown.borrow()));
         let summary = shown.summary;
         if let Some(sender) = &*sender {
-            sender.send_replace(Arc::new(shown));
+            let before = sender.send_replace(Arc::new(shown));
+            self.versions.replaced(&before);
         }
         let has_any = state.last_uid().is_some_and(|last| last >= first);
         has_any.then_some((first, summary))
@@ -96,6 +140,7 @@ impl Cell {
 /// How much memory mailboxes take, and how much they may.
 #[derive(Debug)]
 pub(crate) struct Cache {
+    pub(crate) versions: Arc<Versions>,
     bytes_max: u64,
     bytes: AtomicU64,
     uses: AtomicU64,
@@ -103,8 +148,9 @@ pub(crate) struct Cache {
 
 impl Cache {
     /// An empty cache that may grow to `bytes_max`.
-    pub(crate) const fn new(bytes_max: u64) -> Self {
+    pub(crate) const fn new(bytes_max: u64, versions: Arc<Versions>) -> Self {
         Self {
+            versions,
             bytes_max,
             bytes: AtomicU64::new(0),
             uses: AtomicU64::new(0),

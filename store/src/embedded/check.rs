@@ -4,13 +4,15 @@
 //! its digest, and references are counted. Whether mailboxes agree with themselves, and with what
 //! sessions are shown, is looked at elsewhere.
 
+use std::collections::BTreeSet;
+
 use mail::id::BodyId;
 
 use super::{
     core::{Core, Shared},
     quarantine::{self, Spoilt},
     recover,
-    segment::{Item, Scanner, unavailable},
+    segment::{Item, Scanner, label, unavailable},
     summary::{self, Extent},
 };
 use crate::{Error, Result};
@@ -20,7 +22,9 @@ const READ_BYTES: usize = 1 << 20;
 
 /// Adds a line per inconsistency.
 pub(crate) fn check(core: &Core, shared: &Shared, report: &mut Vec<String>) -> Result<()> {
+    let _same = shared.segments.exchanging.lock();
     frames(shared, report)?;
+    taken(shared, report)?;
     let references = shared.with_index(|index| {
         shared.gate.check_all()?;
         index.references()
@@ -36,6 +40,24 @@ pub(crate) fn check(core: &Core, shared: &Shared, report: &mut Vec<String>) -> R
             && let Err(error) = whole(core, id)
         {
             report.push(format!("body {body}: {error}"));
+        }
+    }
+    Ok(())
+}
+
+/// What bodies take in segments is as it was counted.
+fn taken(shared: &Shared, report: &mut Vec<String>) -> Result<()> {
+    let (noted, counted) = shared.with_index(|index| {
+        shared.gate.check_all()?;
+        index.both_taken()
+    })?;
+    for file in noted.keys().chain(counted.keys()).collect::<BTreeSet<_>>() {
+        let (noted, counted) = (noted.get(file), counted.get(file));
+        if noted != counted {
+            let segment = label(*file);
+            report.push(format!(
+                "segment {segment}: bodies take {counted:?}, {noted:?} is noted"
+            ));
         }
     }
     Ok(())

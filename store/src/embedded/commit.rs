@@ -16,6 +16,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::{
     body::{Chunk, ChunkPlace, Place},
+    compact::Pin,
     core::{Permit, Shared},
     encode::{Encoded, encode},
     frame::{Lsn, Unnumbered},
@@ -48,6 +49,8 @@ pub(crate) enum Item {
     Body(Box<BodyPiece>),
     /// Of this body no transaction will come.
     Dropped(BodyId),
+    /// The segment that is being written is to be sealed.
+    Seal,
 }
 
 /// A transaction that waits.
@@ -56,6 +59,8 @@ pub(crate) struct Submitted {
     pub(crate) epoch: u64,
     pub(crate) encoded: Result<Encoded>,
     pub(crate) done: Done,
+    /// Bodies that it names and does not store: they stay until it is in the log.
+    pub(crate) pins: Vec<Pin>,
 }
 
 /// A body frame that waits.
@@ -96,7 +101,7 @@ impl Item {
                 Err(_) => 0,
             },
             Self::Body(piece) => piece.frame.payload.len(),
-            Self::Dropped(_) => 0,
+            Self::Dropped(_) | Self::Seal => 0,
         }
     }
 
@@ -107,7 +112,7 @@ impl Item {
                 Err(_) => &[],
             },
             Self::Body(piece) => std::slice::from_ref(&piece.frame),
-            Self::Dropped(_) => &[],
+            Self::Dropped(_) | Self::Seal => &[],
         }
     }
 
@@ -116,7 +121,7 @@ impl Item {
         match self {
             Self::Transaction(submitted) => submitted.epoch < epoch,
             Self::Body(piece) => piece.epoch < epoch,
-            Self::Dropped(_) => false,
+            Self::Dropped(_) | Self::Seal => false,
         }
     }
 }
@@ -267,7 +272,8 @@ impl Committer {
     /// Makes a batch durable.
     fn commit(&mut self, batch: &[Item]) -> Result<Vec<Vec<Written>>> {
         self.accept(batch)?;
-        if !self.log.is_ready() {
+        let is_sealed = batch.iter().any(|item| matches!(item, Item::Seal));
+        if is_sealed || !self.log.is_ready() {
             self.begin_segment()?;
         }
         let frames: Vec<&[Unnumbered]> = batch.iter().map(Item::frames).collect();
@@ -289,7 +295,7 @@ impl Committer {
                     *queued.entry(piece.id).or_default() += raw;
                     continue;
                 }
-                Item::Dropped(_) => continue,
+                Item::Dropped(_) | Item::Seal => continue,
             };
             let encoded = submitted.encoded.as_ref().map_err(Error::clone)?;
             for body in encoded.before() {
@@ -332,6 +338,7 @@ impl Committer {
             self.shared.backlog.push(vec![event], self.log.valid());
         }
         self.shared.keeper.sealed();
+        self.shared.compactor.wake();
         Ok(())
     }
 
@@ -348,7 +355,8 @@ impl Committer {
                         lift(&mut self.highest, record);
                     }
                     let applied = self.applied(encoded, &written);
-                    dones.push((submitted.done, applied.lsn, submitted.permit));
+                    let held = (submitted.permit, submitted.pins);
+                    dones.push((submitted.done, applied.lsn, held));
                     events.push(Event::Applied(Box::new(applied)));
                 }
                 Item::Body(piece) => events.extend(self.piece(&piece, &written)),
@@ -356,15 +364,16 @@ impl Committer {
                     self.pending.remove(&id);
                     events.push(Event::BodiesDropped(vec![id]));
                 }
+                Item::Seal => {}
             }
         }
         self.shared.recent.add(&events);
         self.shared.backlog.push(events, self.log.valid());
         (self.retry_at, self.retry_after) = (None, Duration::ZERO);
         self.shared.set_log_fault(None);
-        for (done, lsn, permit) in dones {
+        for (done, lsn, held) in dones {
             done(Ok(lsn));
-            drop(permit);
+            drop(held);
         }
     }
 

@@ -28,8 +28,10 @@ use super::{
     applier::{Applier, Backlog},
     bodies::Bodies,
     body::{Packed, Place},
+    cache::Versions,
     codec::Writer,
     commit::{BodyPiece, Committer, Done, Item, Queue, Submitted},
+    compact::{Compactor, Pin, Pins},
     encode::encode,
     frame::{Kind, Salt, Unnumbered},
     index::{Event, Index, guarded},
@@ -46,7 +48,7 @@ pub(crate) use super::{
 use crate::{
     Error, Options, Result,
     clock::Clock,
-    contract::{AccountInfo, Rebuilding, Static},
+    contract::{AccountInfo, Compacted, Rebuilding, Room, Static},
     disk::{Disk, Lock},
     state::MailboxState,
 };
@@ -111,12 +113,20 @@ pub(crate) struct Shared {
     pub(crate) gate: Gate,
     /// Writes summaries of sealed segments.
     pub(crate) keeper: Keeper,
+    /// Gives back the space of what was deleted.
+    pub(crate) compactor: Compactor,
+    /// Bodies that are about to be named by a transaction.
+    pub(crate) pins: Arc<Pins>,
+    /// Versions of mailboxes that somebody still holds though there are later ones.
+    pub(crate) versions: Arc<Versions>,
     epoch: AtomicU64,
     space: AtomicU8,
     /// A read found the index damaged.
     suspect: AtomicBool,
+    /// A call of the index failed.
+    broken: AtomicBool,
     log_fault: Mutex<Option<Error>>,
-    bodies: Bodies,
+    pub(crate) bodies: Bodies,
 }
 
 /// Bodies that are durable and not yet in the index.
@@ -206,6 +216,21 @@ impl Shared {
             _ => 0,
         };
         self.space.store(space, Ordering::Relaxed);
+        if self.is_pressed(free) {
+            self.compactor.wake();
+        }
+    }
+
+    /// Whether so little is free that the undelete window gives way: before mail is refused.
+    pub(crate) fn is_pressed(&self, free: u64) -> bool {
+        free < self.room_wanted()
+    }
+
+    /// So much is to be free, bytes: the reserve, and what the log takes until it is looked again.
+    pub(crate) const fn room_wanted(&self) -> u64 {
+        self.options
+            .reserve_bytes
+            .saturating_add(self.options.segment_bytes)
     }
 
     /// Reads the index, if there is one at the moment.
@@ -227,6 +252,16 @@ impl Shared {
             self.gate.check(id)?;
             read(index)
         })
+    }
+
+    /// A call of the index failed: it is to be opened again.
+    pub(crate) fn index_failed(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a call of the index failed since this was asked last.
+    pub(crate) fn take_failure(&self) -> bool {
+        self.broken.swap(false, Ordering::Relaxed)
     }
 
     /// Whether a read found the index damaged since this was asked last.
@@ -272,9 +307,13 @@ impl Core {
             index: RwLock::new(Some(index)),
             gate,
             keeper: Keeper::default(),
+            compactor: Compactor::default(),
+            pins: Arc::default(),
+            versions: Arc::default(),
             epoch: AtomicU64::new(1),
             space: AtomicU8::new(0),
             suspect: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             log_fault: Mutex::default(),
             bodies: Bodies::default(),
         });
@@ -285,6 +324,9 @@ impl Core {
         threads.push(start("index", move || applier.run())?);
         let sealed = shared.clone();
         threads.push(start("sealed", move || sealed.keeper.run(&sealed))?);
+        let compacted = shared.clone();
+        let compact = move || compacted.compactor.run(&compacted);
+        threads.push(start("compact", compact)?);
         let core = Arc::new(Self {
             shared,
             permits: Arc::new(Semaphore::new(PERMITS)),
@@ -321,17 +363,31 @@ impl Core {
     /// submission: with its number when it is durable, or with why it failed. If the store is
     /// closed it is called at once, by the caller's thread.
     pub(crate) fn submit(&self, permit: Permit, epoch: u64, transaction: Transaction, done: Done) {
+        let named = transaction
+            .records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Body(body) => body.rest,
+                _ => None,
+            });
+        let pins = named.map(|id| self.pin(id)).collect();
         let encoded = encode(transaction, &self.shared.options, self.shared.salt());
         let submitted = Submitted {
             permit,
             epoch,
             encoded,
             done,
+            pins,
         };
         let item = Item::Transaction(Box::new(submitted));
         if let Err(Item::Transaction(submitted)) = self.shared.queue.push(item) {
             (submitted.done)(Err(closed()));
         }
+    }
+
+    /// Keeps a body that a transaction is going to name, whatever becomes of those that do now.
+    pub(crate) fn pin(&self, id: BodyId) -> Pin {
+        Pins::pin(&self.shared.pins, id)
     }
 
     /// Packs a body given in pieces, so that submitting it does not have to.
@@ -470,6 +526,18 @@ impl Core {
 
     /// Ranges of bodies, in their order. Blocking.
     pub(crate) fn read_bodies(&self, wanted: &[(BodyId, Range<u64>)]) -> Result<Vec<Bytes>> {
+        let read = self.read_bodies_once(wanted);
+        match read {
+            Err(Error::Damaged(_)) => {
+                // Their segment may have been rewritten since it was looked up where they are.
+                self.shared.bodies.forget_places();
+                self.read_bodies_once(wanted)
+            }
+            read => read,
+        }
+    }
+
+    fn read_bodies_once(&self, wanted: &[(BodyId, Range<u64>)]) -> Result<Vec<Bytes>> {
         let places = self.places(wanted.iter().map(|(id, _)| *id))?;
         let beyond = |((_, range), place): (&(BodyId, Range<u64>), &Arc<Place>)| {
             place.rest.filter(|_| range.end > place.own_bytes())
@@ -585,12 +653,29 @@ impl Core {
         super::check::check(self, &self.shared, report)
     }
 
+    /// Gives back the space of what was deleted, and says what that was. Blocking, as long as it
+    /// takes.
+    pub(crate) fn compact(&self) -> Result<Compacted> {
+        self.shared.compactor.ask()
+    }
+
+    /// Has the space of a removed account given back soon.
+    pub(crate) fn purge(&self) {
+        self.shared.compactor.purge();
+    }
+
+    /// How much room bodies took when it was looked last.
+    pub(crate) fn room(&self) -> Room {
+        self.shared.compactor.room()
+    }
+
     /// Writes what waits, makes the index durable, ends the threads, releases the lock.
     pub(crate) fn close(&self) {
         self.permits.close();
         self.shared.queue.close();
         self.shared.gate.close();
         self.shared.keeper.close();
+        self.shared.compactor.close();
         let mut threads = self.threads.lock();
         for (at, thread) in threads.drain(..).enumerate() {
             // The commit thread first: the applier ends when nothing more can come.

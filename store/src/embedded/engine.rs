@@ -24,7 +24,7 @@ use super::{
     incoming::Rest,
     index::AccountImage,
     planner::{Draft, NewAccountState, NewState, Parts, Planner, Stamp},
-    record::{MailboxRecord, Record, Transaction},
+    record::{MailboxRecord, Purge, Record, Transaction},
     rights::{Right, Subject, authorise},
     segment::unavailable,
     upload::EmbeddedUpload,
@@ -32,8 +32,8 @@ use super::{
 use crate::{
     clock::Clock,
     contract::{
-        Account, AccountChange, AccountInfo, Actor, MailboxInfo, NewAccount, Rebuilding, Shared,
-        Store, Upload, Usage,
+        Account, AccountChange, AccountInfo, Actor, Compacted, MailboxInfo, NewAccount, Rebuilding,
+        Room, Shared, Store, Upload, Usage,
     },
     disk::{Disk, DiskFile, OpenMode, RealDisk},
     error::{Error, Result},
@@ -108,9 +108,10 @@ impl EmbeddedStore {
         for found in &damage {
             tracing::error!(%found, "damage in the store");
         }
+        let versions = Arc::clone(&core.shared.versions);
         let parts = Parts {
             core,
-            cache: Arc::new(Cache::new(options.mailbox_cache_bytes)),
+            cache: Arc::new(Cache::new(options.mailbox_cache_bytes, versions)),
             directory: Arc::new(Directory::new(accounts)),
         };
         let engine = Engine {
@@ -383,23 +384,23 @@ impl Store for EmbeddedStore {
     }
 
     async fn remove_account(&self, id: AccountId) -> Result<()> {
+        self.removed(id, Purge::AfterWindow).await
+    }
+
+    async fn purge_account(&self, id: AccountId) -> Result<()> {
+        self.removed(id, Purge::Now).await?;
+        self.engine.parts.core.purge();
+        Ok(())
+    }
+
+    async fn compact(&self) -> Result<Compacted> {
         self.engine.check_open()?;
-        let planner = self.engine.planner(id).await?;
-        let draft = |planned: &NewState| NewState {
-            account: NewAccountState::Removed,
-            usage: planned.usage,
-            states: Vec::new(),
-            tree: None,
-        };
-        planner
-            .commit(&self.stamp(), |planned| {
-                let draft = Draft {
-                    records: vec![Record::AccountRemoved(id)],
-                    next: draft(&NewState::same(planned)),
-                };
-                Ok((draft, ()))
-            })
-            .await
+        let core = Arc::clone(&self.engine.parts.core);
+        blocking(move || core.compact()).await
+    }
+
+    fn room(&self) -> Room {
+        self.engine.parts.core.room()
     }
 
     async fn open_account(&self, id: AccountId, actor: Actor) -> Result<Arc<dyn Account>> {
@@ -465,6 +466,26 @@ impl Drop for EmbeddedStore {
 }
 
 impl EmbeddedStore {
+    async fn removed(&self, id: AccountId, purge: Purge) -> Result<()> {
+        self.engine.check_open()?;
+        let planner = self.engine.planner(id).await?;
+        let draft = |planned: &NewState| NewState {
+            account: NewAccountState::Removed,
+            usage: planned.usage,
+            states: Vec::new(),
+            tree: None,
+        };
+        planner
+            .commit(&self.stamp(), |planned| {
+                let draft = Draft {
+                    records: vec![Record::AccountRemoved(id, purge)],
+                    next: draft(&NewState::same(planned)),
+                };
+                Ok((draft, ()))
+            })
+            .await
+    }
+
     fn stamp(&self) -> Stamp {
         Stamp {
             time_secs: self.engine.clock.now_secs(),

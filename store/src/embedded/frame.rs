@@ -73,6 +73,17 @@ pub(crate) struct Start {
     pub(crate) previous_bytes: u64,
     /// … which ends the frame with this number.
     pub(crate) previous_lsn: Lsn,
+    /// What it is if it stands for a segment that was rewritten.
+    pub(crate) rewritten: Option<Rewritten>,
+}
+
+/// A segment that was rewritten: without bodies that are dead ([`super::compact`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Rewritten {
+    /// Its file, as [`super::segment::Segments`] numbers them.
+    pub(crate) file: u32,
+    /// How long it is, bytes: its successor in the log knows the length of what it stands for.
+    pub(crate) bytes: u64,
 }
 
 /// The store's salt as the checksums' beginning.
@@ -163,6 +174,10 @@ impl Start {
         w.u32(self.previous);
         w.u64(self.previous_bytes);
         w.u64(self.previous_lsn);
+        if let Some(rewritten) = self.rewritten {
+            w.u32(rewritten.file);
+            w.u64(rewritten.bytes);
+        }
         w.0
     }
 
@@ -175,6 +190,13 @@ impl Start {
             previous: r.u32()?,
             previous_bytes: r.u64()?,
             previous_lsn: r.u64()?,
+            rewritten: match r.is_empty() {
+                true => None,
+                false => Some(Rewritten {
+                    file: r.u32()?,
+                    bytes: r.u64()?,
+                }),
+            },
         };
         r.end()?;
         Ok(start)

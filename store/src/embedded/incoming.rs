@@ -17,6 +17,7 @@ use super::{
     blocking,
     body::Packed,
     cache::Cell,
+    compact::Pin,
     core::Core,
     planner::{Draft, Planned},
     record::{BodyData, BodyRecord, Record},
@@ -72,8 +73,9 @@ pub(crate) struct Rest {
     size: u64,
     digest: [u8; 32],
     data: Data,
-    /// Its body, once one of those accounts has it durably.
-    stored: OnceCell<BodyId>,
+    /// Its body, once one of those accounts has it durably. It stays as long as this is there, also
+    /// if that account loses it before the next one has it.
+    stored: OnceCell<(BodyId, Pin)>,
 }
 
 impl Shared for Rest {
@@ -205,10 +207,11 @@ impl EmbeddedAccount {
             let id = self.engine.body_id()?;
             incoming.carried = Some(rest.body(id));
             incoming.body.rest = Some(id);
+            let pin = self.engine.parts.core.pin(id);
             appended = Some(self.add(to, std::slice::from_mut(&mut incoming)).await?);
-            Ok::<_, Error>(id)
+            Ok::<_, Error>((id, pin))
         });
-        let stored = *stored.await?;
+        let stored = stored.await?.0;
         if let Some(appended) = appended {
             return Ok(appended);
         }

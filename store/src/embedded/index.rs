@@ -7,11 +7,12 @@
 
 mod apply;
 mod backend;
+mod bodies;
 mod entry;
 mod event;
 mod reads;
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use parking_lot::Mutex;
 use redb::{Builder, Database, ReadableDatabase, TableDefinition};
@@ -26,12 +27,14 @@ use crate::{
     disk::{Disk, OpenMode},
 };
 use apply::KeywordCache;
+pub(crate) use bodies::{Expired, Moved, Replaced, Replacement};
+pub(crate) use entry::Taken;
 pub(crate) use event::{Applied, Event, lift};
 pub(crate) use reads::AccountImage;
 
 /// UIDs that share a packed value, as a shift.
 const ROWS_SHIFT: u32 = 6;
-const FORMAT: u16 = 3;
+const FORMAT: u16 = 4;
 const FILE: &str = "index.redb";
 
 type Bytes = &'static [u8];
@@ -52,10 +55,14 @@ const BODIES: TableDefinition<'_, u64, Bytes> = TableDefinition::new("bodies");
 const FIXED: TableDefinition<'_, u64, Bytes> = TableDefinition::new("fixed");
 /// (mailbox, mod-sequence, first UID) -> last UID
 const HISTORY: TableDefinition<'_, (u64, u64, u32), u32> = TableDefinition::new("history");
-/// Mailboxes that are gone and whose rows are still to be cleared.
-const GRAVES: TableDefinition<'_, u64, ()> = TableDefinition::new("graves");
+/// Mailboxes that are gone, since then, and whose rows are still to be cleared.
+const GRAVES: TableDefinition<'_, u64, i64> = TableDefinition::new("graves");
 /// (seconds, body) that no message refers to since then.
 const DEAD: TableDefinition<'_, (i64, u64), ()> = TableDefinition::new("dead");
+/// Segment's file -> what bodies take in it
+const TAKEN: TableDefinition<'_, u32, Bytes> = TableDefinition::new("taken");
+/// Segment -> the file that stands for it, if it was rewritten
+const REWRITTEN: TableDefinition<'_, u32, u32> = TableDefinition::new("rewritten");
 
 /// What the index knows of itself and of the whole store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -85,10 +92,12 @@ pub(crate) struct Begin {
     pub(crate) highest: Highest,
     /// Bodies whose transaction is still to come.
     pub(crate) begun: Begun,
+    /// The files that stand for segments that were rewritten.
+    pub(crate) rewritten: BTreeMap<u32, u32>,
 }
 
 /// Where bodies begin in the log.
-pub(crate) type Begun = std::collections::BTreeMap<mail::id::BodyId, (Position, Lsn)>;
+pub(crate) type Begun = BTreeMap<mail::id::BodyId, (Position, Lsn)>;
 
 /// The highest numbers ever handed out in a store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -117,6 +126,8 @@ struct Writing {
     keywords: KeywordCache,
     /// Bodies whose frames are in the log and whose transaction is not: replay must begin there.
     begun: Begun,
+    /// The files that stand for segments that were rewritten.
+    rewritten: BTreeMap<u32, u32>,
 }
 
 impl Highest {
@@ -156,7 +167,10 @@ impl Index {
         let meta = read_meta(&db)?.filter(|meta| meta.salt == salt);
         let meta = meta
             .ok_or_else(|| Error::Damaged("the index is not whole, or of another store".into()))?;
-        Ok(Self::new(db, meta, options))
+        let rewritten = bodies::read_rewritten(&db)?;
+        let index = Self::new(db, meta, options);
+        index.writing.lock().rewritten = rewritten;
+        Ok(index)
     }
 
     /// Throws away what is in `dir` and makes an empty index, to be filled. Until it is complete it
@@ -189,7 +203,7 @@ impl Index {
         };
         let index = Self::new(db, meta, options);
         index.writing.lock().begun = begin.begun;
-        index.checkpoint()?;
+        index.begin(begin.rewritten)?;
         disk.sync_dir(dir).map_err(failed_io)?;
         Ok(index)
     }
@@ -206,6 +220,7 @@ impl Index {
                 meta,
                 keywords: KeywordCache::default(),
                 begun: Begun::new(),
+                rewritten: BTreeMap::new(),
             }),
             history_ranges_max: options.history_ranges_max,
         }

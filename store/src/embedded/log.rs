@@ -7,7 +7,7 @@ use std::{io, sync::Arc};
 
 use super::{
     frame::{HEADER_BYTES, Header, Kind, Lsn, Salt, Start, Unnumbered, slices},
-    segment::{Position, Segments},
+    segment::{NUMBER_MAX, Position, Segments},
 };
 use crate::disk::DiskFile;
 
@@ -105,6 +105,11 @@ impl Log {
         }
         self.active = None;
         let number = self.highest + 1;
+        if number > NUMBER_MAX {
+            return Err(io::Error::other(
+                "the log has as many segments as it may have",
+            ));
+        }
         self.highest = number;
         let begun = self.try_begin(number);
         if begun.is_err() {
@@ -122,6 +127,7 @@ impl Log {
             previous: self.valid.segment,
             previous_bytes: self.valid.offset,
             previous_lsn: self.durable,
+            rewritten: None,
         };
         let payload = start.encode();
         let lsn = self.next;

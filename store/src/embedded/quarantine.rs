@@ -10,7 +10,10 @@ use std::{
     path::PathBuf,
 };
 
-use super::{frame::Lsn, segment::Segments};
+use super::{
+    frame::Lsn,
+    segment::{Segments, label, number_of},
+};
 use crate::disk::OpenMode;
 
 /// Bytes copied at once.
@@ -39,7 +42,8 @@ impl fmt::Display for Spoilt {
         } = self;
         write!(
             f,
-            "segment {segment}, bytes {from} to {to}, behind frame {after}: cannot be read"
+            "segment {}, bytes {from} to {to}, behind frame {after}: cannot be read",
+            label(*segment)
         )
     }
 }
@@ -55,7 +59,10 @@ pub(crate) fn keep(segments: &Segments, spoilt: &Spoilt) -> String {
     let Spoilt {
         segment, from, to, ..
     } = spoilt;
-    let name = format!("{segment:08}-{from}-{to}.bytes");
+    let name = match number_of(*segment) == *segment {
+        true => format!("{segment:08}-{from}-{to}.bytes"),
+        false => format!("{}-{from}-{to}.bytes", label(*segment)),
+    };
     match copy(segments, spoilt, &name) {
         Ok(()) => format!("{spoilt}; kept as quarantine/{name}"),
         Err(error) => {

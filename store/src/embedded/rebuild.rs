@@ -173,6 +173,7 @@ impl Plan {
                 replay: self.end.at,
                 highest,
                 begun,
+                rewritten: segments.rewritten(),
             },
             rebuild: Rebuild {
                 segments,
@@ -394,6 +395,7 @@ impl Begin {
             replay: Position::default(),
             highest: Highest::default(),
             begun: BTreeMap::new(),
+            rewritten: BTreeMap::new(),
         }
     }
 }

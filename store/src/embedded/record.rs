@@ -34,7 +34,7 @@ pub(crate) enum Record {
     /// The account exists and is as told.
     Account(AccountInfo),
     /// The account is gone, with everything in it.
-    AccountRemoved(AccountId),
+    AccountRemoved(AccountId, Purge),
     /// The mailbox exists and is as told; its counters stay if it existed.
     Mailbox(MailboxRecord),
     /// Mailboxes have these names now (RENAME of a tree is one record).
@@ -57,6 +57,15 @@ pub(crate) enum Record {
     RecentFloor(AccountId, MailboxId, Uid),
     /// Counters that never go back: written when a segment is sealed and by compaction.
     Counters(Counters),
+}
+
+/// When bodies of a removed account may go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purge {
+    /// With the end of the undelete window.
+    AfterWindow,
+    /// At once.
+    Now,
 }
 
 /// A mailbox as it is created.

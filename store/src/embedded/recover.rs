@@ -4,8 +4,13 @@
 //! valid. The first bad frame of the newest segment is a torn tail, and cut off, if nothing says
 //! that it was durable: no later header, and not the index. Anything else that cannot be read is
 //! damage: it is named, copied to quarantine, and reading goes on at the next valid header.
+//!
+//! Where a segment was rewritten, two files may be there. The rewritten one stands for the segment if
+//! the index says so, which it does durably before the other is removed; else the older one does,
+//! which holds all that the newer one does. The one that does not stand is removed.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -18,8 +23,8 @@ use super::{
     quarantine,
     rebuild::{self, Gate, Planned, Rebuild},
     replay::{After, End, IntoIndex, Replay},
-    segment::{Position, Scanner, Segments, unavailable},
-    summary::Extent,
+    segment::{Position, Scanner, Segments, number_of, unavailable},
+    summary::{self, Extent},
 };
 use crate::{
     Error, Options, Result,
@@ -27,6 +32,8 @@ use crate::{
 };
 
 const ID_FILE: &str = "id";
+/// How the names of files end that are not finished.
+pub(crate) const NEW: &str = ".new";
 
 /// A recovered store.
 pub(crate) struct Recovered {
@@ -61,6 +68,10 @@ pub(crate) fn open(
     let segments = Arc::new(Segments::new(disk.clone(), &dir.join("log")));
     let salt = salt(disk, dir, &segments)?;
     let mut damage = Vec::new();
+    let index_dir = index_dir(dir);
+    let opened = Index::open(disk, &index_dir, salt, options);
+    let known = opened.as_ref().map(Index::rewritten);
+    let leftovers = choose(&segments, &known.unwrap_or_default())?;
     let chain = chain(&segments, &mut damage)?;
     // What is read from here on may be in the page cache only; it is about to be relied on.
     if let Some(newest) = chain.links.last() {
@@ -69,7 +80,6 @@ pub(crate) fn open(
             .map_err(failed("opening the log"))?;
         file.sync().map_err(failed("syncing the log"))?;
     }
-    let index_dir = index_dir(dir);
     let site = Site {
         segments: &segments,
         dir: &index_dir,
@@ -77,7 +87,7 @@ pub(crate) fn open(
         options,
         gate,
     };
-    let brought = replayed(&site, &chain, After::Tail, &mut damage)?;
+    let brought = replayed(&site, opened, &chain, (After::Tail, &mut damage))?;
     let Brought {
         index,
         end,
@@ -89,6 +99,7 @@ pub(crate) fn open(
     for line in &damage {
         tracing::error!("{line}");
     }
+    clear(&segments, &leftovers);
     let log = Log::new(segments.clone(), salt, options.segment_bytes, tail);
     Ok(Recovered {
         lock,
@@ -178,37 +189,95 @@ pub(crate) struct Chain {
 
 #[derive(Clone, Copy, Debug)]
 struct Link {
+    /// Its place in the log.
+    number: u32,
+    /// The file that stands for it.
     segment: u32,
     end: u64,
+}
+
+/// Chooses which file stands for each segment of which there are several, and says which are left
+/// over. `known` are the rewritten ones that the index knows.
+fn choose(segments: &Segments, known: &BTreeMap<u32, u32>) -> Result<Vec<u32>> {
+    let reading = failed("reading the log");
+    let mut files: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for file in segments.list().map_err(&reading)? {
+        files.entry(number_of(file)).or_default().push(file);
+    }
+    let mut leftovers = Vec::new();
+    for (number, mut files) in files {
+        if files == [number] {
+            continue;
+        }
+        let known = known.get(&number).filter(|file| files.contains(file));
+        let mut chosen = None;
+        // Else the older one, which holds more: they ascend.
+        for file in known.into_iter().chain(&files) {
+            if chosen.is_none() && segments.start(*file).map_err(&reading)?.is_some() {
+                chosen = Some(*file);
+            }
+        }
+        let Some(chosen) = chosen.or(files.first().copied()) else {
+            continue;
+        };
+        if chosen != number {
+            segments.stand(chosen);
+        }
+        files.retain(|file| *file != chosen);
+        leftovers.append(&mut files);
+    }
+    Ok(leftovers)
+}
+
+/// Removes files that do not stand for a segment, and what was not finished. If they stay, the next
+/// opening finds them again.
+fn clear(segments: &Segments, leftovers: &[u32]) {
+    let unfinished = segments.disk.list(&segments.dir).unwrap_or_default();
+    let unfinished = unfinished.iter().filter(|name| name.ends_with(NEW));
+    let unfinished = unfinished.map(|name| segments.disk.remove(&segments.dir.join(name)));
+    let left = leftovers.iter().map(|file| {
+        summary::remove(segments, *file)?;
+        segments.remove(*file)
+    });
+    for error in unfinished.chain(left).filter_map(io::Result::err) {
+        tracing::warn!(%error, "a file of the log that is not needed any more stays");
+    }
 }
 
 /// Reads the chain from the newest segment back.
 fn chain(segments: &Segments, damage: &mut Vec<String>) -> Result<Chain> {
     let reading = failed("reading the log");
-    let mut numbers = segments.list().map_err(&reading)?;
+    let files = segments.list().map_err(&reading)?;
+    let mut numbers: Vec<u32> = files.into_iter().map(number_of).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
     let mut chain = Chain {
         links: Vec::new(),
         highest: numbers.last().copied().unwrap_or(0),
     };
     let mut end = None;
     while let Some(number) = numbers.pop() {
+        let file = segments.standing(number);
         let len = segments
-            .file(number)
+            .file(file)
             .and_then(|file| file.len())
             .map_err(&reading)?;
-        let start = segments.start(number).map_err(&reading)?;
+        let start = segments.start(file).map_err(&reading)?;
         if start.is_none() && chain.links.is_empty() && len < 4_096 {
             // It was being created when the power failed: nothing was acknowledged from it.
             segments.remove(number).map_err(&reading)?;
             chain.highest = numbers.last().copied().unwrap_or(0);
             continue;
         }
+        let rewritten = start.and_then(|start| start.rewritten);
         let valid = end.take().unwrap_or(len);
+        let valid = rewritten.map_or(valid, |rewritten| rewritten.bytes);
         if valid > len {
             damage.push(format!("segment {number} is cut at byte {len} of {valid}"));
         }
         chain.links.push(Link {
-            segment: number,
+            number,
+            segment: file,
             end: valid.min(len),
         });
         match start {
@@ -278,12 +347,12 @@ struct Brought {
     rebuild: Option<Rebuild>,
 }
 
-/// Opens the index and applies what it lacks, or begins to make it again.
+/// Applies what the index that was opened lacks, or begins to make it again.
 fn replayed(
     site: &Site<'_>,
+    opened: Result<Index>,
     chain: &Chain,
-    after_last: After,
-    damage: &mut Vec<String>,
+    (after_last, damage): (After, &mut Vec<String>),
 ) -> Result<Brought> {
     let segments = site.segments;
     let brought = |index, end| Brought {
@@ -291,7 +360,12 @@ fn replayed(
         end,
         rebuild: None,
     };
-    match Index::open(&segments.disk, site.dir, site.salt, site.options) {
+    match opened {
+        Ok(index) if index.rewritten() != segments.rewritten() => {
+            tracing::warn!(
+                "the index does not know which segments were rewritten; it is made again"
+            );
+        }
         Ok(index) => match fit(chain, &index.meta()) {
             Fit::Continues => {
                 // Damage is told once, also if reading has to begin again.
@@ -386,9 +460,10 @@ fn begun_again(
 /// lacks if it has to be made again.
 pub(crate) fn index(site: &Site<'_>, valid: Position) -> Result<(Index, Option<Rebuild>)> {
     let mut chain = chain_to(site.segments, valid)?;
-    chain.links.retain(|link| link.segment <= valid.segment);
+    chain.links.retain(|link| link.number <= valid.segment);
     let mut damage = Vec::new();
-    let brought = replayed(site, &chain, After::Log, &mut damage)?;
+    let opened = Index::open(&site.segments.disk, site.dir, site.salt, site.options);
+    let brought = replayed(site, opened, &chain, (After::Log, &mut damage))?;
     Ok((brought.index, brought.rebuild))
 }
 
@@ -417,13 +492,14 @@ fn chain_to(segments: &Segments, valid: Position) -> Result<Chain> {
     // A log that nothing was written to has no segment.
     let mut next = Some(valid).filter(|end| end.segment != 0);
     while let Some(end) = next {
+        let file = segments.standing(end.segment);
+        let start = segments.start(file).map_err(failed("reading the log"))?;
+        let rewritten = start.and_then(|start| start.rewritten);
         chain.links.push(Link {
-            segment: end.segment,
-            end: end.offset,
+            number: end.segment,
+            segment: file,
+            end: rewritten.map_or(end.offset, |rewritten| rewritten.bytes),
         });
-        let start = segments
-            .start(end.segment)
-            .map_err(failed("reading the log"))?;
         next = start
             .filter(|start| start.previous != 0)
             .map(|start| Position {
@@ -452,7 +528,7 @@ fn fit(chain: &Chain, meta: &Meta) -> Fit {
     match (here, chain.links.last()) {
         _ if at == Position::default() => Fit::Continues,
         (Some(link), _) if at.offset <= link.end => Fit::Continues,
-        (_, Some(newest)) if newest.segment <= at.segment => Fit::KnowsMore(Position {
+        (_, Some(newest)) if newest.number <= at.segment => Fit::KnowsMore(Position {
             segment: newest.segment,
             offset: newest.end,
         }),
@@ -478,7 +554,7 @@ fn replay(
     let links = chain
         .links
         .iter()
-        .filter(|link| link.segment >= meta.replay.segment);
+        .filter(|link| link.number >= meta.replay.segment);
     for link in links {
         let file = segments
             .file(link.segment)

@@ -7,6 +7,7 @@ use parking_lot::{Condvar, Mutex};
 use super::{
     core::Shared,
     recover,
+    segment::number_of,
     summary::{self, Extent},
 };
 use crate::Result;
@@ -78,7 +79,11 @@ impl Keeper {
                 segment,
                 bytes,
             };
-            summary::ensure(&shared.segments, &extent)?;
+            let ensured = summary::ensure(&shared.segments, &extent);
+            // It may have been rewritten meanwhile, which makes the new one's summary.
+            if shared.segments.standing(number_of(segment)) == segment {
+                ensured?;
+            }
             known.insert(segment);
         }
         Ok(())

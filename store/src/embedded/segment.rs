@@ -1,7 +1,11 @@
 //! Segments: the files of the log, and reading their frames one after another.
+//!
+//! A segment has a number, its place in the log. If it is rewritten ([`super::compact`]) another file
+//! stands for it. Files are numbered too: in the low bits the segment, in the others how often it
+//! was rewritten, so that the file of a segment that never was has the segment's own number.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,10 +23,45 @@ use crate::{
 /// Bytes read at once while scanning.
 const WINDOW_BYTES: usize = 1 << 20;
 
+/// Bits of a file's number that are its segment's.
+const NUMBER_BITS: u32 = 24;
+/// No segment has a greater number.
+pub(crate) const NUMBER_MAX: u32 = (1 << NUMBER_BITS) - 1;
+
+/// The segment of a file.
+pub(crate) const fn number_of(file: u32) -> u32 {
+    file & NUMBER_MAX
+}
+
+/// The file that is to stand for what another one stands for; `None` if it was rewritten as often
+/// as it may be.
+pub(crate) fn next_file(file: u32) -> Option<u32> {
+    file.checked_add(NUMBER_MAX + 1)
+}
+
+/// A file as people read it: the segment's number, and how often it was rewritten.
+pub(crate) fn label(file: u32) -> String {
+    match file >> NUMBER_BITS {
+        0 => file.to_string(),
+        times => format!("{}.{times}", number_of(file)),
+    }
+}
+
+/// A file by the name it has.
+fn file_named(name: &str) -> Option<u32> {
+    let name = name.strip_suffix(".seg")?;
+    let (number, times) = match name.split_once('.') {
+        None => (name, 0),
+        Some((number, times)) => (number, times.parse::<u8>().ok().filter(|n| *n > 0)?),
+    };
+    let number: u32 = number.parse().ok().filter(|n| *n <= NUMBER_MAX)?;
+    Some(u32::from(times) << NUMBER_BITS | number)
+}
+
 /// A place in the log.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(crate) struct Position {
-    /// Which segment.
+    /// Which segment's file.
     pub(crate) segment: u32,
     /// Which byte of it.
     pub(crate) offset: u64,
@@ -34,8 +73,12 @@ pub(crate) struct Segments {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) dir: PathBuf,
     open: Mutex<HashMap<u32, Arc<dyn DiskFile>>>,
+    /// The files that stand for segments that were rewritten.
+    standing: Mutex<BTreeMap<u32, u32>>,
     /// Held while a summary is made.
     pub(crate) summarising: Mutex<()>,
+    /// Held while another file takes a segment's place, and while all of them are looked at.
+    pub(crate) exchanging: Mutex<()>,
 }
 
 /// An I/O error with what was being done, as the store reports it.
@@ -52,21 +95,41 @@ impl Segments {
             disk,
             dir: dir.to_owned(),
             open: Mutex::default(),
+            standing: Mutex::default(),
             summarising: Mutex::default(),
+            exchanging: Mutex::default(),
         }
     }
 
-    pub(crate) fn path(&self, number: u32) -> PathBuf {
-        self.dir.join(format!("{number:08}.seg"))
+    pub(crate) fn path(&self, file: u32) -> PathBuf {
+        let number = number_of(file);
+        self.dir.join(match file >> NUMBER_BITS {
+            0 => format!("{number:08}.seg"),
+            times => format!("{number:08}.{times}.seg"),
+        })
     }
 
-    /// The numbers of the segments there are, ascending.
+    /// The files there are, ascending: those that were never rewritten first.
     pub(crate) fn list(&self) -> io::Result<Vec<u32>> {
         let names = self.disk.list(&self.dir)?;
-        let number = |name: &String| name.strip_suffix(".seg")?.parse().ok();
-        let mut numbers: Vec<u32> = names.iter().filter_map(number).collect();
-        numbers.sort_unstable();
-        Ok(numbers)
+        let mut files: Vec<u32> = names.iter().filter_map(|name| file_named(name)).collect();
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    /// The file that stands for a segment.
+    pub(crate) fn standing(&self, number: u32) -> u32 {
+        self.standing.lock().get(&number).copied().unwrap_or(number)
+    }
+
+    /// The files that stand for segments that were rewritten, by segment.
+    pub(crate) fn rewritten(&self) -> BTreeMap<u32, u32> {
+        self.standing.lock().clone()
+    }
+
+    /// From now on this file stands for its segment.
+    pub(crate) fn stand(&self, file: u32) {
+        self.standing.lock().insert(number_of(file), file);
     }
 
     /// A segment's file.
@@ -87,10 +150,17 @@ impl Segments {
         Ok(file)
     }
 
+    /// Forgets a file that was open: another one has its name now.
+    pub(crate) fn forget(&self, file: u32) {
+        self.open.lock().remove(&file);
+    }
+
     /// Removes a segment's file.
     pub(crate) fn remove(&self, number: u32) -> io::Result<()> {
+        let removed = self.disk.remove(&self.path(number));
+        // Only now nobody opens it again.
         self.open.lock().remove(&number);
-        self.disk.remove(&self.path(number))
+        removed
     }
 
     /// Reads stored bytes of a segment.
@@ -120,7 +190,11 @@ impl Segments {
             return Ok(None);
         };
         let start = Start::decode(&payload).ok();
-        Ok(start.filter(|start| header.kind == Kind::Start && start.segment == number))
+        let is_of = |start: &Start| {
+            let file = start.rewritten.map_or(start.segment, |r| r.file);
+            header.kind == Kind::Start && start.segment == number_of(file) && file == number
+        };
+        Ok(start.filter(is_of))
     }
 }
 

@@ -243,7 +243,7 @@ mod tests {
             let body = BodyId::new(1).unwrap();
             let turns = Turns::new(1);
             let pace = Pace::new(&turns, &source.stop);
-            let mut message = Message::new(body, Arc::clone(&fixed), &source, &pace);
+            let message = Message::new(body, Arc::clone(&fixed), &source, &pace);
             assert!(!message.body_holds(&Needle::new("needle")).unwrap());
             assert_eq!(source.reads.load(Ordering::Relaxed), reads);
         }

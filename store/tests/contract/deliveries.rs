@@ -8,7 +8,7 @@ use store::{Account, Appended, Error, Expunge, Quota, Result, Shared, error::Fit
 use crate::support::*;
 
 /// Text that does not compress.
-fn noise(bytes: usize) -> Vec<u8> {
+pub(crate) fn noise(bytes: usize) -> Vec<u8> {
     let mut dice = crate::model::Dice::new(bytes as u64);
     let mut noise = b"Subject: noise\r\n\r\n".to_vec();
     noise.extend((0..bytes).map(|_| u8::try_from(dice.below(256)).unwrap()));

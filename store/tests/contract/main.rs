@@ -19,6 +19,7 @@ mod model;
 mod names;
 mod search;
 mod sessions;
+mod space;
 mod support;
 
 /// Runs each contract test on each engine.
@@ -90,6 +91,11 @@ contract! {
     search::texts_are_decoded_and_compared_in_any_case,
     search::headers_are_found_whether_kept_or_not,
     search::logic_holds_whatever_the_order,
+    space::deleted_mail_gives_its_space_back,
+    space::a_mailbox_that_is_deleted_gives_its_space_back,
+    space::a_purged_account_gives_its_space_back_at_once,
+    space::a_delivery_under_way_keeps_what_its_recipients_share,
+    space::who_began_to_read_goes_on_reading,
     sessions::what_is_seen_is_durable,
     sessions::sessions_converge,
     sessions::many_writers_get_different_numbers,

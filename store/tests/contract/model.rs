@@ -10,7 +10,9 @@ use mail::{
     id::{BodyId, MailboxId, ModSeq, Uid, UidValidity},
     set::UidSet,
 };
-use store::{Access, Account, Expunge, Mailbox, Result, Static, Store, Subscription};
+use store::{
+    Access, Account, Expunge, Mailbox, Result, Static, Store, Subscription, clock::Clock as _,
+};
 
 use crate::support::*;
 
@@ -64,6 +66,8 @@ pub(crate) enum Op {
     Delete(String),
     Rename(String, String),
     Subscribe(String, Subscription),
+    /// Space of what was deleted is given back.
+    Compact,
 }
 
 /// Small numbers from a seed (splitmix64).
@@ -134,7 +138,8 @@ pub(crate) fn random(dice: &mut Dice, next_text: &mut u32) -> Op {
         let first = 1 + dice.below(15);
         UidSet::range(uid(first), uid(first + dice.below(12)))
     };
-    match dice.below(44) {
+    match dice.below(45) {
+        44 => Op::Compact,
         40.. => {
             *next_text += 1;
             Op::Deliver(name(dice), *next_text - 1)
@@ -227,6 +232,9 @@ pub(crate) async fn perform(
         }
         Op::Rename(from, to) => account.rename_mailbox(&name(from), &name(to)).await?,
         Op::Subscribe(named, on) => account.subscribe(&name(named), *on).await?,
+        Op::Compact => {
+            store.compact().await?;
+        }
     }
     nothing()
 }
@@ -557,6 +565,7 @@ impl Contents {
             Op::Subscribe(named, Subscription::Off) => {
                 self.subscriptions.remove(named);
             }
+            Op::Compact => {}
         }
     }
 
@@ -625,6 +634,10 @@ async fn agree(given: &mut Given, seed: u64, operations: u32) {
     let mut model = Model::start(&*account).await;
     for _ in 0..operations {
         let op = random(&mut dice, &mut next_text);
+        if matches!(op, Op::Compact) {
+            let window = i64::try_from(given.options.undelete_secs).unwrap();
+            given.clock.set(given.clock.now_secs() + window + 2);
+        }
         let done = perform(&*given.store, &*account, &op).await;
         let now = Model::of(&*account, &mut texts).await;
         match done {
@@ -636,7 +649,8 @@ async fn agree(given: &mut Given, seed: u64, operations: u32) {
         }
         if dice.below(25) == 0 {
             drop(account);
-            given.reopen().await;
+            let lost = [Lost::Nothing, Lost::Index, Lost::Summaries];
+            given.reopen_without(lost[dice.below(3) as usize]).await;
             account = given.open("model").await;
             texts.clear();
             assert!(

@@ -23,7 +23,18 @@ pub(crate) trait Engine {
     fn open(&self, options: Options) -> Arc<dyn Store>;
     /// Bytes of the log.
     fn log_bytes(&self) -> u64;
+    /// Loses what can be made again.
+    fn lose(&self, what: Lost);
     fn clock(&self) -> Arc<ManualClock>;
+}
+
+/// What can be made again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lost {
+    Nothing,
+    Index,
+    /// The index, and the summaries it is made from.
+    Summaries,
 }
 
 /// The embedded engine on a disk in memory.
@@ -53,6 +64,21 @@ impl Engine for Embedded {
             .iter()
             .filter(|(path, _)| path.starts_with("/store/log"));
         segments.map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+
+    fn lose(&self, what: Lost) {
+        for path in self.disk.files().keys() {
+            let is_lost = match what {
+                Lost::Nothing => false,
+                Lost::Index => path.starts_with("/store/index"),
+                Lost::Summaries => {
+                    path.starts_with("/store/index") || path.extension().is_some_and(|e| e == "sum")
+                }
+            };
+            if is_lost {
+                self.disk.put(path, None);
+            }
+        }
     }
 
     fn clock(&self) -> Arc<ManualClock> {
@@ -107,12 +133,18 @@ pub(crate) fn options() -> Options {
 impl Given {
     /// Checks the store, closes it, and opens it again.
     pub(crate) async fn reopen(&mut self) {
+        self.reopen_without(Lost::Nothing).await;
+    }
+
+    /// The same, and loses something meanwhile.
+    pub(crate) async fn reopen_without(&mut self, lost: Lost) {
         let health = self.store.check().await;
         assert!(
             health.as_ref().is_ok_and(Vec::is_empty) || self.store.health().is_err(),
             "{health:?}"
         );
         self.store.close().await;
+        self.engine.lose(lost);
         self.store = self.engine.open(self.options.clone());
     }
 

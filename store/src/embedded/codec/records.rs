@@ -27,8 +27,8 @@ use crate::{
     embedded::{
         body::Packed,
         record::{
-            BodyData, BodyRecord, Counters, FlagsRecord, MailboxRecord, MessageRecord, Record,
-            Transaction,
+            BodyData, BodyRecord, Counters, FlagsRecord, MailboxRecord, MessageRecord, Purge,
+            Record, Transaction,
         },
     },
 };
@@ -70,6 +70,31 @@ pub(crate) fn payload(bytes: &[u8]) -> Read<(Transaction, Placed)> {
     Ok((transaction, placed))
 }
 
+/// A record as it stands in a payload.
+pub(crate) struct Span {
+    /// The record, bodies' bytes included.
+    pub(crate) record: Record,
+    /// Its bytes in the payload.
+    pub(crate) bytes: std::ops::Range<usize>,
+}
+
+/// Reads a payload's records, and where they stand behind its time and origin.
+pub(crate) fn spans(bytes: &[u8]) -> Read<Vec<Span>> {
+    let mut r = Reader::new(bytes);
+    r.u64()?;
+    r.str()?;
+    let mut spans = Vec::new();
+    while !r.is_empty() {
+        let start = r.position();
+        let record = one(&mut r)?;
+        spans.push(Span {
+            record,
+            bytes: start..r.position(),
+        });
+    }
+    Ok(spans)
+}
+
 /// Reads a record that [`encode`] wrote without a body's bytes.
 pub(crate) fn one(r: &mut Reader<'_>) -> Read<Record> {
     let tag = r.u8()?;
@@ -93,7 +118,8 @@ pub(crate) fn encode(w: &mut Writer, record: &Record, placed: &mut Placed) {
 fn tag(record: &Record) -> u8 {
     match record {
         Record::Account(_) => 1,
-        Record::AccountRemoved(_) => 2,
+        Record::AccountRemoved(_, Purge::AfterWindow) => 2,
+        Record::AccountRemoved(_, Purge::Now) => 15,
         Record::Mailbox(_) => 3,
         Record::Renamed(..) => 4,
         Record::MailboxDeleted(..) => 5,
@@ -112,7 +138,7 @@ fn tag(record: &Record) -> u8 {
 fn content(w: &mut Writer, record: &Record, placed: &mut Placed) {
     match record {
         Record::Account(info) => accounts::account(w, info),
-        Record::AccountRemoved(id) => w.var(id.get()),
+        Record::AccountRemoved(id, _) => w.var(id.get()),
         Record::Mailbox(mailbox_record) => mailbox(w, mailbox_record),
         Record::Renamed(account, names) => {
             w.var(account.get());
@@ -160,7 +186,7 @@ fn content(w: &mut Writer, record: &Record, placed: &mut Placed) {
 fn decode(tag: u8, r: &mut Reader<'_>) -> Read<Record> {
     Ok(match tag {
         1 => Record::Account(accounts::read_account(r)?),
-        2 => Record::AccountRemoved(account_id(r)?),
+        2 => Record::AccountRemoved(account_id(r)?, Purge::AfterWindow),
         3 => Record::Mailbox(read_mailbox(r)?),
         4 => Record::Renamed(account_id(r)?, r.list(|r| Ok((mailbox_id(r)?, name(r)?)))?),
         5 => Record::MailboxDeleted(account_id(r)?, mailbox_id(r)?),
@@ -189,6 +215,7 @@ fn decode(tag: u8, r: &mut Reader<'_>) -> Read<Record> {
             highest_mod_seq: mod_seq(r)?,
             history_floor: mod_seq(r)?,
         }),
+        15 => Record::AccountRemoved(account_id(r)?, Purge::Now),
         _ => return Err(Malformed),
     })
 }

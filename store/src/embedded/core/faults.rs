@@ -11,6 +11,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -22,12 +23,13 @@ use mail::{
 
 use super::{
     tests::{
-        ACCOUNT, account, body, mailbox, message, open, open_at_once, packed, queue, segments_of,
+        ACCOUNT, account, body, mailbox, message, options, packed, queue, segments_of,
         summaries_of, text, wait_for_summaries,
     },
     *,
 };
 use crate::{
+    clock::ManualClock,
     disk::{Fault, Plan, SimDisk},
     embedded::record::{BodyData, FlagsRecord},
 };
@@ -396,6 +398,11 @@ impl Run {
         outcome
     }
 
+    /// Whether it is time to give space back.
+    fn is_compacted(&mut self) -> bool {
+        self.driver.below(5) == 0
+    }
+
     /// Which states may be found after the power failed behind a call.
     fn allowed(&self, calls: u64) -> &[Model] {
         let from = self.acknowledged.partition_point(|at| *at <= calls) - 1;
@@ -403,9 +410,21 @@ impl Run {
     }
 }
 
+/// Opens it when what was deleted may go.
 fn open_sim(disk: &SimDisk) -> Result<Opened> {
+    let opened = open_sim_at_once(disk)?;
+    opened.core.shared.gate.pass_all()?;
+    Ok(opened)
+}
+
+fn open_sim_at_once(disk: &SimDisk) -> Result<Opened> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    open(&disk, Path::new(DIR))
+    let options = Options {
+        undelete_secs: 0,
+        ..options()
+    };
+    let clock = Arc::new(ManualClock::new(1_700_000_100));
+    Core::open(&disk, Path::new(DIR), &options, clock)
 }
 
 /// What becomes of the index.
@@ -526,9 +545,14 @@ fn long_a_power_cut_at_every_call() {
     run.opened = disk.calls();
     while run.models.len() < OPERATIONS {
         run.some(&opened.core, &disk).unwrap();
+        if run.is_compacted() {
+            opened.core.compact().unwrap();
+        }
     }
     wait_for_summaries(&disk);
     opened.core.close();
+    let files = opened.core.shared.segments.rewritten();
+    let rewritten: u32 = files.values().map(|file| file >> 24).sum();
     let began = Instant::now();
     let checkpoints = checkpoints(&disk);
     let cases = cuts(&disk, &checkpoints);
@@ -536,28 +560,44 @@ fn long_a_power_cut_at_every_call() {
         after_a_cut(&disk, &run, (*call, *seed), *how);
     }
     println!(
-        "{} power cuts at {} calls, {} earlier checkpoints, {} segments, {:?}",
+        "{} power cuts at {} calls, {} earlier checkpoints, {} segments, {} rewritten, {:?}",
         cases.len(),
         disk.calls(),
         checkpoints.len(),
         segments_of(&disk).len(),
+        rewritten,
         began.elapsed()
     );
+    assert!(rewritten > 3);
+}
+
+/// Whether no segment was rewritten between two states of a disk.
+fn is_as_rewritten(disk: &SimDisk, earlier: &SimDisk) -> bool {
+    let paths = |disk| -> BTreeSet<PathBuf> {
+        let segments = segments_of(disk).into_iter();
+        segments.map(|(path, _)| path).collect()
+    };
+    let is_rewritten = |path: &&PathBuf| path.with_extension("").extension().is_some();
+    let (now, before) = (paths(disk), paths(earlier));
+    before.is_subset(&now) && now.iter().filter(is_rewritten).all(|p| before.contains(p))
 }
 
 fn after_a_cut(disk: &SimDisk, run: &Run, (call, seed): (u64, u64), how: Lost) {
     let after = disk.after_power_cut(call, seed);
     lose(&after, disk, how, call + seed);
     let case = format!("call {call}, seed {seed}, index {how:?}");
+    let found = after.after_power_cut(0, 0);
+    let is_same_since = |at| is_as_rewritten(&found, &disk.after_power_cut(at, 1));
     let opened = open_sim(&after).unwrap_or_else(|error| panic!("{case}: {error}"));
     assert_eq!(opened.damage, Vec::<String>::new(), "{case}");
     // Its own unsynced writes cost an index what came after its checkpoint, not all.
-    if call >= run.opened && matches!(how, Lost::Nothing | Lost::Earlier(_)) {
-        assert!(
-            !opened.core.is_index_new || matches!(how, Lost::Earlier(at) if at < run.opened),
-            "{case}"
-        );
-    }
+    let may_be_new = match how {
+        Lost::Nothing => call < run.opened,
+        // It may know segments that were rewritten since.
+        Lost::Earlier(at) => at < run.opened || !is_same_since(at),
+        _ => true,
+    };
+    assert!(may_be_new || !opened.core.is_index_new, "{case}");
     let found = image(&opened.core).unwrap_or_else(|error| panic!("{case}: {error}"));
     let is_allowed = run.allowed(call).contains(&found);
     assert!(
@@ -612,6 +652,9 @@ fn long_a_failing_call_of_every_kind() {
         let opened = open_sim(&disk).unwrap();
         while run.models.len() < OPERATIONS {
             run.some(&opened.core, &disk).unwrap();
+            if run.is_compacted() {
+                opened.core.compact().unwrap();
+            }
         }
         opened.core.close();
         disk.calls()
@@ -642,6 +685,10 @@ fn failing(plan: Plan) {
                 break;
             }
         }
+        if run.is_compacted() {
+            // What it cannot do now it does later.
+            let _ = opened.core.compact();
+        }
     }
     disk.set_plan(None);
     let deadline = Instant::now() + Duration::from_secs(5);
@@ -662,6 +709,18 @@ fn failing(plan: Plan) {
         found = image(&opened.core);
     }
     assert_eq!(found.as_ref(), Ok(run.last()), "{plan:?}: now");
+    while let Err(error) = opened.core.compact() {
+        assert!(
+            Instant::now() < deadline,
+            "{plan:?}: space is not given back: {error}"
+        );
+        std::thread::yield_now();
+    }
+    assert_eq!(
+        image(&opened.core).as_ref(),
+        Ok(run.last()),
+        "{plan:?}: compacted"
+    );
     let after = disk.after_power_cut(disk.calls(), 0);
     opened.core.close();
     for (disk, when) in [(disk, "reopened"), (after, "after a power cut")] {
@@ -764,7 +823,7 @@ fn long_a_failing_call_while_a_damaged_log_is_opened() {
 /// told of the damage is what it would have been.
 fn failing_open(disk: &SimDisk, plan: Plan, (report, found): (&[String], &Model)) {
     disk.set_plan(Some(plan));
-    let opened = open_at_once(&(Arc::new(disk.clone()) as Arc<dyn Disk>), Path::new(DIR));
+    let opened = open_sim_at_once(disk);
     disk.set_plan(None);
     let opened = opened
         .or_else(|_| open_sim(disk))

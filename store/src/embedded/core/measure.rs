@@ -49,12 +49,12 @@ fn delivery(n: u64, texts: &[Bytes]) -> Vec<Record> {
 }
 
 /// Delivers, `BATCH` waiting at a time; says how many a second, and the longest wait.
-fn deliver(core: &Core, count: u64) -> (u64, Duration) {
+fn deliver(core: &Core, which: Range<u64>) -> (u64, Duration) {
     let texts: Vec<Bytes> = (0..500).map(text_of).collect();
     let (told, tell) = std::sync::mpsc::sync_channel(BATCH);
     let (mut longest, start) = (Duration::ZERO, Instant::now());
-    for first in (0..count).step_by(BATCH) {
-        let last = count.min(first + BATCH as u64);
+    for first in which.clone().step_by(BATCH) {
+        let last = which.end.min(first + BATCH as u64);
         let began = Instant::now();
         for n in first..last {
             let told = told.clone();
@@ -71,7 +71,7 @@ fn deliver(core: &Core, count: u64) -> (u64, Duration) {
         }
         longest = longest.max(began.elapsed());
     }
-    (per_second(count, start), longest)
+    (per_second(which.end - which.start, start), longest)
 }
 
 fn per_second(count: u64, since: Instant) -> u64 {
@@ -97,7 +97,7 @@ fn figures() {
         let id = MailboxId::new(n).unwrap();
         commit(core, vec![mailbox_of(owner(id), id, &format!("{n}"))]).unwrap();
     }
-    let (rate, longest) = deliver(core, count);
+    let (rate, longest) = deliver(core, 0..count);
     println!("{rate} deliveries/s ({BATCH} waiting, {BODY_BYTES} bytes); longest wait {longest:?}");
     let began = Instant::now();
     core.wait_applied(core.shared.backlog.published()).unwrap();
@@ -207,4 +207,68 @@ fn copy(from: &Path) -> tempfile::TempDir {
     rustix::fs::sync();
     let _ = std::fs::write("/proc/sys/vm/drop_caches", "3");
     to
+}
+
+/// Four of five messages are deleted, and their space is given back while mail comes in.
+#[test]
+fn figures_of_compaction() {
+    let count = std::env::var("STORE_MEASURE").map_or(2_000, |n| n.parse().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let options = Options {
+        reserve_bytes: 0,
+        segment_bytes: if count > 2_000 { 64 << 20 } else { 1 << 20 },
+        ..Options::default()
+    };
+    let clock = Arc::new(ManualClock::new(1));
+    let opened = Core::open(&disk, dir.path(), &options, clock.clone()).unwrap();
+    let core = &opened.core;
+    for n in 1..=ACCOUNTS {
+        commit(core, vec![account_of(AccountId::new(n).unwrap())]).unwrap();
+    }
+    for n in 1..=MAILBOXES {
+        let id = MailboxId::new(n).unwrap();
+        commit(core, vec![mailbox_of(owner(id), id, &format!("{n}"))]).unwrap();
+    }
+    deliver(core, 0..count);
+    let (alone, longest_alone) = deliver(core, count..2 * count);
+    let last = u32::try_from(2 * count / MAILBOXES).unwrap();
+    for n in 1..=MAILBOXES {
+        let id = MailboxId::new(n).unwrap();
+        let uids = (1..=last).filter(|uid| uid % 5 > 0);
+        let uids = uids.map(|uid| mail::id::Uid::new(uid).unwrap()).collect();
+        let mod_seq = ModSeq::new(1 << 40).unwrap();
+        commit(core, vec![Record::Expunged(owner(id), id, mod_seq, uids)]).unwrap();
+    }
+    core.wait_applied(core.shared.backlog.published()).unwrap();
+    clock.set(1_800_000_000);
+    let before = log_bytes(dir.path());
+    let (done, took, beside) = std::thread::scope(|scope| {
+        let compacting = scope.spawn(|| {
+            let began = Instant::now();
+            (core.compact().unwrap(), began.elapsed())
+        });
+        let beside = deliver(core, 2 * count..3 * count);
+        let (done, took) = compacting.join().unwrap();
+        (done, took, beside)
+    });
+    let gib = done.bytes_before as f64 / f64::from(1 << 30);
+    println!(
+        "{} segments of {} bytes became {} bytes in {took:?}, {:.1} s per GiB; the log had {before}",
+        done.segments,
+        done.bytes_before,
+        done.bytes_after,
+        took.as_secs_f64() / gib
+    );
+    let (rate, longest) = beside;
+    println!("{alone} deliveries/s alone, longest wait {longest_alone:?}");
+    println!("{rate} deliveries/s beside it, longest wait {longest:?}");
+    assert!(done.bytes_after < done.bytes_before / 2);
+}
+
+/// Bytes of the segments in a store.
+fn log_bytes(dir: &Path) -> u64 {
+    let files = std::fs::read_dir(dir.join("log")).unwrap();
+    let files = files.map(|file| file.unwrap().metadata().unwrap().len());
+    files.sum()
 }

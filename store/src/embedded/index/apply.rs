@@ -18,8 +18,8 @@ use redb::{Durability, ReadableTable, Table, WriteTransaction};
 
 use super::{
     ACCOUNTS, BODIES, Begun, Bytes, DEAD, FIXED, GRAVES, HISTORY, Index, KEYWORDS, MAILBOXES, META,
-    Meta, OWNED, RETIRED, ROWS, ROWS_SHIFT, SUBSCRIPTIONS,
-    entry::{MailboxEntry, pack_rows, unpack_rows},
+    Meta, OWNED, RETIRED, REWRITTEN, ROWS, ROWS_SHIFT, SUBSCRIPTIONS, TAKEN,
+    entry::{MailboxEntry, Taken, pack_rows, unpack_rows},
     event::{Applied, Event, lift},
     failed, guarded,
 };
@@ -28,7 +28,7 @@ use crate::{
     embedded::{
         body::Place,
         codec::{Malformed, Reader, Writer, records},
-        record::{BodyRecord, Counters, FlagsRecord, MailboxRecord, MessageRecord, Record},
+        record::{Counters, FlagsRecord, MailboxRecord, MessageRecord, Purge, Record},
     },
     state::{KeywordSetId, Keywords, Row},
 };
@@ -38,6 +38,8 @@ use crate::{
 pub(super) struct KeywordCache(HashMap<MailboxId, Keywords>);
 
 const KEYWORD_CACHE_MAILBOXES: usize = 4_096;
+/// When what is to go at once died.
+const LONG_AGO: i64 = i64::MIN;
 /// Values of a removed mailbox that are cleared with one batch.
 const SWEEP_VALUES: usize = 64;
 
@@ -67,7 +69,7 @@ impl Index {
         self.transact(durability, |batch, begun| batch.run(events, begun))
     }
 
-    fn transact(
+    pub(super) fn transact(
         &self,
         durability: Durability,
         work: impl FnOnce(Batch<'_, '_>, &mut Begun) -> Result<Meta>,
@@ -102,10 +104,12 @@ impl Index {
 
 type Values<'t, K> = Table<'t, K, Bytes>;
 
-struct Batch<'t, 'k> {
+pub(super) struct Batch<'t, 'k> {
     meta: Meta,
     history_ranges_max: u32,
-    time_secs: i64,
+    pub(super) time_secs: i64,
+    /// Whether an index is made again: what refers to a body may come before it or after it.
+    pub(super) is_filled: bool,
     keywords: &'k mut KeywordCache,
     metas: Values<'t, &'static str>,
     accounts: Values<'t, u64>,
@@ -115,11 +119,15 @@ struct Batch<'t, 'k> {
     retired: Table<'t, (u64, &'static str), u32>,
     rows: Values<'t, (u64, u32)>,
     sets: Values<'t, (u64, u32)>,
-    bodies: Values<'t, u64>,
-    fixed: Values<'t, u64>,
+    pub(super) bodies: Values<'t, u64>,
+    pub(super) fixed: Values<'t, u64>,
     history: Table<'t, (u64, u64, u32), u32>,
-    graves: Table<'t, u64, ()>,
-    dead: Table<'t, (i64, u64), ()>,
+    graves: Table<'t, u64, i64>,
+    pub(super) dead: Table<'t, (i64, u64), ()>,
+    pub(super) taken: Values<'t, u32>,
+    pub(super) rewritten: Table<'t, u32, u32>,
+    /// What bodies take in segments, where this batch changed it.
+    pub(super) takes: BTreeMap<u32, Taken>,
     /// Mailboxes read in this batch; `None` is gone.
     open: BTreeMap<MailboxId, Option<MailboxEntry>>,
     /// Packed values read in this batch, unpacked.
@@ -165,6 +173,7 @@ impl<'t, 'k> Batch<'t, 'k> {
             meta,
             history_ranges_max,
             time_secs: 0,
+            is_filled: false,
             keywords,
             metas: tx.open_table(META).map_err(failed)?,
             accounts: tx.open_table(ACCOUNTS).map_err(failed)?,
@@ -179,6 +188,9 @@ impl<'t, 'k> Batch<'t, 'k> {
             history: tx.open_table(HISTORY).map_err(failed)?,
             graves: tx.open_table(GRAVES).map_err(failed)?,
             dead: tx.open_table(DEAD).map_err(failed)?,
+            taken: tx.open_table(TAKEN).map_err(failed)?,
+            rewritten: tx.open_table(REWRITTEN).map_err(failed)?,
+            takes: BTreeMap::new(),
             open: BTreeMap::new(),
             chunks: BTreeMap::new(),
         })
@@ -215,6 +227,7 @@ impl<'t, 'k> Batch<'t, 'k> {
     }
 
     fn fill<'a>(mut self, parts: impl Iterator<Item = &'a Applied>) -> Result<Meta> {
+        self.is_filled = true;
         for part in parts {
             self.records(part)?;
         }
@@ -244,7 +257,7 @@ impl<'t, 'k> Batch<'t, 'k> {
                 records::accounts::account(&mut w, info);
                 put(&mut self.accounts, info.id.get(), &w.0)
             }
-            Record::AccountRemoved(id) => self.account_removed(*id),
+            Record::AccountRemoved(id, purge) => self.account_removed(*id, *purge),
             Record::Mailbox(mailbox) => self.mailbox(mailbox),
             Record::Renamed(_, names) => self.renamed(names),
             Record::MailboxDeleted(account, id) => self.mailbox_deleted(*account, *id),
@@ -271,7 +284,10 @@ impl<'t, 'k> Batch<'t, 'k> {
         }
     }
 
-    fn account_removed(&mut self, id: AccountId) -> Result<()> {
+    fn account_removed(&mut self, id: AccountId, purge: Purge) -> Result<()> {
+        if purge == Purge::Now {
+            self.time_secs = LONG_AGO;
+        }
         self.accounts.remove(id.get()).map_err(failed)?;
         let all = (id.get(), 0)..=(id.get(), u64::MAX);
         let mut mailboxes = Vec::new();
@@ -325,7 +341,9 @@ impl<'t, 'k> Batch<'t, 'k> {
         if let Some(entry) = self.entry(id)? {
             self.retire(&entry.record)?;
             self.open.insert(id, None);
-            self.graves.insert(id.get(), ()).map_err(failed)?;
+            self.graves
+                .insert(id.get(), self.time_secs)
+                .map_err(failed)?;
         }
         Ok(())
     }
@@ -341,68 +359,6 @@ impl<'t, 'k> Batch<'t, 'k> {
             self.retired.insert(key, validity).map_err(failed)?;
         }
         Ok(())
-    }
-
-    fn body(&mut self, body: &BodyRecord, places: &[(BodyId, Arc<Place>)]) -> Result<()> {
-        let place = places.iter().find(|(id, _)| *id == body.id);
-        let Some((_, place)) = place else {
-            // Replay refuses such a transaction; making the index again would not help.
-            tracing::error!(body = %body.id, "a body without a place");
-            return Ok(());
-        };
-        // What refers to it may be known before it, while the index is made again.
-        let references = match fetch(&self.bodies, body.id.get())? {
-            Some(known) if known.len() > 4 => return Ok(()),
-            Some(references) => references,
-            None => vec![0; 4],
-        };
-        let is_alive = references.iter().any(|byte| *byte != 0);
-        let mut w = Writer(references);
-        place.encode(&mut w);
-        put(&mut self.bodies, body.id.get(), &w.0)?;
-        let mut w = Writer::default();
-        records::fixed(&mut w, &body.fixed);
-        put(&mut self.fixed, body.id.get(), &w.0)?;
-        match place.rest.filter(|_| is_alive) {
-            Some(rest) => self.count_references(rest, 1).map(|_| ()),
-            None => Ok(()),
-        }
-    }
-
-    /// Changes how many messages refer to a body; with none it is dead, and may go later. The rest
-    /// of a body is referred to while the body itself is.
-    fn refer(&mut self, body: BodyId, by: i32) -> Result<()> {
-        match self.count_references(body, by)? {
-            // A rest has no rest.
-            Some(rest) => self.count_references(rest, by.signum()).map(|_| ()),
-            None => Ok(()),
-        }
-    }
-
-    /// Changes the count of a body; returns its rest if it came to life or died.
-    fn count_references(&mut self, body: BodyId, by: i32) -> Result<Option<BodyId>> {
-        let value = fetch(&self.bodies, body.get())?;
-        let mut value = value.unwrap_or_else(|| vec![0; 4]);
-        let Some((count, _)) = value.split_first_chunk_mut::<4>() else {
-            return Err(Malformed.into());
-        };
-        let before = u32::from_le_bytes(*count);
-        let references = before.saturating_add_signed(by);
-        *count = references.to_le_bytes();
-        if references == 0 && value.len() == 4 {
-            self.bodies.remove(body.get()).map_err(failed)?;
-            return Ok(None);
-        }
-        put(&mut self.bodies, body.get(), &value)?;
-        if references == 0 {
-            let key = (self.time_secs, body.get());
-            self.dead.insert(key, ()).map_err(failed)?;
-        }
-        let place = value.get(4..).unwrap_or_default();
-        if (before == 0) == (references == 0) || place.is_empty() {
-            return Ok(None);
-        }
-        Ok(Place::decode_rest(&mut Reader::new(place))?)
     }
 
     fn messages(&mut self, id: MailboxId, messages: &[MessageRecord]) -> Result<()> {
@@ -661,15 +617,17 @@ impl<'t, 'k> Batch<'t, 'k> {
     }
 
     /// Clears a little of what removed mailboxes left.
-    fn sweep(&mut self) -> Result<()> {
-        let Some(id) = self
+    pub(super) fn sweep(&mut self) -> Result<()> {
+        let Some((id, since_secs)) = self
             .graves
             .first()
             .map_err(failed)?
-            .map(|(key, _)| key.value())
+            .map(|(key, since)| (key.value(), since.value()))
         else {
             return Ok(());
         };
+        // They died with their mailbox.
+        self.time_secs = since_secs;
         let mailbox = MailboxId::new(id).ok_or(Malformed)?;
         self.keywords.0.remove(&mailbox);
         let mut numbers = self.numbers(mailbox, 0, u32::MAX)?;
@@ -692,7 +650,14 @@ impl<'t, 'k> Batch<'t, 'k> {
     }
 
     /// Writes what was changed in memory.
-    fn finish(mut self) -> Result<Meta> {
+    pub(super) fn finish(mut self) -> Result<Meta> {
+        for (file, taken) in std::mem::take(&mut self.takes) {
+            if taken == Taken::default() {
+                self.taken.remove(file).map_err(failed)?;
+            } else {
+                put(&mut self.taken, file, &taken.encode())?;
+            }
+        }
         for ((id, number), chunk) in std::mem::take(&mut self.chunks) {
             match (chunk.is_changed, chunk.rows.is_empty()) {
                 (false, _) => {}
@@ -735,7 +700,7 @@ pub(super) fn read_keywords(
     Ok(keywords)
 }
 
-fn put<'k, K: redb::Key + 'static>(
+pub(super) fn put<'k, K: redb::Key + 'static>(
     table: &mut Values<'_, K>,
     key: impl std::borrow::Borrow<K::SelfType<'k>>,
     value: &[u8],
@@ -744,7 +709,7 @@ fn put<'k, K: redb::Key + 'static>(
     Ok(())
 }
 
-fn fetch<'k, K: redb::Key + 'static>(
+pub(super) fn fetch<'k, K: redb::Key + 'static>(
     table: &Values<'_, K>,
     key: impl std::borrow::Borrow<K::SelfType<'k>>,
 ) -> Result<Option<Vec<u8>>> {

@@ -1,4 +1,4 @@
-//! Values of the index: a mailbox with its counters, and packed rows.
+//! Values of the index: a mailbox with its counters, packed rows, and bodies.
 
 use mail::{
     date::DateTime,
@@ -8,6 +8,7 @@ use mail::{
 
 use crate::{
     embedded::{
+        body::{ChunkPlace, Place},
         codec::{Malformed, Read, Reader, Writer, records},
         record::MailboxRecord,
     },
@@ -129,6 +130,139 @@ impl MailboxEntry {
             recent_floor,
             history_floor,
             history_ranges,
+        })
+    }
+}
+
+/// A body: how often it is referred to, where it is, and, if nothing refers to it, what becomes of it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct BodyEntry {
+    pub(super) references: u32,
+    pub(super) fate: Fate,
+    /// Its place, encoded; empty while it is referred to and not known.
+    pub(super) place: Vec<u8>,
+}
+
+/// What becomes of a body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Fate {
+    /// It stays.
+    #[default]
+    Kept,
+    /// Nothing refers to it since then, seconds since 1970, and it is within the undelete window.
+    Waiting(i64),
+    /// It may go with its segment.
+    Expired,
+    /// A part of it went.
+    Parted,
+}
+
+impl BodyEntry {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer(Vec::with_capacity(4 + 9 + self.place.len()));
+        w.u32(self.references);
+        if self.place.is_empty() {
+            return w.0;
+        }
+        if self.references == 0 {
+            match self.fate {
+                Fate::Kept => w.u8(0),
+                Fate::Waiting(since_secs) => {
+                    w.u8(1);
+                    w.i64(since_secs);
+                }
+                Fate::Expired => w.u8(2),
+                Fate::Parted => w.u8(3),
+            }
+        }
+        w.0.extend_from_slice(&self.place);
+        w.0
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Read<Self> {
+        let mut r = Reader::new(bytes);
+        let references = r.u32()?;
+        let fate = match r.is_empty() || references > 0 {
+            true => Fate::Kept,
+            false => match r.u8()? {
+                0 => Fate::Kept,
+                1 => Fate::Waiting(r.u64()?.cast_signed()),
+                2 => Fate::Expired,
+                3 => Fate::Parted,
+                _ => return Err(Malformed),
+            },
+        };
+        let place = bytes.get(r.position()..).unwrap_or_default().to_vec();
+        Ok(Self {
+            references,
+            fate,
+            place,
+        })
+    }
+
+    /// Where it is, if that is known and all of it is there.
+    pub(super) fn place(&self) -> Read<Option<Place>> {
+        if self.place.is_empty() || self.fate == Fate::Parted {
+            return Ok(None);
+        }
+        Place::decode(&mut Reader::new(&self.place)).map(Some)
+    }
+
+    /// The body it goes on with, if its place is known.
+    pub(super) fn rest(&self) -> Read<Option<BodyId>> {
+        match self.place.is_empty() {
+            true => Ok(None),
+            false => Place::decode_rest(&mut Reader::new(&self.place)),
+        }
+    }
+
+    /// How many bytes it takes in each segment's file.
+    pub(super) fn takes(&self) -> Read<Vec<(u32, u64)>> {
+        if self.place.is_empty() {
+            return Ok(Vec::new());
+        }
+        let place = Place::decode(&mut Reader::new(&self.place))?;
+        let takes = |chunk: &ChunkPlace| (chunk.segment, u64::from(chunk.chunk.stored));
+        Ok(place.chunks.iter().map(takes).collect())
+    }
+}
+
+/// What bodies take in a segment's file, bytes as stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Taken {
+    /// Bodies that stay.
+    pub(crate) live: u64,
+    /// Bodies that nothing refers to, within the undelete window.
+    pub(crate) waiting: u64,
+    /// Bodies that may go.
+    pub(crate) expired: u64,
+}
+
+impl Taken {
+    pub(super) fn of(&mut self, fate: Fate) -> &mut u64 {
+        match fate {
+            Fate::Kept => &mut self.live,
+            Fate::Waiting(_) => &mut self.waiting,
+            Fate::Expired | Fate::Parted => &mut self.expired,
+        }
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        for n in [self.live, self.waiting, self.expired] {
+            w.var(n);
+        }
+        w.0
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Read<Self> {
+        let mut r = Reader::new(bytes);
+        let (live, waiting, expired) = (r.var()?, r.var()?, r.var()?);
+        r.end()?;
+        Ok(Self {
+            live,
+            waiting,
+            expired,
         })
     }
 }

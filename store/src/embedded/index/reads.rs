@@ -14,7 +14,7 @@ use super::{
     ACCOUNTS, BODIES, FIXED, HISTORY, Index, KEYWORDS, MAILBOXES, OWNED, RETIRED, ROWS,
     SUBSCRIPTIONS,
     apply::read_keywords,
-    entry::{MailboxEntry, unpack_rows},
+    entry::{BodyEntry, MailboxEntry, unpack_rows},
     failed,
 };
 use crate::{
@@ -44,7 +44,7 @@ pub(crate) struct AccountImage {
 }
 
 impl Index {
-    fn read(&self) -> Result<ReadTransaction> {
+    pub(super) fn read(&self) -> Result<ReadTransaction> {
         self.db.begin_read().map_err(failed)
     }
 
@@ -131,14 +131,11 @@ impl Index {
         let table = self.read()?.open_table(BODIES).map_err(failed)?;
         let one = |body: &BodyId| -> Result<Option<Place>> {
             let value = table.get(body.get()).map_err(failed)?;
-            let read = |value: redb::AccessGuard<'_, &[u8]>| -> Result<Option<Place>> {
-                let mut r = Reader::new(value.value());
-                r.u32()?;
+            let place = |value: redb::AccessGuard<'_, &[u8]>| {
                 // It may be referred to and not be there.
-                let is_known = !r.is_empty();
-                Ok(is_known.then(|| Place::decode(&mut r)).transpose()?)
+                BodyEntry::decode(value.value())?.place()
             };
-            Ok(value.map(read).transpose()?.flatten())
+            Ok(value.map(place).transpose()?.flatten())
         };
         bodies.iter().map(one).collect()
     }
@@ -176,13 +173,9 @@ impl Index {
             .map_err(failed)?
         {
             let (key, value) = item.map_err(failed)?;
-            let mut r = Reader::new(value.value());
-            counts.entry(key.value()).or_default().0 = r.u32()?;
-            if !r.is_empty()
-                && let Some(rest) = Place::decode_rest(&mut r)?
-            {
-                rests.push((key.value(), rest));
-            }
+            let entry = BodyEntry::decode(value.value())?;
+            counts.entry(key.value()).or_default().0 = entry.references;
+            rests.extend(entry.rest()?.map(|rest| (key.value(), rest)));
         }
         for item in read
             .open_table(ROWS)

@@ -309,7 +309,7 @@ impl Entry {
     fn load(&mut self, state: &MailboxState, cache: &Cache) -> Arc<Cell> {
         let recorded_recent = state.recent_floor;
         let state = Arc::new(state.with_recent_floor(self.floors.recent));
-        let cell = Arc::new(Cell::new(Arc::clone(&state)));
+        let cell = Arc::new(Cell::new(Arc::clone(&state), Arc::clone(&cache.versions)));
         let mut loaded = Loaded {
             cell: Arc::clone(&cell),
             state: self.floors.lift(&state),

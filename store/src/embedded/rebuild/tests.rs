@@ -20,7 +20,7 @@ use crate::{
                 summaries_of, text, wait_for_summaries,
             },
         },
-        record::FlagsRecord,
+        record::{FlagsRecord, Purge},
         recover,
         replay::End,
         segment::Segments,
@@ -98,7 +98,11 @@ fn fill(core: &Core) {
         vec![headed, Record::Messages(id(2), boxed(20), vec![row])],
     )
     .unwrap();
-    commit(core, vec![Record::AccountRemoved(id(3))]).unwrap();
+    commit(
+        core,
+        vec![Record::AccountRemoved(id(3), Purge::AfterWindow)],
+    )
+    .unwrap();
     commit(core, vec![Record::MailboxDeleted(id(4), boxed(41))]).unwrap();
     for _ in 0..4 {
         // With each transaction a little of what is gone is cleared.

@@ -211,7 +211,7 @@ fn home(records: &[Record]) -> Option<AccountId> {
 pub(crate) fn account(record: &Record) -> Option<AccountId> {
     match record {
         Record::Account(_) | Record::Body(_) | Record::Counters(Counters::Store { .. }) => None,
-        Record::AccountRemoved(id)
+        Record::AccountRemoved(id, _)
         | Record::Renamed(id, _)
         | Record::MailboxDeleted(id, _)
         | Record::Subscribed(id, _)
@@ -229,7 +229,7 @@ pub(crate) fn account(record: &Record) -> Option<AccountId> {
 fn owners(record: &Record, home: Option<AccountId>) -> Vec<Owner> {
     match record {
         Record::Account(_) => vec![Owner::Store],
-        Record::AccountRemoved(id) => vec![Owner::Store, Owner::Account(*id)],
+        Record::AccountRemoved(id, _) => vec![Owner::Store, Owner::Account(*id)],
         // They are in the directory.
         Record::Counters(Counters::Store { .. }) => Vec::new(),
         Record::Body(_) => vec![home.map_or(Owner::Nobody, Owner::Account)],

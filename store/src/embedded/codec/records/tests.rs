@@ -224,7 +224,13 @@ fn some_record() -> impl Strategy<Value = Record> {
     let flags = prop::collection::vec(some_flags(), 0..4);
     prop_oneof![
         some_account().prop_map(Record::Account),
-        a().prop_map(Record::AccountRemoved),
+        (a(), any::<bool>()).prop_map(|(id, is_purged)| {
+            let purge = match is_purged {
+                true => Purge::Now,
+                false => Purge::AfterWindow,
+            };
+            Record::AccountRemoved(id, purge)
+        }),
         some_mailbox().prop_map(Record::Mailbox),
         (a(), names).prop_map(|(a, names)| Record::Renamed(a, names)),
         (a(), m()).prop_map(|(a, m)| Record::MailboxDeleted(a, m)),
