@@ -314,7 +314,7 @@ def anonymous_by_imaplib(_):
     with serving() as server:
         for connection in imaplibs(server):
             assert connection.authenticate("ANONYMOUS", lambda _: b"trace")[0] == "OK"
-            assert connection.select()[0] == "OK" and connection.is_readonly
+            assert connection.select(readonly=True)[0] == "OK"
             assert connection.create("mine")[0] == "NO"
             connection.logout()
 

@@ -533,7 +533,10 @@ fn further_certificates_have_labels_and_their_passwords_are_masked() {
     assert!(!shown.contains("geheim"), "{shown}");
     for (setting, what) in [
         ("Imap:Certificates:shop:KeyPath=k.pem", "without shop:Path"),
-        ("Imap:Certificates:shop=k.pem", "without Path"),
+        (
+            "Imap:Certificates:shop=k.pem",
+            "without the name of a field",
+        ),
         ("Imap:Certificates:shop:Paht=k.pem", "not known"),
     ] {
         let secret = "Imap:Certificates:shop:Password=geheim";

@@ -10,7 +10,7 @@ use wire::{
 use super::{Connection, End};
 use crate::{
     refused::{self, Reason},
-    session::{Credentials, Judged, Session, answer::bad, conclude, token, unavailable},
+    session::{Credentials, Session, answer::bad, conclude, token, unavailable},
 };
 
 impl Connection {
@@ -35,15 +35,14 @@ impl Connection {
                     claim = found;
                     exchange.verifier(verifier)
                 }
-                Step::Token(given) => match token(mechanism, &given, &self.context).await {
-                    Judged::Refused(why, completion) => {
-                        refused = Some(completion);
-                        exchange.refuse(why)
-                    }
-                    Judged::Over(session, completion) => {
-                        return self.concluded(session, completion).await;
-                    }
-                },
+                Step::Token(given) => {
+                    let judged = token(mechanism, &given, &self.context).await;
+                    let Some(why) = judged.why else {
+                        return self.concluded(judged.session, judged.completion).await;
+                    };
+                    refused = Some(judged.completion);
+                    exchange.refuse(why)
+                }
                 end => {
                     let (session, completion) = match refused {
                         // Whatever it answers: it has been told why.

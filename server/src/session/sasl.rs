@@ -129,12 +129,23 @@ pub async fn conclude(
 }
 
 /// What became of a token.
-pub enum Judged {
-    /// The exchange is over.
-    Over(Session, Completion),
-    /// The client is told why its token does not do (RFC 7628 §3.2.3); then the exchange ends with
-    /// this answer.
-    Refused(Vec<u8>, Completion),
+pub struct Judged {
+    /// The session from now on.
+    pub session: Session,
+    /// The answer with which the exchange ends.
+    pub completion: Completion,
+    /// What the client is told before that, if its token does not do (RFC 7628 §3.2.3).
+    pub why: Option<Vec<u8>>,
+}
+
+impl Judged {
+    const fn refused(completion: Completion, why: Option<Vec<u8>>) -> Self {
+        Self {
+            session: Session::NotAuthenticated,
+            completion,
+            why,
+        }
+    }
 }
 
 /// Logs in whom a token names.
@@ -144,7 +155,8 @@ pub async fn token(mechanism: Mechanism, token: &Token, context: &Context) -> Ju
     // Without a token the client asks what is wanted (RFC 7628 §4.3); that is no guess.
     if token.token.expose().is_empty() {
         let why = auth.token_error(mechanism, Unfit::Malformed);
-        return Judged::Refused(why, no(Code::AuthenticationFailed, "A token is wanted."));
+        let wanted = no(Code::AuthenticationFailed, "A token is wanted.");
+        return Judged::refused(wanted, Some(why));
     }
     let named = auth
         .token(token.token.expose(), claimed, &context.peer)
@@ -153,14 +165,18 @@ pub async fn token(mechanism: Mechanism, token: &Token, context: &Context) -> Ju
         Ok(user) => {
             let act_as = token.act_as.as_deref();
             let (session, completion) = log_in((&user, Proof::Token), act_as, context).await;
-            Judged::Over(session, completion)
+            Judged {
+                session,
+                completion,
+                why: None,
+            }
         }
-        Err(Refusal::Unavailable) => Judged::Over(Session::NotAuthenticated, unavailable()),
+        Err(Refusal::Unavailable) => Judged::refused(unavailable(), None),
         Err(Refusal::Unfit(why)) => {
             let text = "The token is not accepted.".into();
             let refused = wrong(claimed, context);
             let json = auth.token_error(mechanism, why);
-            Judged::Refused(json, Completion { text, ..refused })
+            Judged::refused(Completion { text, ..refused }, Some(json))
         }
     }
 }

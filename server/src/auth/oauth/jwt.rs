@@ -117,7 +117,12 @@ fn verifies(key: &Jwk) -> bool {
     );
     let operations = key.common.key_operations.as_ref();
     let may_verify = operations.is_none_or(|all| all.contains(&KeyOperations::Verify));
-    let is_public = !matches!(key.algorithm, AlgorithmParameters::OctetKey(_));
+    let is_public = matches!(
+        key.algorithm,
+        AlgorithmParameters::RSA(_)
+            | AlgorithmParameters::EllipticCurve(_)
+            | AlgorithmParameters::OctetKeyPair(_)
+    );
     for_signatures && may_verify && is_public
 }
 

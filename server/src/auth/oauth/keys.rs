@@ -91,7 +91,7 @@ impl KeyRing {
         fits: impl Fn(&Keys) -> bool,
     ) -> Option<AtHand> {
         match &self.source {
-            KeySource::File(path) => self.from_file(path).await,
+            KeySource::File(path) => self.read_file(path).await,
             KeySource::Url(url) => {
                 if self.is_due(now, &fits) {
                     // One asks; those who waited look again.
@@ -135,7 +135,7 @@ impl KeyRing {
         }
     }
 
-    async fn from_file(&self, path: &Path) {
+    async fn read_file(&self, path: &Path) {
         let known = self.known.lock().stamp;
         let file = path.to_owned();
         let read = tokio::task::spawn_blocking(move || {
