@@ -656,6 +656,7 @@ impl Core {
     /// Gives back the space of what was deleted, and says what that was. Blocking, as long as it
     /// takes.
     pub(crate) fn compact(&self) -> Result<Compacted> {
+        self.shared.gate.pass_all()?;
         self.shared.compactor.ask()
     }
 

@@ -57,8 +57,8 @@ pub(super) fn rewrite(
     let new = path.with_extension(format!("seg{NEW}"));
     let disk = &segments.disk;
     let made = write(segments, source, to, judge).and_then(|(replacement, bytes)| {
-        disk.rename(&new, &path).map_err(writing)?;
-        disk.sync_dir(&segments.dir).map_err(writing)?;
+        disk.rename(&new, &path).map_err(|e| writing(&e))?;
+        disk.sync_dir(&segments.dir).map_err(|e| writing(&e))?;
         Ok(Made {
             replacement,
             extent: Extent {
@@ -75,7 +75,7 @@ pub(super) fn rewrite(
     let made = made?;
     // A file of this name may have been given up before.
     segments.forget(to);
-    summary::remove(segments, to).map_err(writing)?;
+    summary::remove(segments, to).map_err(|e| writing(&e))?;
     // Reading it back for its summary proves that it can be read.
     let summary = summary::ensure(segments, &made.extent)?;
     match summary.directory.spoilt.is_empty() {
@@ -84,8 +84,8 @@ pub(super) fn rewrite(
     }
 }
 
-fn writing(error: io::Error) -> Error {
-    unavailable("writing a segment again", &error)
+fn writing(error: &io::Error) -> Error {
+    unavailable("writing a segment again", error)
 }
 
 fn write(
@@ -100,8 +100,8 @@ fn write(
     let mut scanner = Scanner::new(file, salt, 0, source.bytes);
     let new = segments.path(to).with_extension(format!("seg{NEW}"));
     let file = segments.disk.open(&new, OpenMode::Either);
-    let file = file.map_err(writing)?;
-    file.set_len(0).map_err(writing)?;
+    let file = file.map_err(|e| writing(&e))?;
+    file.set_len(0).map_err(|e| writing(&e))?;
     let mut writer = Writer {
         file: &*file,
         salt,
@@ -260,14 +260,16 @@ impl Writer<'_> {
 
     fn flush(&mut self) -> Result<()> {
         let parts = [IoSlice::new(&self.buffer)];
-        self.file.write_at(self.at, &parts).map_err(writing)?;
+        self.file
+            .write_at(self.at, &parts)
+            .map_err(|e| writing(&e))?;
         let written = self.buffer.len() as u64;
         self.at += written;
         self.unsynced += written;
         self.buffer.clear();
         if self.unsynced >= SYNC_BYTES {
             self.unsynced = 0;
-            self.file.sync().map_err(writing)?;
+            self.file.sync().map_err(|e| writing(&e))?;
         }
         Ok(())
     }
@@ -288,8 +290,8 @@ impl Writer<'_> {
         };
         let header = header.encode(Salt::NONE);
         let parts = [IoSlice::new(&header), IoSlice::new(&payload)];
-        self.file.write_at(0, &parts).map_err(writing)?;
-        self.file.sync().map_err(writing)?;
+        self.file.write_at(0, &parts).map_err(|e| writing(&e))?;
+        self.file.sync().map_err(|e| writing(&e))?;
         Ok((self.replacement, self.at))
     }
 }

@@ -74,6 +74,17 @@ fn deliver(core: &Core, which: Range<u64>) -> (u64, Duration) {
     (per_second(which.end - which.start, start), longest)
 }
 
+/// Creates accounts and mailboxes.
+fn furnish(core: &Core) {
+    for n in 1..=ACCOUNTS {
+        commit(core, vec![account_of(AccountId::new(n).unwrap())]).unwrap();
+    }
+    for n in 1..=MAILBOXES {
+        let id = MailboxId::new(n).unwrap();
+        commit(core, vec![mailbox_of(owner(id), id, &format!("{n}"))]).unwrap();
+    }
+}
+
 fn per_second(count: u64, since: Instant) -> u64 {
     (count as f64 / since.elapsed().as_secs_f64()) as u64
 }
@@ -90,13 +101,7 @@ fn figures() {
     let clock = Arc::new(ManualClock::new(1));
     let opened = Core::open(&disk, dir.path(), &options, clock.clone()).unwrap();
     let core = &opened.core;
-    for n in 1..=ACCOUNTS {
-        commit(core, vec![account_of(AccountId::new(n).unwrap())]).unwrap();
-    }
-    for n in 1..=MAILBOXES {
-        let id = MailboxId::new(n).unwrap();
-        commit(core, vec![mailbox_of(owner(id), id, &format!("{n}"))]).unwrap();
-    }
+    furnish(core);
     let (rate, longest) = deliver(core, 0..count);
     println!("{rate} deliveries/s ({BATCH} waiting, {BODY_BYTES} bytes); longest wait {longest:?}");
     let began = Instant::now();
@@ -223,13 +228,7 @@ fn figures_of_compaction() {
     let clock = Arc::new(ManualClock::new(1));
     let opened = Core::open(&disk, dir.path(), &options, clock.clone()).unwrap();
     let core = &opened.core;
-    for n in 1..=ACCOUNTS {
-        commit(core, vec![account_of(AccountId::new(n).unwrap())]).unwrap();
-    }
-    for n in 1..=MAILBOXES {
-        let id = MailboxId::new(n).unwrap();
-        commit(core, vec![mailbox_of(owner(id), id, &format!("{n}"))]).unwrap();
-    }
+    furnish(core);
     deliver(core, 0..count);
     let (alone, longest_alone) = deliver(core, count..2 * count);
     let last = u32::try_from(2 * count / MAILBOXES).unwrap();

@@ -368,7 +368,7 @@ impl Batch<'_, '_> {
     /// Forgets what a body that may go has in a file; all of it, if it has nothing elsewhere.
     fn drop_from(&mut self, id: BodyId, file: u32) -> Result<()> {
         let entry = self.body_entry(id)?.filter(BodyEntry::may_go);
-        let mut entry = entry.ok_or_else(|| refused())?;
+        let mut entry = entry.ok_or_else(refused)?;
         self.count_taken(&entry, Some(entry.fate), None)?;
         let mut place = Place::decode(&mut Reader::new(&entry.place))?;
         place.chunks.retain(|chunk| chunk.segment != file);
