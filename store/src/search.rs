@@ -1,6 +1,6 @@
 //! Which messages satisfy a predicate (RFC 9051 §6.4.4).
 //!
-//! What the rows say is decided first, for all messages; only those that are still undecided are
+//! What the rows say is decided first; only messages that are still undecided after that are
 //! read, cheapest text first. Texts are compared as exact substrings after `i;unicode-casemap`
 //! (RFC 5051), decoded. Not here: an index of words.
 
@@ -47,8 +47,9 @@ pub(crate) fn search(
     pace: &Pace<'_>,
 ) -> Result<UidSet> {
     let test = Test::new(predicate);
-    let mut found = UidSet::new();
-    let mut undecided = Vec::new();
+    let (mut found, mut read) = (UidSet::new(), UidSet::new());
+    // Never more than a batch: a mailbox may have a million messages that have to be read.
+    let mut undecided = Vec::with_capacity(BATCH_MESSAGES);
     for (at, (uid, row)) in state.rows().enumerate() {
         if at % BATCH_MESSAGES == 0 && pace.is_over() {
             return Ok(found);
@@ -58,21 +59,36 @@ pub(crate) fn search(
             Some(false) => {}
             None => undecided.push((uid, *row)),
         }
+        if undecided.len() == BATCH_MESSAGES {
+            test.read(state, &undecided, (source, pace), &mut read)?;
+            undecided.clear();
+        }
     }
-    let mut read = UidSet::new();
-    for batch in undecided.chunks(BATCH_MESSAGES) {
+    test.read(state, &undecided, (source, pace), &mut read)?;
+    Ok(found.union(&read))
+}
+
+impl Test {
+    /// Reads messages that their rows do not decide, and adds those that satisfy the test.
+    fn read(
+        &self,
+        state: &MailboxState,
+        batch: &[(Uid, Row)],
+        (source, pace): (&dyn Source, &Pace<'_>),
+        read: &mut UidSet,
+    ) -> Result<()> {
         let bodies: Vec<BodyId> = batch.iter().map(|(_, row)| row.body).collect();
         for ((uid, row), fixed) in batch.iter().zip(source.fixed(&bodies)?) {
             let mut message = Message::new(row.body, fixed, source, pace);
             if message.is_over() {
-                return Ok(found);
+                return Ok(());
             }
-            if test.by_text(state, (*uid, row), &mut message)? {
+            if self.by_text(state, (*uid, row), &mut message)? {
                 read.insert(*uid);
             }
         }
+        Ok(())
     }
-    Ok(found.union(&read))
 }
 
 /// A predicate prepared for many messages: cheap tests first, texts in the form in which they are
