@@ -309,16 +309,27 @@ fn screen(running: &Running, config: &Config, password: Option<&str>, notes: &[S
 
 /// Read a message with curl, everything with mutt, send one with swaks.
 fn commands(running: &Running, config: &Config, password: &str) -> [String; 3] {
-    let port = running.imaps.first().map_or(0, SocketAddr::port);
+    // With TLS, unless that is switched off.
+    let imap = |(scheme, addresses): (&'static str, &[SocketAddr])| {
+        let first = addresses.first()?;
+        Some((scheme, first.port()))
+    };
+    let listeners = [
+        ("imaps", running.imaps.as_slice()),
+        ("imap", running.imap.as_slice()),
+    ];
+    let (scheme, port) = listeners.into_iter().find_map(imap).unwrap_or(("imaps", 0));
     let lmtp = match (&config.lmtp.socket_path, running.lmtp.first()) {
         (Some(path), _) => format!("--socket {}", path.display()),
         (None, Some(address)) => format!("--server {}", reachable(*address)),
         (None, None) => "--server localhost".to_owned(),
     };
     [
-        format!("curl -k -u '{ACCOUNT}:{password}' 'imaps://localhost:{port}/INBOX;MAILINDEX=1'"),
         format!(
-            "mutt -f 'imaps://{}@localhost:{port}/INBOX'",
+            "curl -k -u '{ACCOUNT}:{password}' '{scheme}://localhost:{port}/INBOX;MAILINDEX=1'"
+        ),
+        format!(
+            "mutt -f '{scheme}://{}@localhost:{port}/INBOX'",
             ACCOUNT.replace('@', "%40")
         ),
         format!("swaks --protocol LMTP {lmtp} --from a@example.org --to {ACCOUNT}"),

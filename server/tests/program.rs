@@ -397,6 +397,16 @@ fn up_reads_its_first_message_where_passwords_are_taken_over_tls_only() {
 }
 
 #[test]
+fn up_without_tls_prints_lines_for_the_plain_port() {
+    let place = Place::new();
+    let mut up = Serving(place.command(&["up"]).spawn().unwrap());
+    let screen = BufReader::new(up.0.stdout.take().unwrap());
+    let mut lines = screen.lines().map_while(Result::ok);
+    let url = format!("'imap://localhost:{}/INBOX;MAILINDEX=1'", place.imap);
+    assert!(lines.any(|line| line.ends_with(&url)), "{url}");
+}
+
+#[test]
 fn a_server_that_is_told_to_stop_says_bye_and_ends_well() {
     let place = Place::new();
     let mut serving = place.serve();

@@ -387,7 +387,7 @@ settings! {
         /// Changes NOTIFY holds back before it reports an overflow.
         notify_backlog: u32 = "NotifyBacklog", "1000", 1..=MANY;
         /// The largest message that is taken, by APPEND and by LMTP.
-        message_bytes: Bytes = "MessageBytes", "50 MiB", KIB..=64 * GIB;
+        message_bytes: Bytes = "MessageBytes", "50 MiB", KIB..=2 * GIB;
         /// How deep MIME parts of a new message nest; what is deeper is one part and not taken apart.
         mime_depth: u32 = "MimeDepth", "100", 1..=100;
         /// MIME parts of a new message; the last holds what is beyond them and is not taken apart.
@@ -408,7 +408,7 @@ settings! {
         mailbox_name_bytes: Bytes = "MailboxNameBytes", "1000", 16..=1_000;
         /// The length of a keyword that is new in its mailbox.
         keyword_bytes: Bytes = "KeywordBytes", "64", 1..=64;
-        /// Keywords in use in one mailbox.
+        /// Keywords that were ever set in one mailbox.
         keywords_per_mailbox: u32 = "KeywordsPerMailbox", "512", 32..=MANY;
         /// Keys in one SEARCH.
         search_keys: u32 = "SearchKeys", "1024", 1..=MANY;
