@@ -100,7 +100,13 @@ impl Auth {
     /// Why not.
     pub async fn log_in(&self, attempt: &Attempt<'_>) -> Result<Identity, AuthFailure> {
         let arrived = Instant::now();
-        let verdict = self.identify(attempt).await;
+        let verdict = match self.identify(attempt).await {
+            // Other guesses of this address used up what it may do while this one was looked at.
+            Ok(_) | Err(AuthFailure::Wrong) if self.is_banned(attempt.peer) => {
+                Err(AuthFailure::Unavailable)
+            }
+            verdict => verdict,
+        };
         match verdict {
             Ok(_) | Err(AuthFailure::MayNotActAs) => self.succeeded(attempt.peer, attempt.user),
             Err(AuthFailure::Wrong) => self.delay(attempt.peer, attempt.user, arrived).await,
@@ -192,6 +198,13 @@ impl Auth {
         self.delay(peer, user, Instant::now()).await;
     }
 
+    /// Whether the address has been wrong too often lately.
+    #[must_use]
+    pub fn is_banned(&self, peer: &Peer) -> bool {
+        let address = peer.address;
+        address.is_some_and(|address| self.throttle.refuses(address.ip()))
+    }
+
     fn succeeded(&self, peer: &Peer, user: &str) {
         if let Some(address) = peer.address {
             self.throttle.succeeded(address.ip(), user);
@@ -215,7 +228,8 @@ impl Auth {
             Some(account) => account,
             None => self.first_login(&user, &credential).await?,
         };
-        let account = match attempt.act_as {
+        let is_other = |other: &&str| other.to_lowercase() != attempt.user.to_lowercase();
+        let account = match attempt.act_as.filter(is_other) {
             Some(other) => self.acted_as(&authenticated, other)?,
             None => Arc::clone(&authenticated),
         };

@@ -167,6 +167,8 @@ struct Connection {
     commands: u64,
     /// Consecutive commands that were not understood.
     bad_commands: u32,
+    /// Whether a command of it was understood.
+    speaks_imap: bool,
     login_failures: u32,
 }
 
@@ -178,7 +180,11 @@ impl Connection {
             client: OnceLock::new(),
             channel,
             origin: origin.into(),
-            secured: stream.secured().cloned(),
+            // What a proxy did with its client says nothing of what it did with us.
+            secured: match peer.protection {
+                Protection::AtProxy => None,
+                Protection::Plain | Protection::Tls => stream.secured().cloned(),
+            },
             peer,
             service,
         };
@@ -199,6 +205,7 @@ impl Connection {
             begun,
             commands: 0,
             bad_commands: 0,
+            speaks_imap: false,
             login_failures: 0,
         }
     }
@@ -355,7 +362,9 @@ impl Connection {
         self.heard = Instant::now();
         match completion.status {
             Status::Bad => self.count_bad()?,
-            Status::Ok | Status::No => self.bad_commands = 0,
+            Status::Ok | Status::No => {
+                (self.bad_commands, self.speaks_imap) = (0, true);
+            }
         }
         if let Some(ended) = self.session.ended(&self.context) {
             return Err(ended.into());
@@ -368,6 +377,9 @@ impl Connection {
         let limits = &self.context.service.config.limits;
         let most = match self.session {
             Session::NotAuthenticated => limits.bad_commands_before_login,
+            // Where nobody logs in, a page that a browser of this machine shows must not say what
+            // a client could: what it sends begins with lines of HTTP.
+            _ if !self.speaks_imap => 1,
             Session::Authenticated(_) | Session::Selected(_) => limits.bad_commands,
         };
         if self.bad_commands < most {
@@ -473,8 +485,7 @@ impl Connection {
     }
 
     fn is_banned(&self) -> bool {
-        let address = self.context.peer.address;
-        address.is_some_and(|address| self.context.service.auth.throttle.refuses(address.ip()))
+        self.context.service.auth.is_banned(&self.context.peer)
     }
 
     /// Who the peer says it is.
@@ -600,7 +611,7 @@ fn sink(writer: WriteHalf<Stream>, service: &Service) -> Sink {
 
 /// What protects the connection, by configuration and peer.
 fn channel(service: &Service, peer: &Peer) -> Channel {
-    if peer.protection == Protection::Tls {
+    if peer.protection != Protection::Plain {
         return Channel::Tls;
     }
     match service.config.imap.allow_plaintext_auth {

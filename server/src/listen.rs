@@ -135,6 +135,8 @@ pub enum Protection {
     Plain,
     /// It does.
     Tls,
+    /// It did between the client and a proxy, which ended it.
+    AtProxy,
 }
 
 /// Who is at the other end.
@@ -525,7 +527,9 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
                 Ok(stream) => {
                     // The connection takes its own.
                     drop(share);
-                    peer.protection = Protection::Tls;
+                    if peer.protection == Protection::Plain {
+                        peer.protection = Protection::Tls;
+                    }
                     crate::connection::serve(stream, service, peer).await;
                 }
                 Err(error) => refused::handshake(&peer, &error),

@@ -53,7 +53,7 @@ impl Pool {
     pub fn enter(&self, protection: Protection) -> Result<Share, UsedUp> {
         let base = match protection {
             Protection::Plain => CONNECTION_BYTES,
-            Protection::Tls => CONNECTION_BYTES.saturating_add(TLS_BYTES),
+            Protection::Tls | Protection::AtProxy => CONNECTION_BYTES.saturating_add(TLS_BYTES),
         };
         let mut share = Share {
             used: Arc::clone(&self.used),

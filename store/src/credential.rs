@@ -62,6 +62,14 @@ pub struct AppPassword {
     pub last_use: Option<LastUse>,
 }
 
+impl AppPassword {
+    /// Whether this is its name, in any case.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name.to_lowercase() == name.to_lowercase()
+    }
+}
+
 /// An app password to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewAppPassword {

@@ -67,7 +67,7 @@ pub(super) async fn execute(
             };
             change(store, &account, CredentialChange::AddApp(new), &name).await?;
             let info = find(store, &account)?;
-            let made = info.app_passwords.iter().find(|app| app.name == name);
+            let made = info.app_passwords.iter().find(|app| app.is_named(&name));
             let user = format!("{}+{name}", info.name);
             Ok(made.map_or(Value::Null, |app| {
                 json!({

@@ -108,8 +108,8 @@ pub struct ScramClaim(pub(super) CredentialId);
 /// By what somebody proved who it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Credential {
-    /// The account's main password.
-    Main,
+    /// The account's main password, by its id.
+    Main(CredentialId),
     /// The account's app password of this id and name.
     App(CredentialId, String),
     /// A password that a backend other than own accounts found right; its name.
@@ -130,7 +130,7 @@ impl Credential {
     pub const fn access(&self) -> Access {
         match self {
             Self::Anonymous => Access::ReadOnly,
-            Self::Main
+            Self::Main(_)
             | Self::App(..)
             | Self::Backend(_)
             | Self::Certificate
@@ -143,7 +143,7 @@ impl Credential {
 impl fmt::Display for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Main => f.write_str("password"),
+            Self::Main(_) => f.write_str("password"),
             Self::App(_, name) => write!(f, "app password {name}"),
             Self::Backend(name) => f.write_str(name),
             Self::Certificate => f.write_str("certificate"),

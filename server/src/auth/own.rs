@@ -54,7 +54,7 @@ impl Usable<'_> {
 
     fn credential(&self) -> Credential {
         match self {
-            Self::Main(_) => Credential::Main,
+            Self::Main(main) => Credential::Main(main.id),
             Self::App(app) => Credential::App(app.id, app.name.clone()),
         }
     }
@@ -106,7 +106,7 @@ impl OwnAccounts {
             return named.account.password.as_ref().map(Usable::Main);
         };
         let mut apps = named.account.app_passwords.iter();
-        apps.find(|app| app.name == *name && self.may_be_used(app, scope))
+        apps.find(|app| app.is_named(name) && self.may_be_used(app, scope))
             .map(Usable::App)
     }
 

@@ -202,7 +202,8 @@ async fn scram_compares_with_the_verifier_of_what_the_name_stands_for() {
     let claim = given.scram("tim@localhost").unwrap();
     let attempt = attempt("tim", Proof::Scram(claim));
     let identity = given.auth.log_in(&attempt).await.unwrap();
-    assert_eq!(identity.credential, Credential::Main);
+    let main = given.store.find_account("tim").unwrap().password.clone();
+    assert_eq!(identity.credential, Credential::Main(main.unwrap().id));
     // Changed while the exchange ran: what was proved is over.
     given.credential("tim", change).await;
     assert!(given.auth.log_in(&attempt).await.is_err());
@@ -227,6 +228,11 @@ async fn threat_11_scram_asks_everybody_alike() {
     };
     given.change("ann", off).await;
     let asked = |user: &str| given.auth.scram(user, Hash::Sha256, Scope::Imap);
+    given.app("tablet", "abcd-efgh-jkmn", &[Scope::Imap]).await;
+    let (tablet, claim) = asked("tim+tablet");
+    assert!(claim.is_some());
+    // In another case it is the same too, as decoys are.
+    assert_eq!(asked("tim+TABLET").0, tablet);
     let (tim, claim) = asked("tim");
     assert!(claim.is_some());
     for user in ["nobody", "ann", "tim+phone", "a b"] {
@@ -312,6 +318,13 @@ async fn threat_08_acting_as_another_needs_the_right() {
     };
     let own = as_other("tim@localhost").await.unwrap();
     assert_eq!(own.account.name, "tim");
+    given.app("phone", "abcd-efgh-jkmn", &[Scope::Imap]).await;
+    // Who names itself twice, the app password in the name included (RFC 4616 §2), is itself.
+    let twice = Attempt {
+        act_as: Some("tim+phone"),
+        ..attempt("tim+phone", Proof::Password(b"abcd-efgh-jkmn"))
+    };
+    assert_eq!(given.auth.log_in(&twice).await.unwrap().account.name, "tim");
     for other in ["ann", "nobody", ""] {
         let refused = as_other(other).await.unwrap_err();
         assert_eq!(refused, AuthFailure::MayNotActAs, "{other}");
@@ -360,6 +373,32 @@ async fn threat_11_every_failure_is_told_at_the_same_time() {
         // The timer's step is a millisecond.
         let waited = arrived.elapsed().saturating_sub(Duration::from_secs(2));
         assert!(waited <= Duration::from_millis(2), "{user}: {waited:?}");
+    }
+}
+
+/// Guesses made at the same time count as those made one after another.
+#[tokio::test]
+async fn threat_12_guesses_beyond_the_ban_learn_nothing() {
+    let given = Given::with(&["Limits:LoginFailuresPerMinute=3"]).await;
+    tokio::time::pause();
+    let peer = Peer {
+        address: Some("192.0.2.1:1".parse().unwrap()),
+        loopback: false,
+        trust: Trust::Counted,
+        ..Peer::LOCAL
+    };
+    let guess = |password| Attempt {
+        peer: &peer,
+        ..attempt("tim", Proof::Password(password))
+    };
+    for _ in 0..3 {
+        let refused = given.auth.log_in(&guess(b"wrong")).await.unwrap_err();
+        assert_eq!(refused, AuthFailure::Wrong);
+    }
+    assert!(given.auth.is_banned(&peer));
+    for late in [&b"wrong"[..], b"tanstaaf"] {
+        let refused = given.auth.log_in(&guess(late)).await.unwrap_err();
+        assert_eq!(refused, AuthFailure::Unavailable);
     }
 }
 

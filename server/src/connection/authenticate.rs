@@ -27,6 +27,8 @@ impl Connection {
             step = match step {
                 Step::Challenge(challenge) => match self.sasl_response(&challenge).await? {
                     Ok(response) => exchange.step(response.expose()),
+                    // Cancelled after it was told that its token does not do: that was a failure.
+                    Err(answer) if refused.is_some() => return self.logged_in(answer).await,
                     Err(answer) => return self.answer(answer, Expunge::MustWait).await,
                 },
                 Step::FindVerifier { user, hash } => {

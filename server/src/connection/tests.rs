@@ -705,6 +705,26 @@ async fn without_a_login_a_connection_is_in_its_account_at_once() {
     client.is_told_bye("disabled").await;
 }
 
+/// A page in a browser of this machine can have lines sent to a port.
+#[tokio::test]
+async fn threat_25_without_a_login_what_does_not_begin_as_imap_ends_at_once() {
+    let server = without_login(&[]).await;
+    let mut page = server.connect(64 * 1024);
+    assert!(page.line().await.starts_with("* PREAUTH"));
+    page.send("POST / HTTP/1.1\r\nHost: localhost\r\n\r\na DELETE Archive\r\n")
+        .await;
+    assert!(page.line().await.starts_with("POST BAD"));
+    assert!(page.line().await.starts_with("* BYE"));
+    assert_eq!(page.line().await, "");
+    let mut client = server.connect(64 * 1024);
+    client.line().await;
+    client.run("EXAMINE Archive").await;
+    // Who has said something that was understood may be wrong as often as after a login.
+    let answer = client.ask("NONSENSE").await;
+    assert!(answer[0].starts_with("t BAD"), "{answer:?}");
+    client.run("NOOP").await;
+}
+
 #[tokio::test]
 async fn without_a_login_a_connection_that_cannot_have_the_account_is_told_why() {
     let server = without_login(&["Imap:MaxConnectionsPerUser=1"]).await;

@@ -55,7 +55,7 @@ impl Peer {
         };
         Self {
             protection: match header.client_tls {
-                ClientTls::Ended => Protection::Tls,
+                ClientTls::Ended => Protection::AtProxy,
                 ClientTls::Unsaid => self.protection,
             },
             ..client
@@ -163,7 +163,7 @@ mod tests {
                 "192.0.2.7:12345",
                 false,
                 Trust::Counted,
-                Protection::Tls,
+                Protection::AtProxy,
             ),
             (
                 relayed([127, 0, 0, 1], [127, 0, 0, 1], b""),

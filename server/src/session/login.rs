@@ -25,7 +25,11 @@ impl LoggedIn {
     pub(super) fn new(identity: &Identity, by: Arc<dyn Account>) -> Self {
         Self {
             by,
-            main: identity.authenticated.password.as_ref().map(|it| it.id),
+            main: match identity.credential {
+                // It may have been changed since it was compared.
+                Credential::Main(id) => Some(id),
+                _ => identity.authenticated.password.as_ref().map(|it| it.id),
+            },
             credential: identity.credential.clone(),
         }
     }

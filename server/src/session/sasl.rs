@@ -165,10 +165,15 @@ pub async fn token(mechanism: Mechanism, token: &Token, context: &Context) -> Ju
         Ok(user) => {
             let act_as = token.act_as.as_deref();
             let (session, completion) = log_in((&user, Proof::Token), act_as, context).await;
+            // A good token of somebody who may not log in; for limits and faults there is no text.
+            let is_refused = matches!(
+                completion.code,
+                Some(Code::AuthenticationFailed | Code::AuthorizationFailed)
+            );
             Judged {
                 session,
                 completion,
-                why: None,
+                why: is_refused.then(|| auth.token_error(mechanism, Unfit::Nobody)),
             }
         }
         Err(Refusal::Unavailable) => Judged::refused(unavailable(), None),

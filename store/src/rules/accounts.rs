@@ -86,7 +86,7 @@ fn credential(info: &mut AccountInfo, change: CredentialChange, now_secs: i64) -
         CredentialChange::AddApp(new) => add_app(info, new, now_secs)?,
         CredentialChange::RevokeApp(name) => {
             let before = info.app_passwords.len();
-            info.app_passwords.retain(|app| app.name != name);
+            info.app_passwords.retain(|app| !app.is_named(&name));
             if info.app_passwords.len() == before {
                 return Err(Error::NotFound(What::AppPassword));
             }
@@ -118,7 +118,7 @@ fn verifiers_mut(info: &mut AccountInfo, id: CredentialId) -> Option<&mut Verifi
 }
 
 fn add_app(info: &mut AccountInfo, new: NewAppPassword, now_secs: i64) -> Result<()> {
-    if info.app_passwords.iter().any(|app| app.name == new.name) {
+    if info.app_passwords.iter().any(|app| app.is_named(&new.name)) {
         return Err(Error::AlreadyExists(What::AppPassword));
     } else if info.app_passwords.len() >= APP_PASSWORDS_MAX {
         return Err(Error::Limit("app passwords of an account"));

@@ -11,18 +11,21 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::Semaphore};
 use tokio_rustls::TlsConnector;
 
 use crate::{config::ProviderUrl, listen::Transport};
 
 /// The largest answer, bytes: some issuers have dozens of keys with certificates.
 const ANSWER_BYTES_MAX: usize = 512 * 1024;
+/// Requests at a time: whoever sends tokens cannot have the issuer flooded.
+const REQUESTS_MAX: usize = 8;
 
 /// What asks issuers.
 pub(super) struct Http {
     tls: Arc<ClientConfig>,
     time_max: Duration,
+    turns: Semaphore,
 }
 
 /// What is asked.
@@ -54,6 +57,7 @@ impl Http {
         Ok(Self {
             tls: Arc::new(config),
             time_max,
+            turns: Semaphore::new(REQUESTS_MAX),
         })
     }
 
@@ -62,7 +66,11 @@ impl Http {
     /// # Errors
     /// Nothing is, not in time, or too much.
     pub(super) async fn ask(&self, url: &ProviderUrl, ask: Ask<'_>) -> io::Result<Bytes> {
-        let asked = tokio::time::timeout(self.time_max, self.exchange(url, ask));
+        let asked = async {
+            let _turn = self.turns.acquire().await.map_err(io::Error::other)?;
+            self.exchange(url, ask).await
+        };
+        let asked = tokio::time::timeout(self.time_max, asked);
         asked
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
