@@ -304,6 +304,7 @@ impl Applier {
             salt: shared.salt,
             options: &shared.options,
             gate: &shared.gate,
+            now_secs: shared.clock.now_secs(),
         };
         if state == IndexState::Damaged {
             recover::forget_index(&shared.segments.disk, site.dir)?;

@@ -36,7 +36,7 @@ const RETRY_MIN: Duration = Duration::from_millis(5);
 /// … but at least this often.
 const RETRY_MAX: Duration = Duration::from_millis(500);
 /// With less free space than this no new segment is tried, bytes.
-const SEGMENT_FREE_BYTES_MIN: u64 = 1 << 20;
+pub(crate) const SEGMENT_FREE_BYTES_MIN: u64 = 1 << 20;
 
 /// Called once, on the commit thread, when a transaction is durable or has failed.
 pub(crate) type Done = Box<dyn FnOnce(Result<Lsn>) + Send>;

@@ -23,7 +23,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 pub(crate) use self::pins::{Pin, Pins};
 use self::rewrite::{Judge, rewrite};
 use super::{
-    commit::Item,
+    commit::{Item, SEGMENT_FREE_BYTES_MIN},
     core::Shared,
     index::{Expired, Index, Replaced, Taken},
     recover,
@@ -51,6 +51,8 @@ const READERS_LOOK: Duration = Duration::from_millis(50);
 const QUIET_SHARE: u64 = 2;
 /// … or, if somebody asks for it or space is short, in so many.
 const URGENT_SHARE: u64 = 16;
+/// A rewrite leaves one part in so many of the reserve free.
+const RESERVE_SHARE: u64 = 12;
 /// The longest rest between two steps.
 const REST_MAX: Duration = Duration::from_millis(250);
 
@@ -266,8 +268,10 @@ impl<'a> Run<'a> {
                 Ok(()) => Ok(work(index)),
                 Err(error) => Err(error),
             })?;
-        if matches!(outcome, Err(Error::Unavailable(_) | Error::DiskFull)) {
-            self.shared.index_failed();
+        match &outcome {
+            Err(Error::Unavailable(_) | Error::DiskFull) => self.shared.index_failed(),
+            Err(Error::Damaged(_)) => self.shared.index_is_suspect(),
+            _ => {}
         }
         outcome
     }
@@ -352,7 +356,11 @@ impl<'a> Run<'a> {
         let valid = self.shared.backlog.valid();
         let taken = self.index(Index::taken)?;
         let expired = taken.get(&valid.segment).map_or(0, |taken| taken.expired);
-        if expired == 0 || expired.saturating_mul(URGENT_SHARE) < valid.offset {
+        let is_worth = expired > 0 && expired.saturating_mul(URGENT_SHARE) >= valid.offset;
+        let is_large =
+            valid.offset.saturating_mul(URGENT_SHARE) >= self.shared.options.segment_bytes;
+        let has_room = self.shared.free_bytes() > 2 * SEGMENT_FREE_BYTES_MIN;
+        if !is_worth || !is_large || !has_room {
             return Ok(());
         }
         if self.shared.queue.push(Item::Seal).is_err() {
@@ -401,7 +409,10 @@ impl<'a> Run<'a> {
             Urgency::Quiet => QUIET_SHARE,
             Urgency::Asked | Urgency::Pressed => URGENT_SHARE,
         };
-        let fits = bytes.saturating_sub(taken.expired) <= self.shared.free_bytes();
+        // What it takes for a while must not be the last there is.
+        let margin = self.shared.options.reserve_bytes / RESERVE_SHARE;
+        let needs = bytes.saturating_sub(taken.expired).saturating_add(margin);
+        let fits = needs <= self.shared.free_bytes();
         Ok(fits && taken.expired.saturating_mul(share) > bytes)
     }
 

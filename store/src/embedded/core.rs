@@ -240,7 +240,7 @@ impl Shared {
             None => Err(Error::Unavailable("the index is being made again".into())),
         };
         if matches!(outcome, Err(Error::Damaged(_))) {
-            self.suspect.store(true, Ordering::Relaxed);
+            self.index_is_suspect();
         }
         outcome
     }
@@ -257,6 +257,11 @@ impl Shared {
     /// A call of the index failed: it is to be opened again.
     pub(crate) fn index_failed(&self) {
         self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Something read of the index is not what was written.
+    pub(crate) fn index_is_suspect(&self) {
+        self.suspect.store(true, Ordering::Relaxed);
     }
 
     /// Whether a call of the index failed since this was asked last.
@@ -280,7 +285,7 @@ impl Core {
         clock: Arc<dyn Clock>,
     ) -> Result<Opened> {
         let gate = Gate::default();
-        let recovered = recover::open(disk, dir, options, &gate)?;
+        let recovered = recover::open(disk, dir, options, (&gate, clock.now_secs()))?;
         let Recovered {
             lock,
             segments,

@@ -94,6 +94,18 @@ pub(crate) struct Begin {
     pub(crate) begun: Begun,
     /// The files that stand for segments that were rewritten.
     pub(crate) rewritten: BTreeMap<u32, u32>,
+    /// What becomes of bodies that nothing refers to.
+    pub(crate) orphans: Orphans,
+}
+
+/// What becomes of bodies that nothing refers to when an index is made again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Orphans {
+    /// Something of the log is damaged or missing, and with it may be what refers to them: they stay,
+    /// so that they are there when it comes back.
+    Stay,
+    /// They were deleted, at a time that is not known: their window begins now, in seconds since 1970.
+    Wait(i64),
 }
 
 /// Where bodies begin in the log.
@@ -128,6 +140,8 @@ struct Writing {
     begun: Begun,
     /// The files that stand for segments that were rewritten.
     rewritten: BTreeMap<u32, u32>,
+    /// While it is made again.
+    orphans: Orphans,
 }
 
 impl Highest {
@@ -202,7 +216,10 @@ impl Index {
             is_whole: false,
         };
         let index = Self::new(db, meta, options);
-        index.writing.lock().begun = begin.begun;
+        {
+            let mut writing = index.writing.lock();
+            (writing.begun, writing.orphans) = (begin.begun, begin.orphans);
+        }
         index.begin(begin.rewritten)?;
         disk.sync_dir(dir).map_err(failed_io)?;
         Ok(index)
@@ -221,6 +238,7 @@ impl Index {
                 keywords: KeywordCache::default(),
                 begun: Begun::new(),
                 rewritten: BTreeMap::new(),
+                orphans: Orphans::Stay,
             }),
             history_ranges_max: options.history_ranges_max,
         }

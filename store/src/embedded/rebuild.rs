@@ -19,7 +19,7 @@ pub(crate) use self::gate::Gate;
 use super::{
     body::{ChunkPlace, Place},
     frame::Lsn,
-    index::{Applied, Begin, Event, Highest, Index},
+    index::{Applied, Begin, Event, Highest, Index, Orphans},
     quarantine::Spoilt,
     record::Record,
     replay::{After, End},
@@ -93,7 +93,7 @@ pub(crate) enum Step {
 pub(crate) fn plan(
     segments: &Arc<Segments>,
     extents: &[Extent],
-    after_last: After,
+    (after_last, orphans): (After, Orphans),
 ) -> Result<Planned> {
     let mut plan = Plan::default();
     let last = extents.len().saturating_sub(1);
@@ -104,7 +104,7 @@ pub(crate) fn plan(
             plan.read(segments, extent, after_last)?;
         }
     }
-    Ok(plan.finish(Arc::clone(segments)))
+    Ok(plan.finish(Arc::clone(segments), orphans))
 }
 
 #[derive(Default)]
@@ -145,7 +145,7 @@ impl Plan {
         Ok(())
     }
 
-    fn finish(self, segments: Arc<Segments>) -> Planned {
+    fn finish(self, segments: Arc<Segments>, orphans: Orphans) -> Planned {
         let mut rest: BTreeMap<Owner, VecDeque<Block>> = BTreeMap::new();
         let (mut loose, mut begun) = (HashMap::new(), BTreeMap::new());
         let (mut highest, mut spoilt) = (Highest::default(), Vec::new());
@@ -174,6 +174,10 @@ impl Plan {
                 highest,
                 begun,
                 rewritten: segments.rewritten(),
+                orphans: match spoilt.is_empty() {
+                    true => orphans,
+                    false => Orphans::Stay,
+                },
             },
             rebuild: Rebuild {
                 segments,
@@ -396,6 +400,7 @@ impl Begin {
             highest: Highest::default(),
             begun: BTreeMap::new(),
             rewritten: BTreeMap::new(),
+            orphans: Orphans::Stay,
         }
     }
 }

@@ -18,7 +18,7 @@ use std::{
 
 use super::{
     frame::Salt,
-    index::{Begin, Index, Meta},
+    index::{Begin, Index, Meta, Orphans},
     log::{Log, Tail},
     quarantine,
     rebuild::{self, Gate, Planned, Rebuild},
@@ -62,7 +62,7 @@ pub(crate) fn open(
     disk: &Arc<dyn Disk>,
     dir: &Path,
     options: &Options,
-    gate: &Gate,
+    (gate, now_secs): (&Gate, i64),
 ) -> Result<Recovered> {
     let lock = prepare(disk, dir)?;
     let segments = Arc::new(Segments::new(disk.clone(), &dir.join("log")));
@@ -86,6 +86,7 @@ pub(crate) fn open(
         salt,
         options,
         gate,
+        now_secs,
     };
     let brought = replayed(&site, opened, &chain, (After::Tail, &mut damage))?;
     let Brought {
@@ -99,7 +100,10 @@ pub(crate) fn open(
     for line in &damage {
         tracing::error!("{line}");
     }
-    clear(&segments, &leftovers);
+    if damage.is_empty() {
+        // Else one of them may have what another has lost.
+        clear(&segments, &leftovers);
+    }
     let log = Log::new(segments.clone(), salt, options.segment_bytes, tail);
     Ok(Recovered {
         lock,
@@ -265,7 +269,7 @@ fn chain(segments: &Segments, damage: &mut Vec<String>) -> Result<Chain> {
         let start = segments.start(file).map_err(&reading)?;
         if start.is_none() && chain.links.is_empty() && len < 4_096 {
             // It was being created when the power failed: nothing was acknowledged from it.
-            segments.remove(number).map_err(&reading)?;
+            segments.remove(file).map_err(&reading)?;
             chain.highest = numbers.last().copied().unwrap_or(0);
             continue;
         }
@@ -315,17 +319,23 @@ fn finish_tail(segments: &Segments, chain: &Chain, end: End, is_sound: bool) -> 
         file.set_len(end.at.offset).map_err(&cutting)?;
         file.sync().map_err(&cutting)?;
     }
+    // The newest was never rewritten, unless a newer one is lost.
+    let was_rewritten = newest.is_some_and(|link| link.segment != link.number);
+    let at = match (newest, is_at_newest) {
+        (Some(newest), false) => Position {
+            segment: newest.segment,
+            offset: newest.end,
+        },
+        _ => end.at,
+    };
     Ok(Tail {
         lsn: end.lsn,
-        end: match (newest, is_at_newest) {
-            (Some(newest), false) => Position {
-                segment: newest.segment,
-                offset: newest.end,
-            },
-            _ => end.at,
+        end: Position {
+            segment: number_of(at.segment),
+            ..at
         },
         highest: chain.highest,
-        appendable: is_sound && is_at_newest && end.at.offset > 0,
+        appendable: is_sound && is_at_newest && !was_rewritten && end.at.offset > 0,
     })
 }
 
@@ -336,6 +346,7 @@ pub(crate) struct Site<'a> {
     pub(crate) salt: [u8; 16],
     pub(crate) options: &'a Options,
     pub(crate) gate: &'a Gate,
+    pub(crate) now_secs: i64,
 }
 
 /// An index that was brought after the log, or that can be.
@@ -438,7 +449,11 @@ fn begun_again(
     damage: &mut Vec<String>,
 ) -> Result<Brought> {
     let segments = site.segments;
-    let planned = rebuild::plan(segments, extents, after_last)?;
+    let orphans = match damage.is_empty() {
+        true => Orphans::Wait(site.now_secs),
+        false => Orphans::Stay,
+    };
+    let planned = rebuild::plan(segments, extents, (after_last, orphans))?;
     let Planned {
         mut rebuild,
         begin,
@@ -459,9 +474,8 @@ fn begun_again(
 /// The index of a running store, opened again, of a log that is durable to `valid`; with what it
 /// lacks if it has to be made again.
 pub(crate) fn index(site: &Site<'_>, valid: Position) -> Result<(Index, Option<Rebuild>)> {
-    let mut chain = chain_to(site.segments, valid)?;
-    chain.links.retain(|link| link.number <= valid.segment);
     let mut damage = Vec::new();
+    let chain = chain_to(site.segments, valid, &mut damage)?;
     let opened = Index::open(&site.segments.disk, site.dir, site.salt, site.options);
     let brought = replayed(site, opened, &chain, (After::Log, &mut damage))?;
     Ok((brought.index, brought.rebuild))
@@ -479,7 +493,7 @@ pub(crate) fn forget_index(disk: &Arc<dyn Disk>, dir: &Path) -> Result<()> {
 
 /// The segments of a log that is durable to `valid`, oldest first, each with where it ends.
 pub(crate) fn valid(segments: &Segments, valid: Position) -> Result<Vec<(u32, u64)>> {
-    let chain = chain_to(segments, valid)?;
+    let chain = chain_to(segments, valid, &mut Vec::new())?;
     Ok(chain
         .links
         .iter()
@@ -487,28 +501,53 @@ pub(crate) fn valid(segments: &Segments, valid: Position) -> Result<Vec<(u32, u6
         .collect())
 }
 
-fn chain_to(segments: &Segments, valid: Position) -> Result<Chain> {
+/// One whose start cannot be read does not say which comes before it: as at opening, that is the one
+/// with the next lower number.
+fn chain_to(segments: &Segments, valid: Position, damage: &mut Vec<String>) -> Result<Chain> {
+    let reading = failed("reading the log");
     let mut chain = Chain::default();
     // A log that nothing was written to has no segment.
     let mut next = Some(valid).filter(|end| end.segment != 0);
     while let Some(end) = next {
         let file = segments.standing(end.segment);
-        let start = segments.start(file).map_err(failed("reading the log"))?;
+        let start = match segments.start(file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                damage.push(format!("segment {} is missing", end.segment));
+                next = below(segments, end.segment).map_err(&reading)?;
+                continue;
+            }
+            start => start.map_err(&reading)?,
+        };
         let rewritten = start.and_then(|start| start.rewritten);
         chain.links.push(Link {
             number: end.segment,
             segment: file,
             end: rewritten.map_or(end.offset, |rewritten| rewritten.bytes),
         });
-        next = start
-            .filter(|start| start.previous != 0)
-            .map(|start| Position {
+        next = match start {
+            Some(start) if start.previous == 0 => None,
+            Some(start) => Some(Position {
                 segment: start.previous,
                 offset: start.previous_bytes,
-            });
+            }),
+            None => {
+                damage.push(format!("segment {} has no readable start", end.segment));
+                below(segments, end.segment).map_err(&reading)?
+            }
+        };
     }
     chain.links.reverse();
     Ok(chain)
+}
+
+/// The segment with the next lower number, to its file's end.
+fn below(segments: &Segments, number: u32) -> io::Result<Option<Position>> {
+    let files = segments.list()?.into_iter().map(number_of);
+    let Some(segment) = files.filter(|other| *other < number).max() else {
+        return Ok(None);
+    };
+    let offset = segments.file(segments.standing(segment))?.len()?;
+    Ok(Some(Position { segment, offset }))
 }
 
 /// How an index and a log fit.

@@ -51,12 +51,17 @@ impl Place {
     }
 
     fn open(&self) -> Arc<Core> {
+        let (core, damage) = self.open_damaged();
+        assert_eq!(damage, Vec::<String>::new());
+        core
+    }
+
+    fn open_damaged(&self) -> (Arc<Core>, Vec<String>) {
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let opened = Core::open(&disk, Path::new(DIR), &self.options, self.clock.clone());
         let opened = opened.unwrap();
-        assert_eq!(opened.damage, Vec::<String>::new());
         opened.core.shared.gate.pass_all().unwrap();
-        opened.core
+        (opened.core, opened.damage)
     }
 
     fn log_bytes(&self) -> usize {
@@ -255,6 +260,40 @@ fn what_several_share_stays_while_one_has_it_or_is_about_to() {
     });
 }
 
+/// What nothing refers to because the log has lost what did is not deleted mail.
+#[test]
+fn nothing_goes_that_a_lost_segment_may_refer_to() {
+    let place = Place::new();
+    let core = place.open();
+    fill(&core);
+    core.close();
+    let (path, first) = segments_of(&place.disk).remove(0);
+    let summary = summaries_of(&place.disk).remove(0);
+    for lost in [path.as_path(), summary.as_path(), Path::new(INDEX)] {
+        place.disk.put(lost, None);
+    }
+    let (core, damage) = place.open_damaged();
+    assert!(damage[0].contains("segment 1 is missing"), "{damage:?}");
+    place.clock.set(NOW + 10 * WINDOW);
+    assert_eq!(core.compact().unwrap(), Compacted::default());
+    core.close();
+    place.disk.put(&path, Some(first));
+    place.disk.put(Path::new(INDEX), None);
+    let core = place.open();
+    look(&core);
+    assert_eq!(core.read_body(id(1), 0, 1 << 20).unwrap(), noise(1));
+    // They were deleted once more, as far as is known, when the index was made again.
+    let before = place.log_bytes();
+    place.clock.set(NOW + 11 * WINDOW);
+    core.compact().unwrap();
+    assert!(
+        before - place.log_bytes() > 300_000,
+        "{before} and {}",
+        place.log_bytes()
+    );
+    look(&core);
+}
+
 #[test]
 fn a_purged_account_gives_its_space_back_at_once() {
     let place = Place::new();
@@ -289,7 +328,8 @@ fn a_purged_account_gives_its_space_back_at_once() {
     });
     place.clock.set(NOW + WINDOW);
     let core = place.open();
-    assert!(core.compact().unwrap().segments > 0);
+    // The thread may have done it by itself.
+    core.compact().unwrap();
     assert!(place.log_bytes() < before / 10);
 }
 

@@ -18,7 +18,7 @@ use redb::{Durability, ReadableTable, Table, WriteTransaction};
 
 use super::{
     ACCOUNTS, BODIES, Begun, Bytes, DEAD, FIXED, GRAVES, HISTORY, Index, KEYWORDS, MAILBOXES, META,
-    Meta, OWNED, RETIRED, REWRITTEN, ROWS, ROWS_SHIFT, SUBSCRIPTIONS, TAKEN,
+    Meta, OWNED, Orphans, RETIRED, REWRITTEN, ROWS, ROWS_SHIFT, SUBSCRIPTIONS, TAKEN,
     entry::{MailboxEntry, Taken, pack_rows, unpack_rows},
     event::{Applied, Event, lift},
     failed, guarded,
@@ -56,7 +56,8 @@ impl Index {
 
     /// Fills in what an index that is made again lacks: of each account in the log's order.
     pub(crate) fn fill<'a>(&self, parts: impl Iterator<Item = &'a Applied>) -> Result<()> {
-        guarded(|| self.transact(Durability::None, |batch, _| batch.fill(parts)))
+        let orphans = self.writing.lock().orphans;
+        guarded(|| self.transact(Durability::None, |batch, _| batch.fill(parts, orphans)))
     }
 
     /// Says that nothing is left to be filled in, durably.
@@ -108,8 +109,9 @@ pub(super) struct Batch<'t, 'k> {
     meta: Meta,
     history_ranges_max: u32,
     pub(super) time_secs: i64,
-    /// Whether an index is made again: what refers to a body may come before it or after it.
-    pub(super) is_filled: bool,
+    /// While an index is made again, when what refers to a body may come before it or after it: what
+    /// becomes of bodies that nothing refers to.
+    pub(super) filled: Option<Orphans>,
     keywords: &'k mut KeywordCache,
     metas: Values<'t, &'static str>,
     accounts: Values<'t, u64>,
@@ -173,7 +175,7 @@ impl<'t, 'k> Batch<'t, 'k> {
             meta,
             history_ranges_max,
             time_secs: 0,
-            is_filled: false,
+            filled: None,
             keywords,
             metas: tx.open_table(META).map_err(failed)?,
             accounts: tx.open_table(ACCOUNTS).map_err(failed)?,
@@ -226,8 +228,12 @@ impl<'t, 'k> Batch<'t, 'k> {
         self.finish()
     }
 
-    fn fill<'a>(mut self, parts: impl Iterator<Item = &'a Applied>) -> Result<Meta> {
-        self.is_filled = true;
+    fn fill<'a>(
+        mut self,
+        parts: impl Iterator<Item = &'a Applied>,
+        orphans: Orphans,
+    ) -> Result<Meta> {
+        self.filled = Some(orphans);
         for part in parts {
             self.records(part)?;
         }

@@ -10,7 +10,7 @@ use mail::id::BodyId;
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use super::{
-    BODIES, DEAD, GRAVES, Index, REWRITTEN, TAKEN,
+    BODIES, DEAD, GRAVES, Index, Orphans, REWRITTEN, TAKEN,
     apply::{Batch, fetch, put},
     entry::{BodyEntry, Fate, Taken},
     failed, guarded,
@@ -219,10 +219,13 @@ impl Batch<'_, '_> {
         let mut w = Writer::default();
         place.encode(&mut w);
         entry.place = w.0;
-        if self.is_filled && entry.references == 0 {
+        if entry.references == 0
+            && let Some(Orphans::Wait(now_secs)) = self.filled
+        {
             // All that referred to it may have come, and gone, before it.
-            entry.fate = Fate::Waiting(self.time_secs);
-            let key = (self.time_secs, body.id.get());
+            let since_secs = self.time_secs.max(now_secs);
+            entry.fate = Fate::Waiting(since_secs);
+            let key = (since_secs, body.id.get());
             self.dead.insert(key, ()).map_err(failed)?;
         }
         self.count_taken(&entry, None, Some(entry.fate))?;
@@ -266,11 +269,12 @@ impl Batch<'_, '_> {
             if let Fate::Waiting(since_secs) = was {
                 self.dead.remove((since_secs, body.get())).map_err(failed)?;
             }
-            entry.fate = match entry.references {
-                0 => Fate::Waiting(self.time_secs),
-                _ => Fate::Kept,
+            let stays = entry.references > 0 || self.filled == Some(Orphans::Stay);
+            entry.fate = match stays {
+                true => Fate::Kept,
+                false => Fate::Waiting(self.time_secs),
             };
-            if entry.references == 0 {
+            if !stays {
                 let key = (self.time_secs, body.get());
                 self.dead.insert(key, ()).map_err(failed)?;
             }

@@ -20,6 +20,7 @@ use crate::{
                 summaries_of, text, wait_for_summaries,
             },
         },
+        index::Orphans,
         record::{FlagsRecord, Purge},
         recover,
         replay::End,
@@ -240,7 +241,7 @@ fn by_hand(sim: &SimDisk) -> ByHand {
         bytes,
     };
     let extents: Vec<Extent> = links.into_iter().map(extent).collect();
-    let planned = plan(&segments, &extents, After::Log).unwrap();
+    let planned = plan(&segments, &extents, (After::Log, Orphans::Stay)).unwrap();
     let dir = Path::new(DIR).join("index");
     let index = Index::create(&disk, &dir, (&options(), salt), planned.begin).unwrap();
     let (mut rebuild, gate) = (planned.rebuild, Gate::default());
