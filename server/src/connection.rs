@@ -52,8 +52,10 @@ use self::pace::Pace;
 
 /// Bytes of answers that wait before login, whatever may wait after.
 const BUFFER_BYTES_BEFORE_LOGIN: usize = 8 * 1024;
-/// Bytes asked of the socket at once.
+/// Bytes asked of the socket at once, …
 const READ_BYTES: usize = 16 * 1024;
+/// … and before login, when each of thousands of strangers has its own room for them.
+const READ_BYTES_BEFORE_LOGIN: usize = 2 * 1024;
 
 /// How a connection begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -432,7 +434,10 @@ impl Connection {
         }
         let mut changes = self.session.changes();
         let buffer = self.framer.buffer_mut();
-        buffer.reserve(READ_BYTES);
+        buffer.reserve(match self.session {
+            Session::NotAuthenticated => READ_BYTES_BEFORE_LOGIN,
+            Session::Authenticated(_) | Session::Selected(_) => READ_BYTES,
+        });
         let read = loop {
             tokio::select! {
                 read = timeout_at(deadline, self.reader.read_buf(buffer)) => break read,

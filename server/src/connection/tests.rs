@@ -657,6 +657,18 @@ async fn deletions_that_logout_cannot_commit_are_told_in_bye() {
     assert_eq!(marked[0], "* SEARCH 1");
 }
 
+/// What a connection takes before it says anything, and what it takes while it is in the middle of
+/// a login: thousands of strangers may do that.
+#[tokio::test]
+async fn a_connection_is_small() {
+    let server = Server::start(&[]).await;
+    let (_ours, theirs) = tokio::io::duplex(1);
+    let service = Arc::clone(&server.service);
+    let serving = serve(Stream::new(theirs), service, Peer::LOCAL);
+    let bytes = size_of_val(&serving);
+    assert!(bytes <= 8 * 1024, "{bytes}");
+}
+
 /// A server whose every connection is tim's.
 async fn without_login(set: &[&str]) -> Server {
     let mut all = vec![

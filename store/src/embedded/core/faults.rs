@@ -372,13 +372,14 @@ impl Run {
         let epoch = core.epoch();
         let mut model = self.last().clone();
         let mut waiting = Vec::new();
-        let mut outcome = Ok(());
+        let (mut written, mut outcome) = (Ok(()), Ok(()));
         for _ in 0..1 + self.driver.below(3) {
             let planned = self.driver.plan(&model);
             if let Some((id, bytes)) = &planned.large {
                 let mut pieces = bytes.chunks(50_000).map(|p| Ok(Bytes::copy_from_slice(p)));
-                outcome = core.body_frames(epoch, *id, &mut pieces);
-                if outcome.is_err() {
+                written = core.body_frames(epoch, *id, &mut pieces);
+                if written.is_err() {
+                    // Those before it do not stand on it.
                     break;
                 }
             }
@@ -395,7 +396,7 @@ impl Run {
             self.models.push(model);
             self.acknowledged.push(disk.calls());
         }
-        outcome
+        outcome.and(written)
     }
 
     /// Whether it is time to give space back.
