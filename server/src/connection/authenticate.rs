@@ -38,8 +38,7 @@ impl Connection {
                     exchange.verifier(verifier)
                 }
                 Step::Token(given) => {
-                    // Asking an issuer is large, and seldom: no connection holds room for it.
-                    let judged = Box::pin(token(mechanism, &given, &self.context)).await;
+                    let judged = token(mechanism, &given, &self.context).await;
                     let Some(why) = judged.why else {
                         return self.concluded(judged.session, judged.completion).await;
                     };
@@ -50,7 +49,7 @@ impl Connection {
                     let (session, completion) = match refused {
                         // Whatever it answers: it has been told why.
                         Some(completion) => (Session::NotAuthenticated, completion),
-                        None => Box::pin(conclude(end, claim, &self.context)).await,
+                        None => conclude(end, claim, &self.context).await,
                     };
                     return self.concluded(session, completion).await;
                 }
