@@ -102,13 +102,26 @@ impl Backlog {
         self.wait_applied(self.published())
     }
 
+    /// As [`Self::wait_published`], but only while the index can be written.
+    pub(crate) fn wait_while_writable(&self) -> Result<()> {
+        self.wait(self.published(), |waiting| waiting.fault.is_some())
+    }
+
     /// Waits until the index has been brought there.
     pub(crate) fn wait_applied(&self, lsn: Lsn) -> Result<()> {
+        self.wait(lsn, |_| false)
+    }
+
+    fn wait(&self, lsn: Lsn, is_enough: impl Fn(&Waiting) -> bool) -> Result<()> {
         let deadline = Instant::now() + WAIT;
         let mut waiting = self.inner.lock();
         while waiting.applied < lsn {
-            if waiting.is_closed || self.applied.wait_until(&mut waiting, deadline).timed_out() {
-                return Err(Error::Unavailable("the index is behind".into()));
+            if waiting.is_closed
+                || is_enough(&waiting)
+                || self.applied.wait_until(&mut waiting, deadline).timed_out()
+            {
+                let behind = || Error::Unavailable("the index is behind".into());
+                return Err(waiting.fault.clone().unwrap_or_else(behind));
             }
         }
         Ok(())
@@ -245,14 +258,14 @@ impl Applier {
         let mut outcome = self.shared.with_index(|index| index.apply(&now));
         while let Err(error) = outcome {
             tracing::warn!(%error, "the index could not be written; it is opened or made again");
-            self.shared.backlog.set_fault(Some(error));
             if self.shared.backlog.is_closed() {
                 return false;
             }
             outcome = self
                 .mend(self.index_state())
                 .and_then(|()| self.shared.with_index(|index| index.apply(&now)));
-            if outcome.is_err() {
+            if let Err(error) = &outcome {
+                self.shared.backlog.set_fault(Some(error.clone()));
                 self.shared.backlog.wait_tick();
             }
         }

@@ -221,7 +221,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn all(&mut self) -> Result<()> {
         self.shared.gate.check_all()?;
-        self.shared.backlog.wait_published()?;
+        self.shared.backlog.wait_while_writable()?;
         while self.index(Index::has_graves)? {
             self.index(Index::sweep)?;
             self.shared.compactor.rest(Duration::ZERO)?;
@@ -324,7 +324,7 @@ impl<'a> Run<'a> {
     /// and not in the index behind it, nothing will name any more.
     fn pinned(&self) -> Result<HashSet<BodyId>> {
         let pinned = self.shared.pins.all();
-        self.shared.backlog.wait_published()?;
+        self.shared.backlog.wait_while_writable()?;
         Ok(pinned)
     }
 
@@ -370,7 +370,7 @@ impl<'a> Run<'a> {
         while self.shared.backlog.valid().segment == valid.segment && Instant::now() < deadline {
             self.shared.compactor.rest(READERS_LOOK)?;
         }
-        self.shared.backlog.wait_published()
+        self.shared.backlog.wait_while_writable()
     }
 
     /// The segment of which most may go, if it is worth it.

@@ -622,9 +622,29 @@ fn after_a_cut(disk: &SimDisk, run: &Run, (call, seed): (u64, u64), how: Lost) {
     opened.core.close();
 }
 
-/// Fails `whole` calls, or in a short run a dozen of them, in every way, once and for ever.
-fn each_fault(whole: u64, cases: &mut u64, mut case: impl FnMut(Plan)) {
+/// Cases that run at a time: most of a case's time is a store that waits to try again.
+const AT_A_TIME: usize = 4;
+
+/// Fails `whole` calls, or in a short run a dozen of them, in every way, once and for ever; counts
+/// the cases in `cases`.
+fn each_fault(whole: u64, cases: &mut u64, case: impl Fn(Plan) + Sync) {
+    let plans = Mutex::new(plans(whole, cases).into_iter());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                loop {
+                    let plan = plans.lock().next();
+                    let Some(plan) = plan else { return };
+                    case(plan);
+                }
+            });
+        }
+    });
+}
+
+fn plans(whole: u64, cases: &mut u64) -> Vec<Plan> {
     let step = if is_full() { 1 } else { 1 + whole / 12 };
+    let mut plans = Vec::new();
     for fault in [
         Fault::Eio,
         Fault::Enospc,
@@ -634,7 +654,7 @@ fn each_fault(whole: u64, cases: &mut u64, mut case: impl FnMut(Plan)) {
         for for_ever in [false, true] {
             let mut at = 1 + *cases % step;
             while at <= whole {
-                case(Plan {
+                plans.push(Plan {
                     at,
                     fault,
                     for_ever,
@@ -644,6 +664,7 @@ fn each_fault(whole: u64, cases: &mut u64, mut case: impl FnMut(Plan)) {
             }
         }
     }
+    plans
 }
 
 #[test]
