@@ -222,6 +222,9 @@ impl Auth {
     async fn identify(&self, attempt: &Attempt<'_>) -> Result<Identity, AuthFailure> {
         let Proven { user, credential } = match attempt.proof {
             Proof::Anonymous => self.nobody(attempt.user)?,
+            Proof::Certificate | Proof::Token if passes_for_another(attempt.user) => {
+                return Err(AuthFailure::Wrong);
+            }
             _ => self.backend.authenticate(attempt).await?,
         };
         let authenticated = match self.account(&user) {
@@ -326,6 +329,14 @@ impl Auth {
             .find_account(user)
             .filter(|account| account.enabled)
     }
+}
+
+/// Whether folding its case makes ASCII of other letters, as of the Kelvin sign a `k`: a name like
+/// that, which somebody was given elsewhere, would be somebody else's here.
+fn passes_for_another(name: &str) -> bool {
+    let becomes_ascii = |letter: char| letter.to_lowercase().any(|small| small.is_ascii());
+    let mut others = name.chars().filter(|letter| !letter.is_ascii());
+    others.any(becomes_ascii)
 }
 
 #[cfg(test)]

@@ -306,6 +306,31 @@ async fn threat_08_a_certificate_is_one_name_and_no_app_password() {
 }
 
 #[tokio::test]
+async fn threat_08_a_name_given_elsewhere_is_not_folded_into_another() {
+    let given = Given::new().await;
+    let kim = NewAccount {
+        name: "kim@localhost".to_owned(),
+        aliases: Vec::new(),
+        password: None,
+        display_name: String::new(),
+        quota: Quota::default(),
+    };
+    given.store.create_account(kim).await.unwrap();
+    for proof in [Proof::Certificate, Proof::Token] {
+        assert!(
+            given
+                .auth
+                .log_in(&attempt("Kim@localhost", proof))
+                .await
+                .is_ok()
+        );
+        let kelvin = attempt("\u{212a}im@localhost", proof);
+        let refused = given.auth.log_in(&kelvin).await.unwrap_err();
+        assert_eq!(refused, AuthFailure::Wrong);
+    }
+}
+
+#[tokio::test]
 async fn threat_08_acting_as_another_needs_the_right() {
     let given = Given::new().await;
     let tim = &given;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     http::{Ask, Http},
@@ -93,19 +93,28 @@ impl KeyRing {
         match &self.source {
             KeySource::File(path) => self.read_file(path).await,
             KeySource::Url(url) => {
-                if self.is_due(now, &fits) {
-                    // One asks; those who waited look again.
-                    let _turn = self.turn.acquire().await;
-                    if self.is_due(now, &fits) {
-                        let answer = http.ask(url, Ask::Get).await;
-                        self.take(now, answer.and_then(|text| read(&text)));
-                    }
+                if self.is_due(now, &fits)
+                    && let Some(_turn) = self.turn(&fits).await
+                    && self.is_due(now, &fits)
+                {
+                    let answer = http.ask(url, Ask::Get).await;
+                    self.take(now, answer.and_then(|text| read(&text)));
                 }
             }
         }
         let known = self.known.lock().clone();
         let complete = known.asked.is_none_or(|(_, it)| it == Outcome::Got);
         known.keys.map(|keys| AtHand { keys, complete })
+    }
+
+    /// The turn to ask. One asks; those whose key is not known wait for it and look again, those
+    /// whose key is only old go on with that.
+    async fn turn(&self, fits: &impl Fn(&Keys) -> bool) -> Option<SemaphorePermit<'_>> {
+        let known = self.known.lock().keys.clone();
+        match known.is_some_and(|keys| fits(&keys)) {
+            true => self.turn.try_acquire().ok(),
+            false => self.turn.acquire().await.ok(),
+        }
     }
 
     fn is_due(&self, now: i64, fits: &impl Fn(&Keys) -> bool) -> bool {

@@ -116,6 +116,35 @@ async fn an_issuer_that_cannot_be_asked_is_no_wrong_no() {
 }
 
 #[tokio::test]
+async fn keys_that_are_only_old_are_used_while_somebody_asks_for_new_ones() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let keys = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"x","x":"AA","y":"AA"}]}"#;
+    let provider = Provider {
+        port,
+        asked: Arc::default(),
+    };
+    let clock = Arc::new(ManualClock::new(NOW));
+    let oauth = oauth(&provider.with_keys(), &clock);
+    let answered = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(stream.read(&mut [0; 8_192]).await.unwrap() > 0);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", keys.len());
+        stream.write_all((head + keys).as_bytes()).await.unwrap();
+    };
+    let token = token();
+    let (known, ()) = tokio::join!(oauth.account(&token), answered);
+    assert!(matches!(known, Err(Refusal::Unfit(_))), "{known:?}");
+    // From now on the issuer does not answer: nobody accepts.
+    clock.set(NOW + 100_000);
+    tokio::select! {
+        biased;
+        _ = oauth.account(&token) => panic!("it does not ask"),
+        again = oauth.account(&token) => assert_eq!(again, known),
+    }
+}
+
+#[tokio::test]
 async fn an_opaque_token_is_asked_about_and_remembered_for_a_while() {
     let answer = r#"{"active":true,"aud":"imap","username":"tim"}"#;
     let provider = Provider::answering("200 OK", answer.to_owned()).await;
