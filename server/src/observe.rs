@@ -8,13 +8,18 @@ pub mod cells;
 pub mod entry;
 pub mod label;
 pub mod live;
+mod look;
 pub mod meter;
 pub mod metrics;
+pub mod prometheus;
 pub mod trace;
 
 use std::sync::Arc;
 
+use crate::{listen::Stream, refused::Reason};
+
 use self::{
+    label::Handshake,
     live::{Live, Opening, Place},
     metrics::Metrics,
 };
@@ -41,6 +46,20 @@ impl Observe {
             metrics: Arc::new(Metrics::new()),
             live: Live::default(),
         }
+    }
+
+    /// A peer is not served, or slowed down.
+    pub fn refused(&self, reason: Reason) {
+        self.metrics.refusals.count(reason);
+    }
+
+    /// A TLS handshake was made.
+    pub fn shaken(&self, stream: &Stream) {
+        let version = stream.secured().map(|secured| secured.version);
+        self.metrics.handshakes.count(match version {
+            Some("TLSv1.3") => Handshake::Tls13,
+            _ => Handshake::Tls12,
+        });
     }
 
     /// Takes a connection into the list of those that are open.

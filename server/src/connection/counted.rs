@@ -7,7 +7,7 @@ use wire::{
     frame::Frame,
     imap::{
         command::Tag,
-        response::Status,
+        response::{Completion, Status},
         table::{Group, Property},
     },
 };
@@ -83,6 +83,22 @@ impl Connection {
             metrics.command_duration.record_time(command, took);
         }
         self.context.place.is_in(self.session.state());
+    }
+
+    /// A login was answered so.
+    pub(super) fn judged(&self, completion: &Completion) {
+        let metrics = &self.context.service.observe.metrics;
+        metrics.auth_attempts.count(());
+        if completion.status != Status::Ok {
+            metrics.auth_failures.count(());
+        }
+    }
+
+    /// A login of an address that failed too often was not even looked at.
+    pub(super) fn turned_away(&self) {
+        let metrics = &self.context.service.observe.metrics;
+        metrics.auth_attempts.count(());
+        metrics.auth_failures.count(());
     }
 
     /// The next frame, told to whoever listens.
