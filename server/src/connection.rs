@@ -10,6 +10,7 @@ mod authenticate;
 mod counted;
 mod idle;
 mod pace;
+mod traced;
 
 use std::{borrow::Cow, io, sync::Arc, time::Duration};
 

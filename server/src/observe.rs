@@ -5,16 +5,19 @@
 //! and no lock. Everything else is done by whoever looks.
 
 pub mod cells;
+pub mod collector;
 pub mod entry;
 pub mod label;
 pub mod live;
 mod look;
 pub mod meter;
 pub mod metrics;
+mod otlp;
 pub mod prometheus;
+pub mod span;
 pub mod trace;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::{listen::Stream, refused::Reason};
 
@@ -22,6 +25,7 @@ use self::{
     label::Handshake,
     live::{Live, Opening, Place},
     metrics::Metrics,
+    span::Spans,
 };
 
 /// What can be known of a running server.
@@ -30,6 +34,10 @@ pub struct Observe {
     pub metrics: Arc<Metrics>,
     /// Who is connected.
     pub live: Live,
+    /// Since when the server serves, seconds since 1970.
+    pub started_secs: OnceLock<u64>,
+    /// Where spans go, once there is a collector.
+    pub spans: OnceLock<Spans>,
 }
 
 impl Default for Observe {
@@ -45,6 +53,8 @@ impl Observe {
         Self {
             metrics: Arc::new(Metrics::new()),
             live: Live::default(),
+            started_secs: OnceLock::new(),
+            spans: OnceLock::new(),
         }
     }
 

@@ -6,9 +6,11 @@ use super::{cells::Gauge, metrics::Metrics};
 use crate::{log, service::Service};
 
 /// Looks everything up that is not counted as it happens.
-pub fn look(service: &Service) {
+pub(super) fn look(service: &Service) {
     let metrics = &*service.observe.metrics;
     metrics.panics.set(log::panics());
+    let started = service.observe.started_secs.get();
+    set(&metrics.started, started.copied());
     set(&metrics.pre_login_bytes, Some(service.pre_login.used()));
     set(&metrics.certificate_expiry, certificate_expiry(service));
     look_at_store(service, metrics);
