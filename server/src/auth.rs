@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use wire::sasl::Mechanism;
 
 pub use self::{
+    known::{Known, noting_known},
     authenticator::{
         Attempt, AuthFailure, Authenticator, Credential, Identity, Proof, Proven, ScramClaim,
         ScramEntry, ScramFor,
@@ -43,6 +44,7 @@ mod checks;
 mod command;
 mod decoy;
 mod hashes;
+mod known;
 mod ldap;
 pub mod oauth;
 mod own;

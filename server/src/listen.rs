@@ -24,6 +24,7 @@ use tokio::{
 use self::gate::Gate;
 use crate::{
     config::Config,
+    observe::label::Spoken,
     problem::{Problem, Problems},
     refused::{self, Claims, Reason},
     service::{Service, Trust},
@@ -199,6 +200,16 @@ pub enum Protocols {
     Imaps,
     /// LMTP.
     Lmtp,
+}
+
+impl From<Protocols> for Spoken {
+    fn from(protocol: Protocols) -> Self {
+        match protocol {
+            Protocols::Imap => Self::Imap,
+            Protocols::Imaps => Self::Imaps,
+            Protocols::Lmtp => Self::Lmtp,
+        }
+    }
 }
 
 /// Listening sockets, bound and not yet accepting.
@@ -437,9 +448,11 @@ async fn accept_tcp(
             let ip = peer.address.map_or(address.ip(), |address| address.ip());
             let banned = protocol != Protocols::Lmtp && service.auth.throttle.refuses(ip);
             match gate.enter(ip, peer.trust, service.now_secs()) {
-                Ok(_) if banned => refuse(stream, peer, protocol, Reason::Banned).await,
+                Ok(_) if banned => {
+                    refuse(&service, stream, (peer, protocol), Reason::Banned).await;
+                }
                 Ok(_place) => serve_tcp(stream, peer, protocol, service).await,
-                Err(reason) => refuse(stream, peer, protocol, reason).await,
+                Err(reason) => refuse(&service, stream, (peer, protocol), reason).await,
             }
         });
     }
@@ -464,7 +477,7 @@ async fn identified(
     let _place = match gate.enter(address, Trust::Trusted, service.now_secs()) {
         Ok(place) => place,
         Err(reason) => {
-            refuse(stream, peer, protocol, reason).await;
+            refuse(service, stream, (peer, protocol), reason).await;
             return None;
         }
     };
@@ -476,7 +489,7 @@ async fn identified(
             Some((stream, client))
         }
         Err(error) => {
-            refused::log_cause(Reason::ProxyHeader, &peer, &error);
+            refused::log_cause(service, Reason::ProxyHeader, &peer, &error);
             None
         }
     }
@@ -490,6 +503,7 @@ async fn accept_unix(socket: UnixListener, service: Arc<Service>) {
             Some(ended) = connections.join_next() => note_end(ended),
             accepted = socket.accept() => match accepted {
                 Ok((stream, _)) => {
+                    service.observe.metrics.connections.count(Spoken::Lmtp);
                     connections.spawn(crate::lmtp::serve(Stream::new(stream), Arc::clone(&service), Peer::LOCAL));
                 }
                 Err(error) => {
@@ -510,6 +524,8 @@ fn configure(stream: &tokio::net::TcpStream) {
 }
 
 async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service: Arc<Service>) {
+    let connections = &service.observe.metrics.connections;
+    connections.count(protocol.into());
     match protocol {
         Protocols::Lmtp => crate::lmtp::serve(stream, service, peer).await,
         Protocols::Imap => crate::connection::serve(stream, service, peer).await,
@@ -518,13 +534,15 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
                 return;
             };
             let Ok(share) = service.pre_login.enter(Protection::Tls) else {
-                return refuse(stream, peer, protocol, Reason::PreLoginPool).await;
+                let reason = Reason::PreLoginPool;
+                return refuse(&service, stream, (peer, protocol), reason).await;
             };
             match stream
                 .start_tls(&tls, service.config.limits.handshake_time)
                 .await
             {
                 Ok(stream) => {
+                    service.observe.shaken(&stream);
                     // The connection takes its own.
                     drop(share);
                     if peer.protection == Protection::Plain {
@@ -532,15 +550,20 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
                     }
                     crate::connection::serve(stream, service, peer).await;
                 }
-                Err(error) => refused::handshake(&peer, &error),
+                Err(error) => refused::handshake(&service, &peer, &error),
             }
         }
     }
 }
 
 /// Says why, where that can be said without a handshake.
-async fn refuse(mut stream: Stream, peer: Peer, protocol: Protocols, reason: Reason) {
-    refused::log(reason, &peer, Claims::default());
+async fn refuse(
+    service: &Service,
+    mut stream: Stream,
+    (peer, protocol): (Peer, Protocols),
+    reason: Reason,
+) {
+    refused::log(service, reason, &peer, Claims::default());
     let mut answer = Vec::new();
     match protocol {
         Protocols::Imap => {

@@ -15,6 +15,7 @@ pub mod embedded;
 pub mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+pub mod histogram;
 pub mod options;
 pub(crate) mod rules;
 pub(crate) mod search;
@@ -22,7 +23,7 @@ pub mod state;
 
 pub use contract::{
     Access, Account, AccountChange, AccountInfo, Actor, Appended, Compacted, Delivery, Expunge,
-    FlagsOutcome, Mailbox, MailboxInfo, NewAccount, NewMessage, Quota, Rebuilding, Room, Shared,
+    FlagsOutcome, Mailbox, MailboxInfo, Measures, NewAccount, NewMessage, Quota, Rebuilding, Room, Shared,
     Static, Store, Subscription, Transferred, Tree, Upload, Usage,
 };
 pub use error::{Error, Result};

@@ -9,7 +9,7 @@ use wire::{
 
 use super::{Connection, End};
 use crate::{
-    refused::{self, Reason},
+    refused::Reason,
     session::{Credentials, Session, answer::bad, conclude, token, unavailable},
 };
 
@@ -21,6 +21,7 @@ impl Connection {
         };
         let initial = credentials.initial.as_ref().map(|initial| initial.expose());
         let mechanism = credentials.mechanism;
+        self.context.place.tries(mechanism.name());
         let (mut exchange, mut step) = Exchange::begin(mechanism, setting, initial);
         let (mut claim, mut refused) = (None, None);
         loop {
@@ -66,11 +67,12 @@ impl Connection {
     async fn sasl_response(&mut self, challenge: &[u8]) -> Result<Result<Secret, Completion>, End> {
         self.sink.challenge(challenge).await?;
         let line = self.sasl_line().await?;
+        self.tell_line("[not told]");
         Ok(match line.as_deref().map(sasl::response_line) {
             Some(Ok(sasl::Line::Response(response))) => Ok(response),
             Some(Ok(sasl::Line::Cancelled)) => Err(bad("Cancelled.")),
             Some(Err(_)) | None => {
-                refused::log(Reason::MalformedLogin, &self.context.peer, self.claims());
+                self.log_refusal(Reason::MalformedLogin);
                 Err(bad("This is not base64, or too long."))
             }
         })
@@ -93,6 +95,7 @@ impl Connection {
     /// Writes the answer to a login, counts failures, and changes to the limits of a user.
     pub(super) async fn logged_in(&mut self, completion: Completion) -> Result<(), End> {
         let failed = matches!(self.session, Session::NotAuthenticated);
+        self.judged(&completion);
         self.answer(completion, Expunge::MustWait).await?;
         let limits = &self.context.service.config.limits;
         if failed {

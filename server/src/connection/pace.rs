@@ -6,11 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Connection, End, gone};
-use crate::{
-    refused::{self, Reason},
-    session::Change,
-};
+use super::{Connection, End, gone, told_to_end};
+use crate::{refused::Reason, session::Change};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -48,7 +45,7 @@ impl Connection {
             return Ok(());
         }
         if !std::mem::replace(&mut self.pace.slowed, true) {
-            refused::log(Reason::CommandsPerMinute, &self.context.peer, self.claims());
+            self.log_refusal(Reason::CommandsPerMinute);
         }
         // What was answered is not held back.
         self.sink.flush().await?;
@@ -60,10 +57,10 @@ impl Connection {
                 change = changes.next() => if let Change::Ended(why) = change {
                     return Err(why.into());
                 },
-                error = gone(&mut self.reader, &mut self.framer, ahead) => return Err(error.into()),
-                () = self.context.service.shutdown.notified() => {
-                    return Err(End::Bye(None, "The server is shutting down.".into()));
+                error = gone(&mut self.reader, &mut self.framer, &self.context, ahead) => {
+                    return Err(error.into());
                 }
+                end = told_to_end(&self.context) => return Err(end),
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use store::{Account, Actor, credential::Scope};
+use tokio::time::Instant;
 use wire::{
     encode::Mode,
     imap::{
@@ -21,7 +22,7 @@ use super::{
     sasl,
 };
 use crate::{
-    auth::{Attempt, AuthFailure, Credential, Identity, Proof},
+    auth::{self, Attempt, AuthFailure, Credential, Identity, Known, Proof},
     refused::{self, Claims, Reason},
     service::LimitReached,
 };
@@ -79,6 +80,7 @@ async fn login_command(login: &Login, context: &Context) -> (Session, Completion
     if let Err(refused) = context.password_allowed() {
         return (Session::NotAuthenticated, refused);
     }
+    context.place.tries("LOGIN");
     let user = String::from_utf8_lossy(&login.user);
     let proof = Proof::Password(login.password.expose());
     log_in((&user, proof), None, context).await
@@ -97,7 +99,17 @@ pub async fn log_in(
         peer: &context.peer,
         act_as,
     };
-    let opened = match context.service.auth.log_in(&attempt).await {
+    let begun = Instant::now();
+    let looked_at = context.service.auth.log_in(&attempt);
+    let (verdict, known) = auth::noting_known(looked_at).await;
+    let metrics = &context.service.observe.metrics;
+    metrics.auth_duration.record_time((), begun.elapsed());
+    if known == Known::Remembered {
+        metrics.auth_cache_hits.count(());
+    }
+    let credential = verdict.as_ref().ok().map(|it| &it.credential);
+    context.place.claims(user, credential, known);
+    let opened = match verdict {
         Ok(identity) => open(&identity, context).await,
         Err(AuthFailure::Wrong) => Err(wrong(user, context)),
         Err(AuthFailure::MayNotActAs) => {
@@ -133,9 +145,9 @@ pub fn unavailable() -> Completion {
 fn refused(reason: Reason, code: Code, user: Option<&str>, context: &Context) -> Completion {
     let claims = Claims {
         user,
-        client: context.client.get().map(String::as_str),
+        client: context.place.client(),
     };
-    refused::log(reason, &context.peer, claims);
+    refused::log(&context.service, reason, &context.peer, claims);
     no(code, reason.bye().1)
 }
 
@@ -161,6 +173,7 @@ pub async fn preauthenticate(name: &str, context: &Context) -> Opened {
         account,
         credential: Credential::Unasked,
     };
+    context.place.tries("PREAUTH");
     open(&identity, context).await
 }
 
@@ -174,9 +187,10 @@ async fn open(identity: &Identity, context: &Context) -> Opened {
         Err(LimitReached { limit }) => {
             let claims = Claims {
                 user: Some(&info.name),
-                client: context.client.get().map(String::as_str),
+                client: context.place.client(),
             };
-            refused::log(Reason::ConnectionsPerUser, &context.peer, claims);
+            let reason = Reason::ConnectionsPerUser;
+            refused::log(&context.service, reason, &context.peer, claims);
             let text = format!(
                 "This account has {limit} connections already, all that Imap:MaxConnectionsPerUser allows."
             );
@@ -185,6 +199,7 @@ async fn open(identity: &Identity, context: &Context) -> Opened {
     };
     match open_accounts(identity, context).await {
         Ok((account, by)) => {
+            context.place.logged_in(&info.name);
             tracing::info!(
                 origin = %context.origin, user = info.name, by = %identity.credential,
                 authenticated = identity.authenticated.name, "login"
