@@ -11,7 +11,8 @@ const browser = await chromium.launch({executablePath: '/usr/bin/chromium', args
 const page = await browser.newPage({viewport: {width: 1280, height: 800}});
 page.setDefaultTimeout(20000);
 
-const row = (subject) => page.locator('#messagelist tbody tr', {hasText: subject});
+// Rows that are gone stay in the page, hidden.
+const row = (subject) => page.locator('#messagelist tbody tr:visible', {hasText: subject});
 const folder = (name) => page.locator('#mailboxlist li', {hasText: name}).first();
 const idle = () => page.waitForFunction(() => !globalThis.rcmail?.busy);
 
@@ -37,7 +38,9 @@ const steps = {
       .some((tr) => tr.textContent.includes(s) && !tr.classList.contains('unread')), subject);
   },
   async flag(subject) {
-    await row(subject).locator('td.flags .flag span').click();
+    // The icon shows under the pointer only.
+    await row(subject).hover();
+    await row(subject).locator('td.flags .flag').click({force: true});
     await page.waitForFunction((s) => [...document.querySelectorAll('#messagelist tbody tr.flagged')]
       .some((tr) => tr.textContent.includes(s)), subject);
   },
@@ -49,7 +52,7 @@ const steps = {
     await page.mouse.move(from.x - 20, from.y + 30, {steps: 8});
     await page.mouse.move(to.x + 30, to.y + to.height / 2, {steps: 20});
     await page.mouse.up();
-    await row(subject).waitFor({state: 'detached'});
+    await row(subject).waitFor({state: 'hidden'});
   },
   async open(name) {
     await folder(name).locator('a').first().click();
@@ -61,8 +64,8 @@ const steps = {
     await page.waitForFunction(() => globalThis.rcmail.message_list.get_selection().length === 1);
     await page.click('#toolbar-menu a.delete, a.delete:not(.disabled)');
     const sure = page.locator('.ui-dialog button.mainaction');
-    await Promise.race([row(subject).waitFor({state: 'detached'}), sure.waitFor().then(() => sure.click(), () => {})]);
-    await row(subject).waitFor({state: 'detached'});
+    await Promise.race([row(subject).waitFor({state: 'hidden'}), sure.waitFor().then(() => sure.click(), () => {})]);
+    await row(subject).waitFor({state: 'hidden'});
   },
   async search(word) {
     await page.fill('#mailsearchform', word);
@@ -77,7 +80,7 @@ const steps = {
     await page.fill('#compose-subject', subject);
     await page.fill('#composebody', text);
     await page.click('button.send, a.send');
-    await page.waitForSelector('#messagelist');
+    await page.waitForSelector('#mailboxlist');
   },
 };
 

@@ -178,7 +178,7 @@ class World:
         """The flags of each message of that subject."""
         context = ssl.create_default_context(cafile=str(self.server.directory / "cert.pem"))
         with imaplib.IMAP4_SSL("localhost", self.server.imaps_port, ssl_context=context) as imap:
-            imap.login(user, '"%s"' % self.server.password.replace("\\", "\\\\").replace('"', '\\"'))
+            imap.login(user, self.server.password)
             assert imap.select(mailbox, readonly=True)[0] == "OK"
             numbers = imap.search(None, "SUBJECT", '"%s"' % subject)[1][0].split()
             return [imaplib.ParseFlags(imap.fetch(number, "(FLAGS)")[1][0]) for number in numbers]
