@@ -10,7 +10,7 @@ use server::{
     admin::{
         Request,
         client::{account_request, app_password_request, mailbox_request, perform, with_password},
-        owner::become_owner,
+        owner::{become_owner, refuse_root},
         print::{Form, print},
     },
     cli::{self, Cli, Command, ConfigCommand, Exit, SetupFormat, TlsCommand},
@@ -50,10 +50,15 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Serve => {
             let loaded = loaded()?;
+            refuse_root(&loaded.config.store.path)?;
             log::begin(&loaded.config.logging);
             many_threads(serve::run(&loaded))
         }
-        Command::Up(_) => many_threads(up::run(loaded()?)),
+        Command::Up(_) => {
+            let loaded = loaded()?;
+            refuse_root(&loaded.config.store.path)?;
+            many_threads(up::run(loaded))
+        }
         Command::Deliver(arguments) => Ok(deliver::main(&options, &arguments.user, tell)),
         Command::Account(command) => {
             let loaded = loaded()?;

@@ -54,6 +54,26 @@ pub fn become_owner(store: &Path) -> Result<(), Failure> {
     })
 }
 
+/// Refuses to serve as root what belongs to somebody else: files of root's in the store would stop
+/// the server at its next start as its own user.
+///
+/// # Errors
+/// This is root, and the store's directory is another user's.
+pub fn refuse_root(store: &Path) -> Result<(), Failure> {
+    let owner = std::fs::metadata(store).map_or(0, |directory| directory.uid());
+    if owner == 0 || !geteuid().is_root() {
+        return Ok(());
+    }
+    let what =
+        format!("the store belongs to user {owner}, and root would leave files of its own in it");
+    let next = format!(
+        "start it by its unit (`systemctl start relate-imap`), or as that user: \
+         `setpriv --reuid {owner} --clear-groups relate-imap serve`"
+    );
+    let place = format!("Store:Path, {}", store.display());
+    Err(Failure::new(Exit::Failed, Problem::new(what, place, next)))
+}
+
 /// The user's groups: that of the directory, and those that name the user, such as one that may
 /// read private keys.
 fn groups(user: u32, group: Gid) -> Vec<Gid> {
