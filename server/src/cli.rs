@@ -16,6 +16,10 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::config::{Options, Preset, Setting};
 
+pub use client_setup::{ClientSetup, SetupFormat};
+
+mod client_setup;
+
 /// The name of the binary.
 pub const PROGRAM: &str = "relate-imap";
 
@@ -82,6 +86,11 @@ pub enum Command {
     Tls(TlsCommand),
     /// Ask the running server whether it is well
     Healthcheck,
+    /// Look for whatever is wrong with this installation, and say what to do about it; ends with 1
+    /// if something is
+    Doctor,
+    /// Print what mail programs need to connect, for people, for programs or for a DNS zone
+    ClientSetup(ClientSetup),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -575,6 +584,10 @@ mod tests {
             "relate-imap config docs --sample",
             "relate-imap tls check --json",
             "relate-imap healthcheck",
+            "relate-imap doctor --json",
+            "relate-imap client-setup",
+            "relate-imap client-setup a@b.example --format apple --smtp smtp.b.example:587",
+            "relate-imap client-setup --format dns --domain a.example --domain b.example",
             "relate-imap completions bash",
             "relate-imap man --out d",
         ] {
@@ -603,6 +616,7 @@ mod tests {
                 "relate-imap app-password add a b --expires never",
                 Exit::Configuration,
             ),
+            ("relate-imap client-setup --domain a/b", Exit::Configuration),
             ("relate-imap deliver", Exit::Usage),
         ] {
             assert_eq!(read(line).err(), Some(exit), "{line}");

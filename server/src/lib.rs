@@ -3,10 +3,12 @@
 pub mod admin;
 pub mod auth;
 pub mod cli;
+pub mod client_setup;
 pub mod config;
 pub mod connection;
 pub mod deliver;
 pub mod delivery;
+pub mod doctor;
 pub mod health;
 pub mod listen;
 pub mod lmtp;

@@ -10,12 +10,13 @@ use server::{
     admin::{
         Request,
         client::{account_request, app_password_request, mailbox_request, perform, with_password},
-        owner::become_owner,
+        owner::{become_owner, refuse_root},
         print::{Form, print},
     },
-    cli::{self, Cli, Command, ConfigCommand, Exit, TlsCommand},
+    cli::{self, Cli, Command, ConfigCommand, Exit, SetupFormat, TlsCommand},
+    client_setup,
     config::{self, Loaded, docs},
-    deliver, health, log,
+    deliver, doctor, health, log,
     problem::{Problem, Problems},
     serve::{self, Failure, system_time},
     tls, tunnel, up,
@@ -49,10 +50,15 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Serve => {
             let loaded = loaded()?;
+            refuse_root(&loaded.config.store.path)?;
             log::begin(&loaded.config.logging);
             many_threads(serve::run(&loaded))
         }
-        Command::Up(_) => many_threads(up::run(loaded()?)),
+        Command::Up(_) => {
+            let loaded = loaded()?;
+            refuse_root(&loaded.config.store.path)?;
+            many_threads(up::run(loaded))
+        }
         Command::Deliver(arguments) => Ok(deliver::main(&options, &arguments.user, tell)),
         Command::Account(command) => {
             let loaded = loaded()?;
@@ -69,6 +75,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Config(command) => configuration(&command, &loaded, form),
         Command::Tls(TlsCommand::Check) => tls_check(&loaded()?, form),
         Command::Healthcheck => healthcheck(&loaded()?, form),
+        Command::Doctor => doctor(loaded(), form),
+        Command::ClientSetup(asked) => client_setup(&loaded()?, asked, form),
         Command::Completions { shell } => generated(&cli::completions(shell, &mut io::stdout())),
         Command::Man { out: None } => generated(&cli::manual(&mut io::stdout())),
         Command::Man {
@@ -187,6 +195,53 @@ fn healthcheck(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {
     })?;
     printed(&print(&value, form))?;
     Ok(if healthy { Exit::Fine } else { Exit::Failed })
+}
+
+/// Looks around as root if it may, then as the server's user, to whom things must be well.
+fn doctor(loaded: Result<Loaded, Failure>, form: Form) -> Result<Exit, Failure> {
+    let report = match loaded {
+        Err(failure) => doctor::misconfigured(failure.problems),
+        Ok(loaded) => {
+            let before = one_thread(async { Ok(doctor::Before::look(&loaded.config)) })?;
+            let became = become_owner(&loaded.config.store.path);
+            let examined = doctor::examine(&loaded, before, system_time());
+            let mut report = one_thread(async { Ok(examined.await) })?;
+            if let Err(failure) = became {
+                doctor::as_another_user(&mut report, failure.problems);
+            }
+            report
+        }
+    };
+    match form {
+        Form::Json => printed(&print(&report.to_json(), form))?,
+        Form::Text => printed(&io::stdout().write_all(report.text().as_bytes()))?,
+    };
+    Ok(if report.is_well() {
+        Exit::Fine
+    } else {
+        Exit::Failed
+    })
+}
+
+fn client_setup(loaded: &Loaded, asked: cli::ClientSetup, form: Form) -> Result<Exit, Failure> {
+    let wishes = client_setup::Wishes {
+        address: asked.address,
+        domains: asked.domain,
+        outgoing: asked.smtp,
+    };
+    let setup = client_setup::gather(&loaded.config, wishes)
+        .map_err(|problem| Failure::new(Exit::Failed, problem))?;
+    tell_warnings(setup.warnings.clone());
+    if form == Form::Json {
+        return printed(&print(&setup.to_json(), form));
+    }
+    let text = match asked.format {
+        SetupFormat::Text => setup.text(),
+        SetupFormat::Autoconfig => client_setup::autoconfig(&setup),
+        SetupFormat::Apple => client_setup::apple(&setup),
+        SetupFormat::Dns => client_setup::dns(&setup),
+    };
+    printed(&io::stdout().write_all(text.as_bytes()))
 }
 
 fn generated(written: &io::Result<()>) -> Result<Exit, Failure> {

@@ -192,6 +192,15 @@ impl State {
     }
 }
 
+impl Certificate {
+    /// Whether a client that connects to this name will find it in the certificate.
+    #[must_use]
+    pub fn is_made_out_to(&self, name: &str) -> bool {
+        let mut names = self.names().iter();
+        names.any(|own| own.eq_ignore_ascii_case(name) || is_wildcard_for(own, name))
+    }
+}
+
 /// Whether a name such as `*.example.org` covers this one: the star stands for one whole label
 /// (RFC 9525 §6.3).
 fn is_wildcard_for(own: &str, name: &str) -> bool {

@@ -1,0 +1,288 @@
+//! The disk under the store: room, inodes, and whether its kind keeps what it says is kept.
+
+use std::path::Path;
+
+use rustix::fs::{StatVfsMountFlags, statfs, statvfs};
+
+use super::Finding;
+use crate::config::Config;
+
+/// Free bytes below which there is a warning, as in the health check.
+const FREE_WARNING: u64 = 1_000_000_000;
+/// Free bytes below which something is wrong, as in the health check.
+const FREE_WRONG: u64 = 100_000_000;
+/// Free inodes below which there is a warning. The store makes few files, but others use them too.
+const INODES_WARNING: u64 = 10_000;
+/// Free inodes below which something is wrong.
+const INODES_WRONG: u64 = 100;
+
+/// Kinds of file systems (statfs(2)) that do not keep what was synced, or not for long.
+const UNSAFE: [(u64, &str, &str); 10] = [
+    (
+        0x0102_1994,
+        "tmpfs",
+        "it is memory: everything is gone with the next restart",
+    ),
+    (
+        0x8584_58f6,
+        "ramfs",
+        "it is memory: everything is gone with the next restart",
+    ),
+    (
+        0x6969,
+        "NFS",
+        "locks and syncs depend on the other machine and its settings",
+    ),
+    (
+        0xff53_4d42,
+        "CIFS",
+        "locks and syncs depend on the other machine",
+    ),
+    (
+        0xfe53_4d42,
+        "SMB",
+        "locks and syncs depend on the other machine",
+    ),
+    (0x0102_1997, "9p", "locks and syncs depend on the host"),
+    (0x6573_5546, "FUSE", "syncs depend on the program behind it"),
+    (
+        0x794c_7630,
+        "overlay",
+        "it is the layer of a container: everything is gone with the container",
+    ),
+    (0x4d44, "FAT", "it has no owners and no journal"),
+    (0x00c3_6400, "Ceph", "locks and syncs depend on the cluster"),
+];
+
+/// What the system says of a file system.
+struct Volume {
+    free: u64,
+    /// None where the kind of file system has no such number.
+    inodes_free: Option<u64>,
+    kind: u64,
+    read_only: bool,
+    /// How it is mounted.
+    options: String,
+}
+
+/// Looks at the file system of the store.
+pub(super) fn check(config: &Config) -> Vec<Finding> {
+    let path = &config.store.path;
+    // A store that is not there yet will be where its nearest directory is.
+    let mut there = path.ancestors().map(|one| {
+        if one.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            one
+        }
+    });
+    let existing = there.find(|one| one.exists()).unwrap_or(Path::new("."));
+    let place = super::place("Store:Path", &path.display());
+    match volume(existing) {
+        Ok(volume) => judge(&volume, config.store.reserve_bytes.0, &place),
+        Err(error) => vec![Finding::wrong(
+            format!("the disk cannot be looked at: {error}"),
+            place,
+            "see that it is mounted",
+        )],
+    }
+}
+
+fn volume(path: &Path) -> std::io::Result<Volume> {
+    let (room, kind) = (statvfs(path)?, statfs(path)?);
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let path = path.canonicalize()?;
+    Ok(Volume {
+        free: room.f_bavail.saturating_mul(room.f_frsize),
+        inodes_free: (room.f_files > 0).then_some(room.f_favail),
+        kind: u64::try_from(kind.f_type).unwrap_or_default() & 0xffff_ffff,
+        read_only: room.f_flag.contains(StatVfsMountFlags::RDONLY),
+        options: options(&mounts, &path).to_owned(),
+    })
+}
+
+/// The options of the mount that a path is on: the last that was made of those nearest to it.
+fn options<'a>(mounts: &'a str, path: &Path) -> &'a str {
+    let mount = |line: &'a str| {
+        let mut fields = line.split(' ');
+        let (point, options) = (fields.nth(1)?, fields.nth(1)?);
+        path.starts_with(point).then_some((point.len(), options))
+    };
+    mounts
+        .lines()
+        .filter_map(mount)
+        .max_by_key(|(length, _)| *length)
+        .map_or("", |(_, options)| options)
+}
+
+fn judge(volume: &Volume, reserve: u64, place: &str) -> Vec<Finding> {
+    let mut findings = vec![room(volume.free, reserve, place)];
+    if volume.read_only {
+        let next = "see in the kernel's log why (`dmesg`): after an error of the disk, look to its health and your backup first";
+        findings.push(Finding::wrong("the file system is read-only", place, next));
+    }
+    let inodes = volume.inodes_free.unwrap_or(u64::MAX);
+    let what = format!("only {inodes} more files can be made");
+    let next = "remove files on that disk (`df -i`, `du --inodes`), or make a larger one";
+    match inodes {
+        ..INODES_WRONG => findings.push(Finding::wrong(what, place, next)),
+        INODES_WRONG..INODES_WARNING => findings.push(Finding::warning(what, place, next)),
+        _ => {}
+    }
+    if let Some((_, name, why)) = UNSAFE.iter().find(|(kind, ..)| *kind == volume.kind) {
+        let what = format!("the store is on {name}: {why}");
+        let next =
+            "keep the store on a local disk (ext4, XFS, Btrfs, ZFS); in a container, on a volume";
+        findings.push(Finding::warning(what, place, next));
+    }
+    let risky = ["nobarrier", "barrier=0", "data=writeback"];
+    if let Some(option) = volume
+        .options
+        .split(',')
+        .find(|option| risky.contains(option))
+    {
+        let what = format!(
+            "the disk is mounted with {option}: after a power cut, what was acknowledged may be gone"
+        );
+        findings.push(Finding::wrong(
+            what,
+            place,
+            "remove that option in /etc/fstab and mount it again",
+        ));
+    }
+    findings
+}
+
+fn room(free: u64, reserve: u64, place: &str) -> Finding {
+    let what = format!("{} MB are free", free / 1_000_000);
+    let next = "`relate-imap compact` gives back what deleted mail holds; else make room or a larger disk (docs/operations.md, \"The disk is full\")";
+    if free < FREE_WRONG.max(reserve) {
+        let what = format!(
+            "{what}: no new mail is taken below Store:ReserveBytes ({} MB)",
+            reserve / 1_000_000
+        );
+        Finding::wrong(what, place, next)
+    } else if free < FREE_WARNING.max(reserve.saturating_mul(2)) {
+        Finding::warning(what, place, next)
+    } else {
+        Finding::fine(what, place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Level;
+
+    const GOOD: Volume = Volume {
+        free: 10_000_000_000,
+        inodes_free: Some(1_000_000),
+        kind: 0xef53,
+        read_only: false,
+        options: String::new(),
+    };
+
+    fn worst(volume: &Volume) -> Level {
+        let findings = judge(volume, 200_000_000, "p");
+        findings.iter().map(|finding| finding.level).max().unwrap()
+    }
+
+    #[test]
+    fn room_inodes_kind_and_options_decide() {
+        for (volume, level) in [
+            (GOOD, Level::Fine),
+            (
+                Volume {
+                    free: 900_000_000,
+                    ..GOOD
+                },
+                Level::Warning,
+            ),
+            (
+                Volume {
+                    free: 199_000_000,
+                    ..GOOD
+                },
+                Level::Wrong,
+            ),
+            (
+                Volume {
+                    inodes_free: Some(5_000),
+                    ..GOOD
+                },
+                Level::Warning,
+            ),
+            (
+                Volume {
+                    inodes_free: Some(5),
+                    ..GOOD
+                },
+                Level::Wrong,
+            ),
+            (
+                Volume {
+                    inodes_free: None,
+                    ..GOOD
+                },
+                Level::Fine,
+            ),
+            (
+                Volume {
+                    kind: 0x0102_1994,
+                    ..GOOD
+                },
+                Level::Warning,
+            ),
+            (
+                Volume {
+                    kind: 0x6969,
+                    ..GOOD
+                },
+                Level::Warning,
+            ),
+            (
+                Volume {
+                    read_only: true,
+                    ..GOOD
+                },
+                Level::Wrong,
+            ),
+            (
+                Volume {
+                    options: "rw,barrier=0".to_owned(),
+                    ..GOOD
+                },
+                Level::Wrong,
+            ),
+            (
+                Volume {
+                    options: "rw,noatime".to_owned(),
+                    ..GOOD
+                },
+                Level::Fine,
+            ),
+        ] {
+            assert_eq!(worst(&volume), level);
+        }
+    }
+
+    #[test]
+    fn the_nearest_mount_counts() {
+        let mounts =
+            "a / ext4 rw 0 0\nb /var ext4 rw,data=writeback 0 0\nc /var/lib xfs rw,x 0 0\n";
+        for (path, expected) in [
+            ("/var/lib/relate-imap", "rw,x"),
+            ("/var/library", "rw,data=writeback"),
+            ("/srv", "rw"),
+        ] {
+            assert_eq!(options(mounts, Path::new(path)), expected);
+        }
+    }
+
+    #[test]
+    fn memory_is_told_from_a_disk() {
+        let found = volume(Path::new("/dev/shm"));
+        let is_memory = |kind| UNSAFE.iter().any(|(unsafe_kind, ..)| *unsafe_kind == kind);
+        assert!(found.is_ok_and(|found| is_memory(found.kind)));
+    }
+}
