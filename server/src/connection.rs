@@ -537,6 +537,9 @@ impl Connection {
         // A client that is gone cannot be told, and one that does not read is not waited for.
         let _told: Result<io::Result<()>, _> =
             tokio::time::timeout(GOODBYE, self.last_words(end)).await;
+        if self.context.peer.is_probe {
+            return;
+        }
         let user = self
             .session
             .account()

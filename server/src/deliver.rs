@@ -18,7 +18,7 @@ use crate::{
     },
     cli::Exit,
     config::{self, Config, Options},
-    health::reachable,
+    ops::probe::reachable,
     listen::{Peer, Stream},
     lmtp::{
         self,

@@ -131,11 +131,16 @@ pub fn handshake(peer: &Peer, error: &io::Error) {
     });
     match ours || error.kind() == io::ErrorKind::TimedOut {
         true => log_cause(Reason::TlsHandshake, peer, error),
+        false if peer.is_probe => {}
         false => tracing::info!(%peer, %error, "the client gave the TLS handshake up"),
     }
 }
 
 fn write(reason: Reason, peer: &Peer, claims: Claims<'_>, cause: Option<&str>) {
+    // What the health check meets, it says itself.
+    if peer.is_probe {
+        return;
+    }
     let address = peer.address.map(|address| address.ip().to_canonical());
     let address = address.map_or_else(|| "local".to_owned(), |address| address.to_string());
     tracing::info!(

@@ -15,7 +15,9 @@ use parking_lot::Mutex;
 use store::{Store, clock::Clock};
 use tokio::sync::watch;
 
-use crate::{auth::Auth, config::Config, delivery::Turns, pool::Pool, tls::Tls};
+use crate::{
+    auth::Auth, config::Config, delivery::Turns, ops::probe::Probes, pool::Pool, tls::Tls,
+};
 
 /// What every connection shares.
 pub struct Service {
@@ -33,6 +35,8 @@ pub struct Service {
     pub tls: Option<Tls>,
     /// Deliveries that run.
     pub deliveries: Turns,
+    /// Connections of our own health check.
+    pub probes: Probes,
     /// The end of serving.
     pub shutdown: Shutdown,
     clock: Arc<dyn Clock>,
@@ -52,6 +56,7 @@ impl Service {
             sessions: Sessions::new(config.imap.max_connections_per_user),
             pre_login: Pool::new(config.limits.pre_login_pool_bytes.0),
             deliveries: Turns::new(config.limits.lmtp_per_user),
+            probes: Probes::default(),
             shutdown: Shutdown::default(),
             config,
             store,

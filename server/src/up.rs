@@ -19,7 +19,7 @@ use crate::{
     cli::Exit,
     config::{Config, Loaded, LogLevel},
     delivery::rfc5322_date,
-    health::reachable,
+    ops::probe::reachable,
     listen::{self, Bound},
     lmtp::client::{Outcome, send},
     log,
