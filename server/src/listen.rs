@@ -451,9 +451,8 @@ async fn accept_tcp(
                 return;
             };
             let ip = peer.address.map_or(address.ip(), |address| address.ip());
-            let banned = protocol != Protocols::Lmtp
-                && !peer.is_probe
-                && service.auth.throttle.refuses(ip);
+            let banned =
+                protocol != Protocols::Lmtp && !peer.is_probe && service.auth.throttle.refuses(ip);
             match gate.enter(ip, peer.trust, service.now_secs()) {
                 Ok(_) if banned => refuse(stream, peer, protocol, Reason::Banned).await,
                 Ok(_place) => serve_tcp(stream, peer, protocol, service).await,

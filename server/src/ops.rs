@@ -15,11 +15,7 @@ use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{
-    net::TcpListener,
-    sync::Semaphore,
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 
 use self::{
     access::{Access, Ends},
@@ -59,50 +55,37 @@ struct Ops {
     reports: Semaphore,
 }
 
-/// Sockets of operators, and who may use them.
-pub struct Bound {
-    /// Bound and not yet accepting.
-    pub sockets: Vec<TcpListener>,
-    access: Access,
-}
-
-impl Bound {
-    /// Takes over sockets that are bound already.
-    ///
-    /// # Errors
-    /// The token cannot be used.
-    pub fn with(config: &Config, sockets: Vec<TcpListener>) -> Result<Self, Problem> {
-        Ok(Self {
-            access: Access::new(config)?,
-            sockets,
-        })
-    }
-}
-
 /// Binds `HealthCheck:Url`.
 ///
 /// # Errors
-/// Why it cannot be bound, or that the token cannot be used.
-pub fn bind(config: &Config) -> Result<Bound, Problem> {
+/// Why it cannot be bound.
+pub fn bind(config: &Config) -> Result<Vec<TcpListener>, Problem> {
     let Some(url) = &config.health_check.url else {
-        return Bound::with(config, Vec::new());
+        return Ok(Vec::new());
     };
     let hosts: Vec<_> = url.addresses().iter().map(SocketAddr::ip).collect();
-    let sockets = listen::bind_port("HealthCheck:Url", &hosts, url.port)?;
-    Bound::with(config, sockets)
+    listen::bind_port("HealthCheck:Url", &hosts, url.port)
 }
 
 /// Answers until the server stops. `target` is where IMAP is asked whether it is well.
-pub async fn serve(bound: Bound, service: Arc<Service>, target: Option<Target>) {
+pub async fn serve(sockets: Vec<TcpListener>, service: Arc<Service>, target: Option<Target>) {
+    let access = match Access::new(&service.config) {
+        Ok(access) => access,
+        // Seen before the server starts, unless the file has changed since.
+        Err(problem) => {
+            tracing::error!(place = %problem.to_what, next = %problem.next, "{}", problem.what);
+            return;
+        }
+    };
     let ops = Arc::new(Ops {
         service,
-        access: bound.access,
+        access,
         target,
         door: Door::default(),
         reports: Semaphore::new(REPORTS_MAX),
     });
     let mut listeners = JoinSet::new();
-    for socket in bound.sockets {
+    for socket in sockets {
         listeners.spawn(accept(socket, Arc::clone(&ops)));
     }
     while listeners.join_next().await.is_some() {}
@@ -160,4 +143,75 @@ async fn converse(stream: impl Transport, ends: Ends, ops: Arc<Ops>) {
     };
     connection.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(patience, connection).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use store::{clock::ManualClock, embedded::EmbeddedStore};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        time::Instant,
+    };
+
+    use super::*;
+    use crate::config;
+
+    fn ops(directory: &std::path::Path) -> Arc<Ops> {
+        let config = config::load(&config::Options::default()).unwrap().config;
+        let clock = Arc::new(ManualClock::new(1_795_305_600));
+        let options = config.store_options();
+        let store = EmbeddedStore::open(directory, options, Arc::clone(&clock) as _).unwrap();
+        let access = Access::new(&config).unwrap();
+        Arc::new(Ops {
+            service: Arc::new(Service::new(Arc::new(config), store, None, clock)),
+            access,
+            target: None,
+            door: Door::default(),
+            reports: Semaphore::new(REPORTS_MAX),
+        })
+    }
+
+    /// How long a connection lasts on which this is sent, and nothing more.
+    async fn lasts(ops: &Arc<Ops>, sent: &[u8]) -> (Duration, String) {
+        let (mut theirs, ours) = tokio::io::duplex(1 << 16);
+        let here = SocketAddr::from(([127, 0, 0, 1], 8_083));
+        let ends = Ends {
+            local: here,
+            remote: here,
+        };
+        let began = Instant::now();
+        let serving = tokio::spawn(converse(ours, ends, Arc::clone(ops)));
+        theirs.write_all(sent).await.unwrap();
+        let mut answered = String::new();
+        theirs.read_to_string(&mut answered).await.unwrap();
+        serving.await.unwrap();
+        (began.elapsed(), answered)
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let ops = ops(directory.path());
+        tokio::time::pause();
+        let whole = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        for sent in [&b""[..], b"GET /livez HTTP/1.1\r\nHost: loc", whole] {
+            let (lasted, answered) = lasts(&ops, sent).await;
+            let expected = HEAD_TIME_MAX..HEAD_TIME_MAX + Duration::from_secs(1);
+            assert!(expected.contains(&lasted), "{sent:?}: {lasted:?}");
+            assert_eq!(answered.starts_with("HTTP/1.1 200"), sent == whole);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_ends_with_the_server() {
+        let directory = tempfile::tempdir().unwrap();
+        let ops = ops(directory.path());
+        tokio::time::pause();
+        ops.service.shutdown.begin();
+        let (lasted, _) = lasts(&ops, b"GET /livez HTTP/1.1\r\nHost: loc").await;
+        assert!(
+            lasted <= STOP_TIME_MAX + Duration::from_millis(2),
+            "{lasted:?}"
+        );
+    }
 }

@@ -92,6 +92,9 @@ mod tests {
             "check  status    description\ndisk   Degraded  900 MB.\n"
         );
         let (status, rows) = lines(&json!({ "status": "Healthy" }));
-        assert_eq!((status["status"].as_str(), rows), (Some("Healthy"), json!([])));
+        assert_eq!(
+            (status["status"].as_str(), rows),
+            (Some("Healthy"), json!([]))
+        );
     }
 }

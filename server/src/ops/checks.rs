@@ -190,7 +190,10 @@ async fn disk(service: &Service) -> Finding {
         Ok(free) => grade_disk(free, &path, service.config.store.reserve_bytes.0),
         Err(error) => Finding::new(
             Status::Unhealthy,
-            format!("The file system of {} cannot be asked: {error}.", path.display()),
+            format!(
+                "The file system of {} cannot be asked: {error}.",
+                path.display()
+            ),
         ),
     }
 }
@@ -326,9 +329,21 @@ mod tests {
             (999_999_999, None, 0, Status::Degraded, "999 MB"),
             (100_000_000, None, 0, Status::Degraded, "100 MB"),
             (99_999_999, None, 0, Status::Unhealthy, "99 MB"),
-            (5_000_000_000, Some(9_999), 0, Status::Degraded, "9999 inodes"),
+            (
+                5_000_000_000,
+                Some(9_999),
+                0,
+                Status::Degraded,
+                "9999 inodes",
+            ),
             (5_000_000_000, Some(999), 0, Status::Unhealthy, "999 inodes"),
-            (5_000_000_000, None, 6_000_000_000, Status::Degraded, "ReserveBytes"),
+            (
+                5_000_000_000,
+                None,
+                6_000_000_000,
+                Status::Degraded,
+                "ReserveBytes",
+            ),
         ] {
             let free = Free {
                 bytes,

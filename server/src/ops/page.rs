@@ -12,7 +12,7 @@ pub(super) struct Asset {
 }
 
 /// Files without anything secret in them: the form for the token needs some.
-pub(super) const ASSETS: [Asset; 5] = [
+pub(super) const ASSETS: [Asset; 6] = [
     Asset {
         path: "/page.css",
         kind: "text/css; charset=utf-8",
@@ -32,6 +32,11 @@ pub(super) const ASSETS: [Asset; 5] = [
         path: "/chart.js",
         kind: "text/javascript; charset=utf-8",
         body: include_str!("page/chart.js"),
+    },
+    Asset {
+        path: "/table.js",
+        kind: "text/javascript; charset=utf-8",
+        body: include_str!("page/table.js"),
     },
     Asset {
         path: "/icon.svg",

@@ -234,6 +234,9 @@ mod tests {
         assert_eq!(secure, Some(Target::Imaps(at(993))));
         assert_eq!(Target::of(&[], &[]), None);
         let reached = at(993);
-        assert_eq!(Target::Imaps(reached).address().to_string(), "127.0.0.1:993");
+        assert_eq!(
+            Target::Imaps(reached).address().to_string(),
+            "127.0.0.1:993"
+        );
     }
 }

@@ -66,9 +66,7 @@ async fn respond(ops: &Ops, ends: &Ends, request: Request<Incoming>) -> Answer {
     let now_secs = ops.service.now_secs();
     let standing = ops.access.standing(request.headers(), ends, now_secs);
     match &*path {
-        "/sign-in" | "/sign-out" if request.method() != Method::POST => {
-            answer::not_allowed("POST")
-        }
+        "/sign-in" | "/sign-out" if request.method() != Method::POST => answer::not_allowed("POST"),
         "/sign-in" => sign_in(ops, request).await,
         "/sign-out" => answer::to_page(&Access::no_cookie()),
         _ if !is_get => answer::not_allowed("GET, HEAD"),
@@ -85,11 +83,25 @@ async fn respond(ops: &Ops, ends: &Ends, request: Request<Incoming>) -> Answer {
         }
         "/" => match value_of(&request, "token") {
             Some(token) => with_token(ops, &token).await,
-            None => guarded(ops, standing, Form::Page, || {
-                answer::html(StatusCode::OK, page::PAGE)
-            })
-            .await,
+            None => {
+                guarded(ops, standing, Form::Page, || {
+                    answer::html(StatusCode::OK, page::PAGE)
+                })
+                .await
+            }
         },
+        "/api/status" => {
+            guarded(ops, standing, Form::Data, || {
+                answer::json(StatusCode::OK, &json!({}))
+            })
+            .await
+        }
+        "/metrics" => {
+            guarded(ops, standing, Form::Data, || {
+                answer::text(StatusCode::OK, "")
+            })
+            .await
+        }
         _ => match page::ASSETS.iter().find(|asset| asset.path == path) {
             Some(asset) => answer::typed(StatusCode::OK, asset.kind, asset.body),
             None => answer::text(StatusCode::NOT_FOUND, "There is no such page."),
@@ -136,7 +148,11 @@ async fn sign_in(ops: &Ops, request: Request<Incoming>) -> Answer {
     let body = body.to_bytes();
     let mut fields = form_urlencoded::parse(&body);
     let token = fields.find(|(name, _)| name == "token");
-    with_token(ops, token.map(|(_, token)| token).unwrap_or_default().trim()).await
+    with_token(
+        ops,
+        token.map(|(_, token)| token).unwrap_or_default().trim(),
+    )
+    .await
 }
 
 /// The page for who shows the token. The answer takes it out of the address.
@@ -146,10 +162,7 @@ async fn with_token(ops: &Ops, token: &str) -> Answer {
         None if !ops.access.has_token() => answer::to_page(&Access::no_cookie()),
         None => {
             tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
-            answer::asking(answer::html(
-                StatusCode::UNAUTHORIZED,
-                page::SIGN_IN_AGAIN,
-            ))
+            answer::asking(answer::html(StatusCode::UNAUTHORIZED, page::SIGN_IN_AGAIN))
         }
     }
 }
