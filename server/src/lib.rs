@@ -12,6 +12,7 @@ pub mod lmtp;
 pub mod log;
 pub(crate) mod memory;
 pub mod message;
+pub mod observe;
 pub mod ops;
 pub mod pool;
 mod private;

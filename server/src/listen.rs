@@ -440,7 +440,7 @@ async fn accept_tcp(
             continue;
         };
         let mut peer = Peer::of_tcp(address, local, &service.config);
-        if service.probes.knows(address) {
+        if service.observe.live.is_probe(&peer) {
             peer = peer.probe();
         }
         let stream = Stream::new(stream);
@@ -454,9 +454,9 @@ async fn accept_tcp(
             let banned =
                 protocol != Protocols::Lmtp && !peer.is_probe && service.auth.throttle.refuses(ip);
             match gate.enter(ip, peer.trust, service.now_secs()) {
-                Ok(_) if banned => refuse(stream, peer, protocol, Reason::Banned).await,
+                Ok(_) if banned => refuse(&service, stream, peer, protocol, Reason::Banned).await,
                 Ok(_place) => serve_tcp(stream, peer, protocol, service).await,
-                Err(reason) => refuse(stream, peer, protocol, reason).await,
+                Err(reason) => refuse(&service, stream, peer, protocol, reason).await,
             }
         });
     }
@@ -481,7 +481,7 @@ async fn identified(
     let _place = match gate.enter(address, Trust::Trusted, service.now_secs()) {
         Ok(place) => place,
         Err(reason) => {
-            refuse(stream, peer, protocol, reason).await;
+            refuse(service, stream, peer, protocol, reason).await;
             return None;
         }
     };
@@ -493,7 +493,7 @@ async fn identified(
             Some((stream, client))
         }
         Err(error) => {
-            refused::log_cause(Reason::ProxyHeader, &peer, &error);
+            refused::log_cause(service, Reason::ProxyHeader, &peer, &error);
             None
         }
     }
@@ -535,7 +535,7 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
                 return;
             };
             let Ok(share) = service.pre_login.enter(Protection::Tls) else {
-                return refuse(stream, peer, protocol, Reason::PreLoginPool).await;
+                return refuse(&service, stream, peer, protocol, Reason::PreLoginPool).await;
             };
             match stream
                 .start_tls(&tls, service.config.limits.handshake_time)
@@ -549,15 +549,21 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
                     }
                     crate::connection::serve(stream, service, peer).await;
                 }
-                Err(error) => refused::handshake(&peer, &error),
+                Err(error) => refused::handshake(&service, &peer, &error),
             }
         }
     }
 }
 
 /// Says why, where that can be said without a handshake.
-async fn refuse(mut stream: Stream, peer: Peer, protocol: Protocols, reason: Reason) {
-    refused::log(reason, &peer, Claims::default());
+async fn refuse(
+    service: &Service,
+    mut stream: Stream,
+    peer: Peer,
+    protocol: Protocols,
+    reason: Reason,
+) {
+    refused::log(service, reason, &peer, Claims::default());
     let mut answer = Vec::new();
     match protocol {
         Protocols::Imap => {

@@ -10,17 +10,20 @@ mod page;
 pub mod probe;
 mod report;
 mod route;
+mod samples;
+mod status;
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::Instant};
 
 use self::{
     access::{Access, Ends},
     door::Door,
     probe::Target,
+    samples::Samples,
 };
 use crate::{
     config::Config,
@@ -51,6 +54,8 @@ struct Ops {
     service: Arc<Service>,
     access: Access,
     target: Option<Target>,
+    began: Instant,
+    samples: Samples,
     door: Door,
     reports: Semaphore,
 }
@@ -81,6 +86,8 @@ pub async fn serve(sockets: Vec<TcpListener>, service: Arc<Service>, target: Opt
         service,
         access,
         target,
+        began: Instant::now(),
+        samples: Samples::default(),
         door: Door::default(),
         reports: Semaphore::new(REPORTS_MAX),
     });
@@ -88,7 +95,21 @@ pub async fn serve(sockets: Vec<TcpListener>, service: Arc<Service>, target: Opt
     for socket in sockets {
         listeners.spawn(accept(socket, Arc::clone(&ops)));
     }
+    if !listeners.is_empty() {
+        listeners.spawn(sample(ops));
+    }
     while listeners.join_next().await.is_some() {}
+}
+
+/// Takes samples for the plots until the server stops.
+async fn sample(ops: Arc<Ops>) {
+    loop {
+        ops.samples.take(status::look(&ops.service));
+        let end = tokio::time::timeout(samples::EVERY, ops.service.shutdown.notified()).await;
+        if end.is_ok() {
+            return;
+        }
+    }
 }
 
 async fn accept(socket: TcpListener, ops: Arc<Ops>) {
@@ -148,10 +169,7 @@ async fn converse(stream: impl Transport, ends: Ends, ops: Arc<Ops>) {
 #[cfg(test)]
 mod tests {
     use store::{clock::ManualClock, embedded::EmbeddedStore};
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _},
-        time::Instant,
-    };
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
     use crate::config;
@@ -166,6 +184,8 @@ mod tests {
             service: Arc::new(Service::new(Arc::new(config), store, None, clock)),
             access,
             target: None,
+            began: Instant::now(),
+            samples: Samples::default(),
             door: Door::default(),
             reports: Semaphore::new(REPORTS_MAX),
         })

@@ -13,7 +13,7 @@ use std::io;
 
 use wire::imap::code::Code;
 
-use crate::listen::Peer;
+use crate::{listen::Peer, service::Service};
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $reason:ident = $name:literal, $setting:expr, $code:expr, $text:literal;)+) => {
@@ -112,36 +112,41 @@ pub struct Claims<'a> {
     pub client: Option<&'a str>,
 }
 
-/// Writes the line of a refusal.
-pub fn log(reason: Reason, peer: &Peer, claims: Claims<'_>) {
-    write(reason, peer, claims, None);
+/// Writes the line of a refusal, and counts it.
+pub fn log(service: &Service, reason: Reason, peer: &Peer, claims: Claims<'_>) {
+    write(service, reason, peer, claims, None);
 }
 
 /// Writes the line of a refusal that a machine has found a reason for.
-pub fn log_cause(reason: Reason, peer: &Peer, cause: &io::Error) {
-    write(reason, peer, Claims::default(), Some(&cause.to_string()));
+pub fn log_cause(service: &Service, reason: Reason, peer: &Peer, cause: &io::Error) {
+    let cause = cause.to_string();
+    write(service, reason, peer, Claims::default(), Some(&cause));
 }
 
 /// Writes the line of a TLS handshake that failed. A peer that leaves, or takes our certificate for
 /// a wrong one, is not refused: it refuses us.
-pub fn handshake(peer: &Peer, error: &io::Error) {
+pub fn handshake(service: &Service, peer: &Peer, error: &io::Error) {
     let ours = error.get_ref().is_some_and(|cause| {
         let cause = cause.downcast_ref::<rustls::Error>();
         !matches!(cause, None | Some(rustls::Error::AlertReceived(_)))
     });
     match ours || error.kind() == io::ErrorKind::TimedOut {
-        true => log_cause(Reason::TlsHandshake, peer, error),
+        true => log_cause(service, Reason::TlsHandshake, peer, error),
         false if peer.is_probe => {}
         false => tracing::info!(%peer, %error, "the client gave the TLS handshake up"),
     }
 }
 
-fn write(reason: Reason, peer: &Peer, claims: Claims<'_>, cause: Option<&str>) {
+fn write(service: &Service, reason: Reason, peer: &Peer, claims: Claims<'_>, cause: Option<&str>) {
     // What the health check meets, it says itself.
     if peer.is_probe {
         return;
     }
     let address = peer.address.map(|address| address.ip().to_canonical());
+    service.observe.metrics.refusals.count(reason);
+    let now_secs = service.now_secs();
+    let refusals = &service.observe.refusals;
+    refusals.note(reason, address, claims, now_secs);
     let address = address.map_or_else(|| "local".to_owned(), |address| address.to_string());
     tracing::info!(
         reason = %reason.name(),

@@ -13,6 +13,7 @@ use std::{
     },
 };
 
+use mail::id::BodyId;
 use parking_lot::Mutex;
 
 /// Clients that are told apart in a day; what is beyond them counts as one without a name.
@@ -95,7 +96,9 @@ impl Costs {
         let mut day = self.0.lock();
         day.begin(now_secs);
         let clients = day.clients.iter();
+        // One whose sessions all told another name later is nobody.
         let bills = clients.map(|(name, cost)| cost.bill(name.clone()));
+        let bills = bills.filter(|bill| bill.sessions > 0);
         (day.number.saturating_mul(DAY_SECS), bills.collect())
     }
 }
@@ -134,6 +137,11 @@ impl Cost {
         self.sessions.fetch_add(1, Relaxed);
     }
 
+    /// A session goes on under another name, or in another day: it counts there.
+    pub fn moved(&self) {
+        self.sessions.fetch_sub(1, Relaxed);
+    }
+
     /// A command came.
     pub fn command(&self) {
         self.commands.fetch_add(1, Relaxed);
@@ -150,12 +158,12 @@ impl Cost {
     }
 
     /// This message was sent, so many times whole.
-    pub fn fetched(&self, message: u64, whole: u64) {
+    pub fn fetched(&self, body: BodyId, whole: u64) {
         if whole == 0 {
             return;
         }
         self.bodies.fetch_add(whole, Relaxed);
-        let bit = spread(message) % BITS;
+        let bit = spread(body.get()) % BITS;
         let word = usize::try_from(bit / 64).unwrap_or(0);
         if let Some(word) = self.seen.get(word) {
             let bit = 1 << (bit % 64);
@@ -209,12 +217,16 @@ mod tests {
         }
     }
 
+    fn body(id: u64) -> BodyId {
+        BodyId::new(id).unwrap()
+    }
+
     #[test]
     fn the_same_messages_again_are_told_from_different_ones() {
         let cost = Cost::new(0);
         for round in 0..14 {
             for message in 0..900_u64 {
-                cost.fetched(message + 4_000_000, u64::from(round < 13));
+                cost.fetched(body(message + 4_000_000), u64::from(round < 13));
             }
         }
         let bill = cost.bill(name("tim", "phone"));
@@ -223,13 +235,16 @@ mod tests {
         for (different, tolerance) in [(1, 0), (10, 1), (5_000, 60), (50_000, 900)] {
             let cost = Cost::new(0);
             for message in 0..different {
-                cost.fetched(message, 2);
+                cost.fetched(body(message + 1), 2);
             }
             let found = cost.bill(name("tim", "phone")).messages;
-            assert!(found.abs_diff(different) <= tolerance, "{found} for {different}");
+            assert!(
+                found.abs_diff(different) <= tolerance,
+                "{found} for {different}"
+            );
         }
         let cost = Cost::new(0);
-        cost.fetched(7, 0);
+        cost.fetched(body(7), 0);
         assert_eq!(cost.bill(name("tim", "phone")).messages, 0);
     }
 
@@ -242,7 +257,10 @@ mod tests {
         cost.sent(7);
         cost.received(3);
         assert!(Arc::ptr_eq(&cost, &costs.of(name("tim", "phone"), NOW + 9)));
-        let _ = costs.of(name("tim", "desk"), NOW);
+        costs.of(name("tim", "desk"), NOW).session();
+        let renamed = costs.of(name("tim", "?"), NOW);
+        renamed.session();
+        renamed.moved();
         let (since, bills) = costs.bills(NOW + 100);
         assert!(since <= NOW && NOW - since < DAY_SECS && bills.len() == 2);
         let phone = bills.iter().find(|bill| bill.bytes_out == 7).unwrap();
@@ -255,11 +273,16 @@ mod tests {
     fn names_that_clients_invent_do_not_fill_the_memory() {
         let costs = Costs::default();
         for number in 0..CLIENTS_MAX + 50 {
-            costs.of(name("tim", &number.to_string()), NOW).command();
+            let cost = costs.of(name("tim", &number.to_string()), NOW);
+            cost.session();
+            cost.command();
         }
         let (_, bills) = costs.bills(NOW);
         assert_eq!(bills.len(), CLIENTS_MAX + 1);
-        let others = bills.iter().find(|bill| &*bill.name.user == "(others)").unwrap();
+        let others = bills
+            .iter()
+            .find(|bill| &*bill.name.user == "(others)")
+            .unwrap();
         assert_eq!(others.commands, 50);
     }
 }

@@ -100,7 +100,10 @@ mod tests {
         let newest = refusals.newest();
         assert_eq!(newest.len(), 2);
         assert_eq!((newest[0].reason, newest[0].times), (Reason::Banned, 5));
-        assert_eq!((newest[1].user.as_deref(), newest[1].secs), (Some("root"), 4));
+        assert_eq!(
+            (newest[1].user.as_deref(), newest[1].secs),
+            (Some("root"), 4)
+        );
         for last in 0..250 {
             refusals.note(Reason::TooBig, address(last), Claims::default(), 9);
         }

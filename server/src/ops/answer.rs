@@ -15,7 +15,8 @@ use serde_json::Value;
 pub(super) type Answer = Response<Full<Bytes>>;
 
 const HTML: &str = "text/html; charset=utf-8";
-const JSON: &str = "application/json";
+/// The media type of values (RFC 8259).
+pub(super) const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What stands in every answer.

@@ -5,14 +5,11 @@
 //! and is neither logged nor counted.
 
 use std::{
-    collections::HashSet,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
     time::Duration,
 };
 
-use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
 use serde_json::json;
 use tokio::{
@@ -66,38 +63,6 @@ pub fn reachable(bound: SocketAddr) -> SocketAddr {
     reached
 }
 
-/// The addresses from which probes come at the moment.
-#[derive(Default)]
-pub struct Probes(Arc<Mutex<HashSet<SocketAddr>>>);
-
-/// An address that is known as a probe's until this is dropped.
-struct Known {
-    probes: Arc<Mutex<HashSet<SocketAddr>>>,
-    address: SocketAddr,
-}
-
-impl Probes {
-    /// Whether a connection from there is a probe of ours.
-    #[must_use]
-    pub fn knows(&self, address: SocketAddr) -> bool {
-        self.0.lock().contains(&address)
-    }
-
-    fn add(&self, address: SocketAddr) -> Known {
-        self.0.lock().insert(address);
-        Known {
-            probes: Arc::clone(&self.0),
-            address,
-        }
-    }
-}
-
-impl Drop for Known {
-    fn drop(&mut self) {
-        self.probes.lock().remove(&self.address);
-    }
-}
-
 /// Asks IMAP to greet.
 pub(super) async fn check(target: Option<Target>, service: &Service) -> Finding {
     let Some(target) = target else {
@@ -137,7 +102,7 @@ async fn converse(target: Target, service: &Service) -> io::Result<&'static str>
     own.set_port(0);
     socket.bind(own)?;
     let own = socket.local_addr()?;
-    let _known = service.probes.add(own);
+    let _probe = service.observe.live.expect_probe(own);
     let mut stream = socket.connect(address).await?;
     if service.config.imap.proxy_networks.contains(own.ip()) {
         stream.write_all(&wire::proxy::LOCAL).await?;
@@ -211,18 +176,6 @@ mod tests {
             let found = greeting(said.as_bytes()).map_err(|error| error.to_string());
             assert_eq!(found, expected.map_err(str::to_owned), "{said}");
         }
-    }
-
-    #[test]
-    fn a_probe_is_known_only_while_it_lasts() {
-        let probes = Probes::default();
-        let address = SocketAddr::from(([127, 0, 0, 1], 4_711));
-        let known = probes.add(address);
-        assert!(probes.knows(address));
-        assert!(!probes.knows(SocketAddr::from(([127, 0, 0, 1], 4_712))));
-        assert!(!probes.knows(SocketAddr::from(([127, 0, 0, 2], 4_711))));
-        drop(known);
-        assert!(!probes.knows(address));
     }
 
     #[test]

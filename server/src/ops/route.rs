@@ -22,6 +22,7 @@ use super::{
     checks::{self, Question},
     page,
     report::{Report, Status},
+    status,
 };
 
 /// How long an answer may take; the checks end sooner.
@@ -83,25 +84,16 @@ async fn respond(ops: &Ops, ends: &Ends, request: Request<Incoming>) -> Answer {
         }
         "/" => match value_of(&request, "token") {
             Some(token) => with_token(ops, &token).await,
-            None => {
-                guarded(ops, standing, Form::Page, || {
-                    answer::html(StatusCode::OK, page::PAGE)
-                })
-                .await
-            }
+            None => match refused(ops, standing, Form::Page).await {
+                Some(refused) => refused,
+                None => answer::html(StatusCode::OK, page::PAGE),
+            },
         },
-        "/api/status" => {
-            guarded(ops, standing, Form::Data, || {
-                answer::json(StatusCode::OK, &json!({}))
-            })
-            .await
-        }
-        "/metrics" => {
-            guarded(ops, standing, Form::Data, || {
-                answer::text(StatusCode::OK, "")
-            })
-            .await
-        }
+        "/api/status" | "/metrics" => match refused(ops, standing, Form::Data).await {
+            Some(refused) => refused,
+            None if path == "/metrics" => metrics(ops),
+            None => status(ops).await,
+        },
         _ => match page::ASSETS.iter().find(|asset| asset.path == path) {
             Some(asset) => answer::typed(StatusCode::OK, asset.kind, asset.body),
             None => answer::text(StatusCode::NOT_FOUND, "There is no such page."),
@@ -118,25 +110,35 @@ enum Form {
     Data,
 }
 
-/// What only operators see.
-async fn guarded(
-    ops: &Ops,
-    standing: Standing,
-    form: Form,
-    answer: impl FnOnce() -> Answer,
-) -> Answer {
+/// The answer to who may not see what only operators see.
+async fn refused(ops: &Ops, standing: Standing, form: Form) -> Option<Answer> {
     match standing {
-        Standing::Operator => return answer(),
+        Standing::Operator => return None,
         Standing::Stranger if !ops.access.has_token() => {
-            return answer::text(StatusCode::FORBIDDEN, ONLY_HERE);
+            return Some(answer::text(StatusCode::FORBIDDEN, ONLY_HERE));
         }
         Standing::WrongToken => tokio::time::sleep(WRONG_TOKEN_PAUSE).await,
         Standing::Here | Standing::Stranger => {}
     }
-    answer::asking(match form {
+    Some(answer::asking(match form {
         Form::Page => answer::html(StatusCode::UNAUTHORIZED, page::SIGN_IN),
         Form::Data => answer::text(StatusCode::UNAUTHORIZED, "The token is asked for."),
-    })
+    }))
+}
+
+async fn status(ops: &Ops) -> Answer {
+    match status::json(ops).await {
+        Ok(text) => answer::typed(StatusCode::OK, answer::JSON, text),
+        Err(error) => {
+            tracing::error!(%error, "the status page has no data");
+            let what = "The data cannot be written; the log says why.";
+            answer::text(StatusCode::INTERNAL_SERVER_ERROR, what)
+        }
+    }
+}
+
+fn metrics(_ops: &Ops) -> Answer {
+    answer::text(StatusCode::OK, "")
 }
 
 /// The token of the form.

@@ -95,7 +95,9 @@ impl Sample {
             rounded(grown / secs)
         };
         let took = last.took.iter().zip(&look.took);
-        let took: Vec<u64> = took.map(|(before, after)| after.saturating_sub(*before)).collect();
+        let took: Vec<u64> = took
+            .map(|(before, after)| after.saturating_sub(*before))
+            .collect();
         let took = |share: f64| percentile(&took, look.bounds, share);
         (secs > 0.0).then(|| Self {
             secs: look.secs,

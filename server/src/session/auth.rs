@@ -79,6 +79,7 @@ async fn login_command(login: &Login, context: &Context) -> (Session, Completion
     if let Err(refused) = context.password_allowed() {
         return (Session::NotAuthenticated, refused);
     }
+    context.place.tries("LOGIN");
     let user = String::from_utf8_lossy(&login.user);
     let proof = Proof::Password(login.password.expose());
     log_in((&user, proof), None, context).await
@@ -133,9 +134,9 @@ pub fn unavailable() -> Completion {
 fn refused(reason: Reason, code: Code, user: Option<&str>, context: &Context) -> Completion {
     let claims = Claims {
         user,
-        client: context.client.get().map(String::as_str),
+        client: context.place.client(),
     };
-    refused::log(reason, &context.peer, claims);
+    refused::log(&context.service, reason, &context.peer, claims);
     no(code, reason.bye().1)
 }
 
@@ -161,6 +162,7 @@ pub async fn preauthenticate(name: &str, context: &Context) -> Opened {
         account,
         credential: Credential::Unasked,
     };
+    context.place.tries("PREAUTH");
     open(&identity, context).await
 }
 
@@ -174,9 +176,14 @@ async fn open(identity: &Identity, context: &Context) -> Opened {
         Err(LimitReached { limit }) => {
             let claims = Claims {
                 user: Some(&info.name),
-                client: context.client.get().map(String::as_str),
+                client: context.place.client(),
             };
-            refused::log(Reason::ConnectionsPerUser, &context.peer, claims);
+            refused::log(
+                &context.service,
+                Reason::ConnectionsPerUser,
+                &context.peer,
+                claims,
+            );
             let text = format!(
                 "This account has {limit} connections already, all that Imap:MaxConnectionsPerUser allows."
             );
@@ -185,6 +192,8 @@ async fn open(identity: &Identity, context: &Context) -> Opened {
     };
     match open_accounts(identity, context).await {
         Ok((account, by)) => {
+            let now_secs = context.service.now_secs();
+            context.place.logged_in(&info.name, now_secs);
             tracing::info!(
                 origin = %context.origin, user = info.name, by = %identity.credential,
                 authenticated = identity.authenticated.name, "login"

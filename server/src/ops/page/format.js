@@ -17,6 +17,11 @@ export function count(value) {
   return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+// How often in a minute: small numbers keep a digit.
+export function rate(value) {
+  return value > 0 && value < 9.95 ? value.toFixed(1) : count(value);
+}
+
 export function span(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) return `${whole} s`;

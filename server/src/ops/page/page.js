@@ -2,7 +2,7 @@
 // HTML, so that no name a client chose can become more than text.
 
 import { Plot } from "/chart.js";
-import { bytes, clock, count, millis, moment, plain, plural, span } from "/format.js";
+import { bytes, clock, count, millis, moment, plain, plural, rate, span } from "/format.js";
 import { Table } from "/table.js";
 
 const EVERY_MS = 3000;
@@ -105,9 +105,10 @@ const refusals = new Table(at("refusals"), {
   columns: [
     { name: "When", kind: "short", value: (row) => row.number, text: (row) => moment(row.secs, now) },
     { name: "Why", kind: "strong short", value: (row) => row.reason, text: (row) => row.reason },
-    { name: "Address", kind: "short", value: (row) => row.address, text: (row) => row.address },
+    { name: "Address", kind: "short", value: (row) => row.address ?? "", text: (row) => row.address },
     { name: "User", value: (row) => row.user ?? "", text: (row) => row.user },
     { name: "Client", value: (row) => row.client ?? "", text: (row) => row.client },
+    { name: "Times", kind: "num", value: (row) => row.times, text: (row) => count(row.times) },
     { name: "Setting", kind: "short", value: (row) => row.setting ?? "", text: (row) => row.setting },
   ],
 });
@@ -124,12 +125,12 @@ const plots = [
   new Plot(at("plot-traffic"), {
     title: "Traffic", clock, show: (value) => `${bytes(value)}/s`, least: 1000,
     series: [
-      { name: "sent", pick: (minute) => minute.bytesOut / 60, fill: true },
-      { name: "received", pick: (minute) => minute.bytesIn / 60 },
+      { name: "sent", pick: (minute) => minute.bytesOut, fill: true },
+      { name: "received", pick: (minute) => minute.bytesIn },
     ],
   }),
   new Plot(at("plot-commands"), {
-    title: "Commands a minute", clock, show: count, least: 10,
+    title: "Commands a minute", clock, show: rate, least: 10,
     series: [
       { name: "commands", pick: (minute) => minute.commands, fill: true },
       { name: "delivered", pick: (minute) => minute.deliveries },
@@ -139,7 +140,7 @@ const plots = [
     title: "Connections", clock, show: count, least: 10,
     series: [
       { name: "open", pick: (minute) => minute.sessions, fill: true },
-      { name: "refused", pick: (minute) => minute.refusals },
+      { name: "refused a minute", pick: (minute) => minute.refusals },
     ],
   }),
 ];
@@ -162,8 +163,8 @@ function showSessions() {
   sessions.update(rows, latest.sessions.length);
 }
 
-function showTiles({ sessions: open, minutes, store, index, server }) {
-  const last = minutes.at(-1);
+function showTiles({ sessions: open, samples, store, index, server }) {
+  const last = samples.at(-1);
   const idle = open.filter((row) => row.idle).length;
   const users = new Set(open.map((row) => row.user).filter(Boolean)).size;
   const certificate = health?.checks?.find((check) => check.name === "certificate");
@@ -171,10 +172,10 @@ function showTiles({ sessions: open, minutes, store, index, server }) {
   const soonest = [...found].sort((a, b) => a.daysLeft - b.daysLeft)[0];
   pairs(at("tiles"), [
     { name: "Connections", value: count(open.length), more: `${plural(users, "account", "accounts")}, ${count(idle)} in IDLE` },
-    { name: "Commands a minute", value: last ? count(last.commands) : "–", more: last ? `${count(last.deliveries)} delivered` : "no whole minute yet" },
-    { name: "Latency, 95 %", value: last?.p95Ms != null ? millis(last.p95Ms) : "–", more: last?.p50Ms != null ? `median ${millis(last.p50Ms)}` : "no command in the last minute" },
-    { name: "Mail", value: bytes(store.liveBytes), more: `${bytes(store.freeBytes)} free on the disk` },
-    { name: "Index lag", value: index.rebuilding ? "made again" : lag(index), more: index.rebuilding ?? "behind the log" },
+    { name: "Commands a minute", value: last ? rate(last.commands) : "–", more: last ? `${rate(last.deliveries)} delivered` : "a moment, please" },
+    { name: "Latency, 95 %", value: last?.p95Ms != null ? millis(last.p95Ms) : "–", more: last?.p50Ms != null ? `median ${millis(last.p50Ms)}` : "no command just now" },
+    { name: "Mail", value: bytes(store.liveBytes), more: store.freeBytes === null ? "the disk does not answer" : `${bytes(store.freeBytes)} free on the disk` },
+    { name: "Index", value: index.rebuilding ? "made again" : lag(index), more: index.rebuilding ?? "behind the log" },
     {
       name: "Certificate", value: soonest ? plural(soonest.daysLeft, "day", "days") : "none",
       more: soonest ? plain(soonest.names.join(", "), 60) : "no TLS", state: certificate ? certificate.status.toLowerCase() : "",
@@ -182,7 +183,7 @@ function showTiles({ sessions: open, minutes, store, index, server }) {
   ]);
   write(at("server"), plain(server.name, 60));
   document.title = `${plain(server.name, 60)}: relate-imap`;
-  write(at("about"), `relate-imap ${server.version}, up ${span(server.now - server.started)}`);
+  write(at("about"), `relate-imap ${server.version}, up ${span(server.up)}`);
   at("sign-out").hidden = !server.token;
 }
 
@@ -192,23 +193,24 @@ function lag({ waiting }) {
 
 function showStore({ store }) {
   const used = store.liveBytes + store.waitingBytes + store.deadBytes;
-  const other = Math.max(0, store.totalBytes - store.freeBytes - used);
+  const free = store.freeBytes ?? 0;
+  const total = store.totalBytes ?? used;
+  const other = Math.max(0, total - free - used);
   const parts = [
     { kind: "live", name: "mail", value: store.liveBytes },
     { kind: "waiting", name: "deleted, can be brought back", value: store.waitingBytes },
     { kind: "dead", name: "deleted, to be given back", value: store.deadBytes },
     { kind: "other", name: "other files", value: other },
-    { kind: "free", name: "free", value: store.freeBytes },
+    { kind: "free", name: "free", value: free },
   ];
   const bar = at("store-bar");
   while (bar.children.length < parts.length) bar.append(element("span"));
   parts.forEach((part, index) => {
     bar.children[index].className = `k-${part.kind}`;
-    bar.children[index].style.flexGrow = part.value / Math.max(1, store.totalBytes);
+    bar.children[index].style.flexGrow = part.value / Math.max(1, total);
   });
   bar.setAttribute("aria-label", parts.map((part) => `${part.name} ${bytes(part.value)}`).join(", "));
   pairs(at("store-legend"), parts.map((part) => ({ name: part.name, value: bytes(part.value), state: `k-${part.kind}` })));
-  pairs(at("store-facts"), store.facts.map(([name, value]) => ({ name, value })));
 }
 
 function showHealth() {
@@ -239,8 +241,9 @@ function show() {
   showStore(latest);
   showSessions();
   clients.update(latest.clients);
+  write(at("clients-since"), `today, since ${moment(latest.clientsSince, now)}`);
   refusals.update(latest.refusals);
-  for (const plot of plots) plot.update(latest.minutes);
+  for (const plot of plots) plot.update(latest.samples);
 }
 
 async function asked(path) {
