@@ -6,6 +6,7 @@
 
 pub mod cells;
 pub mod collector;
+pub mod costs;
 pub mod entry;
 pub mod label;
 pub mod live;
@@ -14,6 +15,7 @@ pub mod meter;
 pub mod metrics;
 mod otlp;
 pub mod prometheus;
+pub mod refusals;
 pub mod span;
 pub mod trace;
 
@@ -25,6 +27,7 @@ use self::{
     label::Handshake,
     live::{Live, Opening, Place},
     metrics::Metrics,
+    refusals::Refusals,
     span::Spans,
 };
 
@@ -38,6 +41,8 @@ pub struct Observe {
     pub started_secs: OnceLock<u64>,
     /// Where spans go, once there is a collector.
     pub spans: OnceLock<Spans>,
+    /// Who was refused last.
+    pub refusals: Refusals,
 }
 
 impl Default for Observe {
@@ -55,6 +60,7 @@ impl Observe {
             live: Live::default(),
             started_secs: OnceLock::new(),
             spans: OnceLock::new(),
+            refusals: Refusals::default(),
         }
     }
 

@@ -114,20 +114,21 @@ pub struct Claims<'a> {
 
 /// Counts a refusal and writes its line.
 pub fn log(service: &Service, reason: Reason, peer: &Peer, claims: Claims<'_>) {
-    service.observe.refused(reason);
-    write(reason, peer, claims, None);
+    write(service, reason, peer, claims, None);
 }
 
 /// Counts a refusal that a machine has found a reason for, and writes its line.
 pub fn log_cause(service: &Service, reason: Reason, peer: &Peer, cause: &io::Error) {
-    let claims = Claims::default();
-    service.observe.refused(reason);
-    write(reason, peer, claims, Some(&cause.to_string()));
+    let cause = cause.to_string();
+    write(service, reason, peer, Claims::default(), Some(&cause));
 }
 
-/// Writes the line of a TLS handshake that failed. A peer that leaves, or takes our certificate for
-/// a wrong one, is not refused: it refuses us.
+/// Counts a TLS handshake that failed, and writes its line. A peer that leaves, or takes our
+/// certificate for a wrong one, is not refused: it refuses us.
 pub fn handshake(service: &Service, peer: &Peer, error: &io::Error) {
+    if peer.is_probe {
+        return;
+    }
     let ours = error.get_ref().is_some_and(|cause| {
         let cause = cause.downcast_ref::<rustls::Error>();
         !matches!(cause, None | Some(rustls::Error::AlertReceived(_)))
@@ -142,8 +143,16 @@ pub fn handshake(service: &Service, peer: &Peer, error: &io::Error) {
     }
 }
 
-fn write(reason: Reason, peer: &Peer, claims: Claims<'_>, cause: Option<&str>) {
+fn write(service: &Service, reason: Reason, peer: &Peer, claims: Claims<'_>, cause: Option<&str>) {
+    // What the health check meets, it says itself.
+    if peer.is_probe {
+        return;
+    }
     let address = peer.address.map(|address| address.ip().to_canonical());
+    service.observe.refused(reason);
+    let now_secs = service.now_secs();
+    let refusals = &service.observe.refusals;
+    refusals.note(reason, address, claims, now_secs);
     let address = address.map_or_else(|| "local".to_owned(), |address| address.to_string());
     tracing::info!(
         reason = %reason.name(),

@@ -85,7 +85,7 @@ fn others(config: &Config) -> Vec<(&'static str, String)> {
             .otel
             .endpoint
             .as_ref()
-            .map(|url| ("Otel:Endpoint", host(url))),
+            .map(|url| ("Otel:Endpoint", url.0.host.clone())),
     );
     names.extend(
         config

@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{config::Config, health::reachable, tls};
+use crate::{config::Config, ops::probe::reachable, tls};
 
 /// How long an answer may take.
 const TIME_MAX: Duration = Duration::from_secs(5);

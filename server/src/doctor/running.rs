@@ -7,7 +7,7 @@ use super::Finding;
 use crate::{
     admin::{Request, client, socket},
     config::Config,
-    health,
+    ops,
 };
 
 /// A server that runs.
@@ -59,7 +59,7 @@ pub(super) async fn check(
     let mut findings = vec![Finding::fine("a server runs", who)];
     if let Some(url) = &config.health_check.url {
         let place = format!("http://{}:{}/healthz", url.host, url.port);
-        findings.extend(match health::ask(url).await {
+        findings.extend(match ops::ask::ask(url, config).await {
             Ok((_, value)) => health(&value, &place),
             Err(error) => vec![Finding::wrong(
                 format!("the health check does not answer: {error}"),
