@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_says_nothing_is_not_waited_for() {
+    async fn threat_39_who_says_nothing_is_not_waited_for() {
         let directory = tempfile::tempdir().unwrap();
         let ops = ops(directory.path());
         tokio::time::pause();

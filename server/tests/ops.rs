@@ -371,7 +371,7 @@ fn an_imap_that_does_not_greet_is_unhealthy() {
 }
 
 #[test]
-fn another_name_is_refused() {
+fn threat_36_another_name_is_refused() {
     let place = Place::new(&["HealthCheck:HostNames=status.example.org"]);
     let _serving = place.serve();
     let port = place.http;
@@ -444,7 +444,7 @@ fn without_a_token_others_learn_one_word() {
 }
 
 #[test]
-fn the_token_is_asked_of_everybody() {
+fn threat_38_the_token_is_asked_of_everybody() {
     let place = Place::new(&[]);
     let secret = place.directory.path().join("token");
     fs::write(&secret, format!("{TOKEN}\n")).unwrap();
@@ -482,7 +482,7 @@ fn the_token_is_asked_of_everybody() {
 }
 
 #[test]
-fn the_form_and_the_address_make_a_cookie_of_the_token() {
+fn threat_38_the_form_and_the_address_make_a_cookie_of_the_token() {
     let place = Place::new(&[&format!("HealthCheck:Token={TOKEN}")]);
     let _serving = place.serve();
     let by_form = place.post("/sign-in", &format!("token={TOKEN}"));
@@ -521,7 +521,7 @@ fn the_form_and_the_address_make_a_cookie_of_the_token() {
 }
 
 #[test]
-fn requests_and_connections_have_limits() {
+fn threat_39_requests_and_connections_have_limits() {
     let place = Place::new(&[]);
     let _serving = place.serve();
     let long = format!("X: {}", "x".repeat(20_000));
@@ -560,7 +560,7 @@ fn requests_and_connections_have_limits() {
 }
 
 #[test]
-fn every_answer_keeps_the_browser_short() {
+fn threat_37_no_script_runs_but_our_own_file() {
     let place = Place::new(&[]);
     let _serving = place.serve();
     for target in [

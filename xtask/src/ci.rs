@@ -109,6 +109,7 @@ const STEPS: &[Step] = &[
         ..PLAIN
     },
     script("clients", &["tests/clients/run"]),
+    script("ops", &["tests/ops/run"]),
     script("kill", &["tests/kill/run"]),
     script("mutants", &["tests/kill/mutants"]),
     script("memory", &["tests/memory/run"]),

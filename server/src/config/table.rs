@@ -298,7 +298,7 @@ settings! {
         compression_level: u16 = "CompressionLevel", "1", 0..=19;
     }
 
-    /// Health, metrics and the status page, over HTTP. docs/operations.md says who may see what.
+    /// Health, metrics and the status page, over HTTP. docs/status.md says who may see what.
     HealthCheck as HealthCheckSettings in health_check {
         /// Where `/healthz`, `/livez`, `/readyz`, `/metrics` and the status page are served; null switches them off.
         url: Option<HttpUrl> = "Url", "http://localhost:8083", ANY;

@@ -175,7 +175,7 @@ function showTiles({ sessions: open, samples, store, index, server }) {
     { name: "Commands a minute", value: last ? rate(last.commands) : "–", more: last ? `${rate(last.deliveries)} delivered` : "a moment, please" },
     { name: "Latency, 95 %", value: last?.p95Ms != null ? millis(last.p95Ms) : "–", more: last?.p50Ms != null ? `median ${millis(last.p50Ms)}` : "no command just now" },
     { name: "Mail", value: bytes(store.liveBytes), more: store.freeBytes === null ? "the disk does not answer" : `${bytes(store.freeBytes)} free on the disk` },
-    { name: "Index", value: index.rebuilding ? "made again" : lag(index), more: index.rebuilding ?? "behind the log" },
+    { name: "Index", value: index.rebuilding ? "made again" : index.waiting ? "behind" : "current", more: index.rebuilding ?? lag(index) },
     {
       name: "Certificate", value: soonest ? plural(soonest.daysLeft, "day", "days") : "none",
       more: soonest ? plain(soonest.names.join(", "), 60) : "no TLS", state: certificate ? certificate.status.toLowerCase() : "",
@@ -188,7 +188,7 @@ function showTiles({ sessions: open, samples, store, index, server }) {
 }
 
 function lag({ waiting }) {
-  return waiting === 0 ? "none" : plural(waiting, "change", "changes");
+  return waiting ? `${plural(waiting, "transaction", "transactions")} behind the log` : "it holds all of the log";
 }
 
 function showStore({ store }) {
