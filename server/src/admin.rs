@@ -485,6 +485,7 @@ pub(crate) fn find(store: &dyn Store, name: &str) -> Result<Arc<AccountInfo>, Pr
 
 fn actor(account: &AccountInfo) -> Actor {
     Actor {
+        client: Arc::default(),
         account: account.id,
         origin: ORIGIN.into(),
         access: Access::ReadWrite,

@@ -13,7 +13,7 @@ mod pace;
 use std::{
     borrow::Cow,
     io,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -179,7 +179,7 @@ impl Connection {
         let channel = channel(&service, &peer);
         let origin = format!("imap {peer} #{}", service.sessions.next_id());
         let context = Context {
-            client: OnceLock::new(),
+            client: Arc::default(),
             channel,
             origin: origin.into(),
             // What a proxy did with its client says nothing of what it did with us.

@@ -73,7 +73,7 @@ pub struct Context {
     /// client's certificate names.
     pub secured: Option<Arc<Secured>>,
     /// What the client calls itself (RFC 2971), once it has.
-    pub client: OnceLock<String>,
+    pub client: Arc<OnceLock<String>>,
     /// Who is at the other end: what counts against limits, and how late a wrong password is told.
     pub peer: Peer,
 }

@@ -213,6 +213,7 @@ async fn open_accounts(
         let actor = Actor {
             account: id,
             origin,
+            client: Arc::clone(&context.client),
             access,
         };
         context.service.store.open_account(id, actor)
