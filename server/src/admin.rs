@@ -23,9 +23,12 @@ use crate::{auth, problem::Problem};
 
 mod app_passwords;
 pub mod client;
+pub mod follow;
+pub mod history;
 pub mod owner;
 pub mod print;
 pub mod socket;
+mod usage;
 
 /// What a deletion does to the log's record of who did what.
 const ORIGIN: &str = "admin";
@@ -82,6 +85,18 @@ pub enum Request {
     MailboxList {
         /// The account.
         account: String,
+    },
+    /// How much accounts hold.
+    AccountUsage {
+        /// Of this one, by its name or an alias; else of each.
+        name: Option<String>,
+    },
+    /// A mailbox with its counts and identifiers.
+    MailboxStatus {
+        /// The account.
+        account: String,
+        /// The mailbox; else each.
+        mailbox: Option<String>,
     },
     /// Create a mailbox.
     MailboxCreate {
@@ -200,7 +215,11 @@ pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Probl
         }
         Request::AccountRemove { name, purge } => remove(store, &name, purge).await,
         Request::AppPassword(request) => app_passwords::execute(store, request).await,
-        Request::MailboxList { account } => mailboxes(store, &account).await,
+        Request::MailboxList { account } => usage::status(store, &account, None).await,
+        Request::AccountUsage { name } => usage::usage(store, name.as_deref()).await,
+        Request::MailboxStatus { account, mailbox } => {
+            usage::status(store, &account, mailbox.as_deref()).await
+        }
         Request::MailboxCreate {
             account,
             mailbox,
@@ -419,35 +438,6 @@ fn moment(secs: i64) -> String {
 fn has_scram(account: &AccountInfo) -> Option<bool> {
     let password = account.password.as_ref()?;
     Some(password.verifiers.scram.is_some())
-}
-
-async fn mailboxes(store: &dyn Store, account: &str) -> Result<Value, Problem> {
-    let opened = open(store, account).await?;
-    let tree = opened.tree();
-    let mut all = Vec::new();
-    for (key, mailbox) in &tree.mailboxes {
-        let summary = opened
-            .summary(mailbox.id)
-            .map_err(|e| failed(&e, mailbox.name.as_str()))?;
-        let special: Vec<_> = mailbox
-            .special_use
-            .iter()
-            .map(|special| special.attribute())
-            .collect();
-        all.push(json!({
-            "name": mailbox.name.as_str(),
-            "special_use": special,
-            "subscribed": tree.subscriptions.contains_key(key),
-            "messages": summary.messages,
-            "unseen": summary.unseen,
-            "deleted": summary.deleted,
-            "bytes": summary.bytes,
-            "uid_validity": summary.uid_validity.get(),
-            "uid_next": summary.uid_next.get(),
-            "highest_modseq": summary.highest_mod_seq.get(),
-        }));
-    }
-    Ok(Value::Array(all))
 }
 
 async fn check(store: &dyn Store) -> Result<Value, Problem> {

@@ -12,6 +12,7 @@ pub use self::{
     exit::Exit,
     generated::{completions, manual, manual_pages},
     mailbox::{Mailbox, SpecialUse},
+    past::{DeedKind, Past},
     setup::{ConfigCommand, TlsCommand},
 };
 use crate::config::{Options, Preset};
@@ -20,6 +21,7 @@ mod account;
 mod exit;
 mod generated;
 mod mailbox;
+mod past;
 mod setup;
 
 /// The name of the binary.
@@ -70,6 +72,8 @@ pub enum Command {
     /// List and change an account's mailboxes
     #[command(subcommand)]
     Mailbox(Mailbox),
+    /// Show who delivered, moved, flagged or deleted which messages: when, from where, by which session
+    Log(Past),
     /// Serve one IMAP session on standard input and output, without a login, for tunnels as by ssh
     Session {
         /// Whose mail: the account's name or an alias of it
@@ -203,6 +207,12 @@ mod tests {
             "relate-imap account passwd a@b --password-file f",
             "relate-imap account remove a@b --purge --yes",
             "relate-imap mailbox list a@b --json",
+            "relate-imap mailbox status a@b",
+            "relate-imap mailbox status a@b INBOX --json",
+            "relate-imap account usage",
+            "relate-imap account usage a@b",
+            "relate-imap log --account a@b --mailbox INBOX --uid 3 --since 7d --kind deleted,moved",
+            "relate-imap log --message-id <x@y>",
             "relate-imap mailbox create a@b Work/2026",
             "relate-imap mailbox delete a@b Work",
             "relate-imap mailbox rename a@b Work Play",
@@ -232,6 +242,7 @@ mod tests {
             ("relate-imap", Exit::Configuration),
             ("relate-imap nope", Exit::Configuration),
             ("relate-imap session", Exit::Configuration),
+            ("relate-imap log --uid 3", Exit::Configuration),
             ("relate-imap up --listen nowhere", Exit::Configuration),
             (
                 "relate-imap account set a --enable --disable",

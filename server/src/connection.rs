@@ -10,12 +10,7 @@ mod authenticate;
 mod idle;
 mod pace;
 
-use std::{
-    borrow::Cow,
-    io,
-    sync::Arc,
-    time::Duration,
-};
+use std::{borrow::Cow, io, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, ReadHalf, WriteHalf},

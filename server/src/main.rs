@@ -9,7 +9,11 @@ use std::{
 use server::{
     admin::{
         Request,
-        client::{account_request, app_password_request, mailbox_request, perform, with_password},
+        client::{
+            account_request, app_password_request, log_request, mailbox_request, perform,
+            with_password,
+        },
+        follow, history,
         owner::become_owner,
         print::{Form, print},
     },
@@ -63,6 +67,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             app_password(&loaded, command, form)
         }
         Command::Mailbox(command) => administer(&loaded()?, mailbox_request(command), form),
+        Command::Log(asked) => past(&loaded()?, asked, form),
         Command::Session { account } => tunnel::run(&loaded()?.config, &account),
         Command::Check => check(&loaded()?, form),
         Command::Compact => administer(&loaded()?, Request::Compact, form),
@@ -113,6 +118,22 @@ fn app_password(loaded: &Loaded, command: cli::AppPassword, form: Form) -> Resul
     become_owner(&loaded.config.store.path)?;
     let value = one_thread(perform(&loaded.config, request))?;
     printed(&print(&with_password(value, password), form))
+}
+
+/// Entries are shown as they are read; what could not be read is told at the end.
+fn past(loaded: &Loaded, asked: cli::Past, form: Form) -> Result<Exit, Failure> {
+    let request = log_request(asked, system_time())?;
+    become_owner(&loaded.config.store.path)?;
+    let show = |item: &serde_json::Value| {
+        let line = match form {
+            Form::Json => format!("{item}\n"),
+            Form::Text => history::line(item),
+        };
+        io::stdout().lock().write_all(line.as_bytes())
+    };
+    let end = one_thread(follow::log(&loaded.config, request, show))?;
+    tell_warnings(history::gaps(&end));
+    Ok(Exit::Fine)
 }
 
 fn check(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {

@@ -19,7 +19,11 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::{AppPasswordRequest, Kept, Properties, Request, execute, socket};
+use super::{
+    AppPasswordRequest, Kept, Properties, Request, execute,
+    history::{self, LogRequest},
+    socket,
+};
 use crate::{
     auth,
     cli::{self, AccountProperties, Exit, PasswordSource},
@@ -50,6 +54,7 @@ pub fn account_request(command: cli::Account) -> Result<Request, Failure> {
         },
         cli::Account::List { without_scram } => Request::AccountList { without_scram },
         cli::Account::Show { name } => Request::AccountShow { name },
+        cli::Account::Usage { name } => Request::AccountUsage { name },
         cli::Account::Set {
             name,
             properties,
@@ -161,6 +166,7 @@ pub fn with_password(mut value: Value, password: Option<Zeroizing<String>>) -> V
 pub fn mailbox_request(command: cli::Mailbox) -> Request {
     match command {
         cli::Mailbox::List { account } => Request::MailboxList { account },
+        cli::Mailbox::Status { account, mailbox } => Request::MailboxStatus { account, mailbox },
         cli::Mailbox::Create {
             account,
             mailbox,
@@ -179,6 +185,31 @@ pub fn mailbox_request(command: cli::Mailbox) -> Request {
             Request::MailboxUnsubscribe { account, mailbox }
         }
     }
+}
+
+/// What `relate-imap log` asks for.
+///
+/// # Errors
+/// The moment is none.
+pub fn log_request(asked: cli::Past, now: SystemTime) -> Result<LogRequest, Failure> {
+    let since_secs = match &asked.since {
+        None => None,
+        Some(text) => {
+            let read = history::since(text, secs(now).unwrap_or_default());
+            Some(read.map_err(|next| {
+                let problem = Problem::new("--since is not understood", text, next);
+                Failure::new(Exit::Configuration, problem)
+            })?)
+        }
+    };
+    Ok(LogRequest {
+        account: asked.account,
+        mailbox: asked.mailbox,
+        uid: asked.uid,
+        message_id: asked.message_id,
+        since_secs,
+        kinds: asked.kind,
+    })
 }
 
 fn attribute(special_use: cli::SpecialUse) -> String {
@@ -250,7 +281,7 @@ pub fn is_nobody_there(error: &io::Error) -> bool {
     )
 }
 
-fn unreachable(path: &Path, error: &io::Error) -> Failure {
+pub(super) fn unreachable(path: &Path, error: &io::Error) -> Failure {
     Failure::new(
         Exit::Failed,
         Problem::new(

@@ -7,12 +7,16 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, BufWriter},
     net::{UnixListener, UnixStream},
     task::JoinSet,
 };
 
-use super::{AppPasswordRequest, Request, execute, find};
+use super::{
+    AppPasswordRequest, Request, execute, find,
+    follow::{FollowRequest, ToSocket},
+    history,
+};
 use crate::{
     config::Config,
     connection,
@@ -127,6 +131,9 @@ async fn answer(stream: UnixStream, service: &Arc<Service>) -> io::Result<()> {
         }
         return Ok(());
     }
+    if let Ok(request) = serde_json::from_str(&line) {
+        return follow(reader.into_inner().into_inner(), service, request).await;
+    }
     let done = match serde_json::from_str::<Request>(&line) {
         Ok(request) => {
             if matches!(
@@ -148,6 +155,22 @@ async fn answer(stream: UnixStream, service: &Arc<Service>) -> io::Result<()> {
         )),
     };
     let mut stream = reader.into_inner().into_inner();
+    write(&mut stream, done).await?;
+    stream.shutdown().await
+}
+
+/// Answers a request a line at a time.
+async fn follow(
+    stream: UnixStream,
+    service: &Arc<Service>,
+    request: FollowRequest,
+) -> io::Result<()> {
+    let mut to = ToSocket(BufWriter::new(stream));
+    let done = match request {
+        FollowRequest::Log(request) => history::tell(&*service.store, request, &mut to).await,
+    };
+    to.0.flush().await?;
+    let mut stream = to.0.into_inner();
     write(&mut stream, done).await?;
     stream.shutdown().await
 }

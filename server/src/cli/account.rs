@@ -32,6 +32,11 @@ pub enum Account {
         /// The account's name
         name: String,
     },
+    /// Show how much accounts hold, against their quotas; of one, its largest mailboxes too
+    Usage {
+        /// The account's name; without it, every account
+        name: Option<String>,
+    },
     /// Change an account's properties; what is not named stays
     Set {
         /// The account's name

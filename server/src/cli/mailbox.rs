@@ -10,6 +10,13 @@ pub enum Mailbox {
         /// The account's name
         account: String,
     },
+    /// Show a mailbox's counts, size and identifiers, or those of every mailbox
+    Status {
+        /// The account's name
+        account: String,
+        /// The mailbox; without it, every one
+        mailbox: Option<String>,
+    },
     /// Create a mailbox
     Create {
         /// The account's name
