@@ -147,7 +147,7 @@ pub struct Actor {
     /// Which session or program, such as `imap 127.0.0.1:51234 #17` or `lmtp`.
     pub origin: Arc<str>,
     /// What the client calls itself (RFC 2971), once it has.
-    pub client: Arc<OnceLock<String>>,
+    pub client: Arc<OnceLock<Arc<str>>>,
     /// What of those rights may be used.
     pub access: Access,
 }

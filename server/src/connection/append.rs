@@ -6,7 +6,7 @@ use wire::{
     imap::{
         append::{Append, AppendMessage, LiteralForm},
         command::Tag,
-        table::Expunge,
+        table::{APPEND, Expunge},
     },
 };
 
@@ -20,7 +20,7 @@ impl Connection {
     pub(super) async fn append(&mut self, tag: &Tag, append: &Append) -> Result<(), End> {
         self.commands = self.commands.saturating_add(1);
         self.pace().await?;
-        self.sink.begin(tag);
+        self.begin(tag, &APPEND);
         match self.session.append(append, &self.context).await {
             Ok(appending) => {
                 self.grant(&append.first).await?;
@@ -86,7 +86,7 @@ impl Connection {
     /// The frame that follows a message.
     async fn after_message(&mut self) -> Result<Frame, End> {
         loop {
-            match self.framer.next(&self.limits) {
+            match self.next_frame() {
                 Frame::Incomplete => self.receive().await?,
                 frame => return Ok(frame),
             }
@@ -107,6 +107,7 @@ impl Connection {
             let taken = bytes.len();
             self.framer.consume(taken);
             self.heard = Instant::now();
+            self.context.place.heard(self.heard);
         }
         Ok(Ok(()))
     }
