@@ -25,9 +25,11 @@ mod app_passwords;
 pub mod client;
 pub mod follow;
 pub mod history;
+pub mod live;
 pub mod owner;
 pub mod print;
 pub mod socket;
+pub mod trace;
 mod usage;
 
 /// What a deletion does to the log's record of who did what.

@@ -74,6 +74,37 @@ pub enum Command {
     Mailbox(Mailbox),
     /// Show who delivered, moved, flagged or deleted which messages: when, from where, by which session
     Log(Past),
+    /// Show who is connected to the running server
+    Who {
+        /// Only the sessions of this account
+        user: Option<String>,
+        /// Only those from this address
+        #[arg(long, value_name = "ADDR")]
+        address: Option<IpAddr>,
+    },
+    /// End sessions of the running server: their clients are told BYE
+    #[command(group = clap::ArgGroup::new("whom").required(true).multiple(true))]
+    Kick {
+        /// Those of this account
+        #[arg(group = "whom")]
+        user: Option<String>,
+        /// The one of this number, as `who` and the log name it
+        #[arg(long, value_name = "N", group = "whom")]
+        session: Option<u64>,
+        /// Those from this address
+        #[arg(long, value_name = "ADDR", group = "whom")]
+        address: Option<IpAddr>,
+    },
+    /// Show what a user's clients say and are answered, live; passwords and messages are left out
+    #[command(group = clap::ArgGroup::new("whom").required(true))]
+    Trace {
+        /// The account
+        #[arg(group = "whom")]
+        user: Option<String>,
+        /// Instead, whoever comes from this address
+        #[arg(long, value_name = "ADDR", group = "whom")]
+        address: Option<IpAddr>,
+    },
     /// Serve one IMAP session on standard input and output, without a login, for tunnels as by ssh
     Session {
         /// Whose mail: the account's name or an alias of it
@@ -213,6 +244,13 @@ mod tests {
             "relate-imap account usage a@b",
             "relate-imap log --account a@b --mailbox INBOX --uid 3 --since 7d --kind deleted,moved",
             "relate-imap log --message-id <x@y>",
+            "relate-imap who",
+            "relate-imap who a@b --address ::1",
+            "relate-imap kick a@b",
+            "relate-imap kick --session 7",
+            "relate-imap kick --address 192.0.2.1",
+            "relate-imap trace a@b",
+            "relate-imap trace --address ::1",
             "relate-imap mailbox create a@b Work/2026",
             "relate-imap mailbox delete a@b Work",
             "relate-imap mailbox rename a@b Work Play",
@@ -243,6 +281,8 @@ mod tests {
             ("relate-imap nope", Exit::Configuration),
             ("relate-imap session", Exit::Configuration),
             ("relate-imap log --uid 3", Exit::Configuration),
+            ("relate-imap kick", Exit::Configuration),
+            ("relate-imap trace", Exit::Configuration),
             ("relate-imap up --listen nowhere", Exit::Configuration),
             (
                 "relate-imap account set a --enable --disable",

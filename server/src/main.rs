@@ -10,12 +10,14 @@ use server::{
     admin::{
         Request,
         client::{
-            account_request, app_password_request, log_request, mailbox_request, perform,
-            with_password,
+            account_request, app_password_request, ask_running, log_request, mailbox_request,
+            perform, with_password,
         },
         follow, history,
+        live::{Chosen, LiveRequest},
         owner::become_owner,
         print::{Form, print},
+        trace,
     },
     cli::{self, Cli, Command, ConfigCommand, Exit, TlsCommand},
     config::{self, Loaded, docs},
@@ -68,6 +70,34 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Mailbox(command) => administer(&loaded()?, mailbox_request(command), form),
         Command::Log(asked) => past(&loaded()?, asked, form),
+        Command::Who { user, address } => {
+            let chosen = Chosen {
+                user,
+                address,
+                session: None,
+            };
+            live(&loaded()?, &LiveRequest::Who(chosen), form)
+        }
+        Command::Kick {
+            user,
+            session,
+            address,
+        } => {
+            let chosen = Chosen {
+                user,
+                session,
+                address,
+            };
+            live(&loaded()?, &LiveRequest::Kick(chosen), form)
+        }
+        Command::Trace { user, address } => {
+            let chosen = Chosen {
+                user,
+                address,
+                session: None,
+            };
+            traced(&loaded()?, chosen, form)
+        }
         Command::Session { account } => tunnel::run(&loaded()?.config, &account),
         Command::Check => check(&loaded()?, form),
         Command::Compact => administer(&loaded()?, Request::Compact, form),
@@ -134,6 +164,25 @@ fn past(loaded: &Loaded, asked: cli::Past, form: Form) -> Result<Exit, Failure> 
     let end = one_thread(follow::log(&loaded.config, request, show))?;
     tell_warnings(history::gaps(&end));
     Ok(Exit::Fine)
+}
+
+fn live(loaded: &Loaded, request: &LiveRequest, form: Form) -> Result<Exit, Failure> {
+    become_owner(&loaded.config.store.path)?;
+    let value = one_thread(ask_running(&loaded.config, request))?;
+    printed(&print(&value, form))
+}
+
+/// What is said is shown as it comes, until whoever reads it ends it.
+fn traced(loaded: &Loaded, chosen: Chosen, form: Form) -> Result<Exit, Failure> {
+    become_owner(&loaded.config.store.path)?;
+    let show = |item: &serde_json::Value| {
+        let text = match form {
+            Form::Json => format!("{item}\n"),
+            Form::Text => trace::lines(item),
+        };
+        io::stdout().lock().write_all(text.as_bytes())
+    };
+    one_thread(follow::trace(&loaded.config, chosen, show)).map(|_| Exit::Fine)
 }
 
 fn check(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {

@@ -11,6 +11,7 @@ pub mod live;
 pub mod meter;
 pub mod metrics;
 pub mod trace;
+pub mod watch;
 
 use std::sync::Arc;
 

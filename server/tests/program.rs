@@ -126,6 +126,7 @@ impl Place {
 fn administer(place: &Place) {
     administer_accounts(place);
     administer_mailboxes(place);
+    administer_history(place);
 }
 
 fn administer_accounts(place: &Place) {
@@ -233,6 +234,65 @@ fn administer_mailboxes(place: &Place) {
     assert!(place.prints(&["check"], "").contains("yes"));
 }
 
+/// How much there is, and who did what, of what [`administer_mailboxes`] left.
+fn administer_history(place: &Place) {
+    let usage = place.prints(&["account", "usage", "t@x", "--json"], "");
+    let usage: serde_json::Value = serde_json::from_str(&usage).unwrap();
+    assert_eq!(usage["messages"], 1);
+    assert_eq!(usage["quota_bytes"], 5_000);
+    assert_eq!(usage["bytes_percent"], 3);
+    let largest = usage["largest_mailboxes"][0].as_str().unwrap();
+    assert!(largest.starts_with("Play/2026 (1 messages, "), "{largest}");
+    let table = place.prints(&["account", "usage"], "");
+    assert!(
+        table.starts_with("name") && table.contains("tim@localhost"),
+        "{table}"
+    );
+    place.fails(&["account", "usage", "nobody"], "", 1, "no such account");
+    let status = place.prints(&["mailbox", "status", "t@x", "Play/2026", "--json"], "");
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(
+        (&status["messages"], &status["unseen"]),
+        (&1.into(), &1.into())
+    );
+    assert!(
+        place
+            .prints(&["mailbox", "status", "t@x"], "")
+            .contains("INBOX")
+    );
+    place.fails(
+        &["mailbox", "status", "t@x", "Nope"],
+        "",
+        1,
+        "no such mailbox",
+    );
+    let log = place.prints(&["log", "--account", "t@x", "--mailbox", "Play/2026"], "");
+    let words: Vec<&str> = log.split_whitespace().collect();
+    assert!(log.contains("  delivered  Play/2026 1  by "), "{log}");
+    assert!(log.contains("mailbox  created  Play/2026"), "{log}");
+    assert!(words.iter().all(|word| !word.contains("INBOX")), "{log}");
+    let message = ["log", "--message-id", "nobody@x", "--json"];
+    assert_eq!(place.prints(&message, ""), "");
+    let kind = ["log", "--kind", "delivered", "--since", "1d", "--json"];
+    let line: serde_json::Value = serde_json::from_str(&place.prints(&kind, "")).unwrap();
+    assert_eq!(
+        (
+            &line["account"],
+            &line["mailbox"],
+            &line["uids"],
+            &line["kind"]
+        ),
+        (
+            &"tim@localhost".into(),
+            &"Play/2026".into(),
+            &"1".into(),
+            &"delivered".into()
+        )
+    );
+    place.fails(&["log", "--since", "soon"], "", 2, "2026-11-28");
+    place.fails(&["log", "--account", "nobody"], "", 1, "no such account");
+}
+
 /// Whether there is a server beside the commands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Server {
@@ -320,6 +380,13 @@ fn administration_without_a_server() {
     administer(&place);
     administer_app_passwords(&place, Server::Stands);
     administer_imports(&place, Server::Stands);
+    for command in [
+        &["who"][..],
+        &["kick", "tim@localhost"],
+        &["trace", "tim@localhost"],
+    ] {
+        place.fails(command, "", 1, "no server runs with this store");
+    }
     place.fails(&["account", "remove", "tim@localhost"], "", 1, "consent");
     place.prints(&["account", "remove", "tim@localhost", "--yes"], "");
     place.fails(

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 use super::{
     AppPasswordRequest, Kept, Properties, Request, execute,
     history::{self, LogRequest},
+    live::LiveRequest,
     socket,
 };
 use crate::{
@@ -253,6 +254,29 @@ pub async fn reach(config: &Config) -> Result<Option<(UnixStream, PathBuf)>, Fai
         Err(error) if is_nobody_there(&error) => Ok(None),
         Err(error) => Err(unreachable(&path, &error)),
     }
+}
+
+/// A connection to the running server, and its socket's path.
+///
+/// # Errors
+/// None runs, or it may not be asked.
+pub async fn running(config: &Config) -> Result<(UnixStream, PathBuf), Failure> {
+    let path = config.store.path.display().to_string();
+    reach(config).await?.ok_or_else(|| {
+        let next =
+            "start it with `relate-imap serve`; if it runs, name its configuration with --config";
+        let problem = Problem::new("no server runs with this store", path, next);
+        Failure::new(Exit::Failed, problem)
+    })
+}
+
+/// Asks the running server about those who are connected.
+///
+/// # Errors
+/// None runs, or it refused.
+pub async fn ask_running(config: &Config, request: &LiveRequest) -> Result<Value, Failure> {
+    let (stream, path) = running(config).await?;
+    exchange(&mut BufReader::new(stream), request, &path).await
 }
 
 /// There is nothing at the store's path. Who has just tried `up` is told how to reach what it made.

@@ -6,13 +6,17 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, BufWriter},
+    io::{
+        AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+        BufWriter,
+    },
     net::UnixStream,
 };
 
 use super::{
-    client::{no_store, reach, unreachable},
+    client::{no_store, reach, running, unreachable},
     history::{self, Listener, LogRequest},
+    live::Chosen,
     socket,
 };
 use crate::{
@@ -31,12 +35,14 @@ const LINE_BYTES_MAX: u64 = 64 << 20;
 pub enum FollowRequest {
     /// The past.
     Log(LogRequest),
+    /// A conversation, while it goes on.
+    Trace(Chosen),
 }
 
 /// Writes items to whoever asked through the socket.
-pub(super) struct ToSocket(pub(super) BufWriter<UnixStream>);
+pub(super) struct ToSocket<W>(pub(super) BufWriter<W>);
 
-impl Listener for ToSocket {
+impl<W: AsyncWrite + Unpin + Send> Listener for ToSocket<W> {
     async fn take(&mut self, item: Value) -> bool {
         let line = format!("{}\n", json!({ "item": item }));
         self.0.write_all(line.as_bytes()).await.is_ok()
@@ -77,6 +83,23 @@ pub async fn log(
     let told = history::tell(&*store, request, &mut ToScreen(show)).await;
     store.close().await;
     told.map_err(|problem| Failure::new(Exit::Failed, problem))
+}
+
+/// Has the running server tell a conversation until nobody reads it, or the server stops.
+///
+/// # Errors
+/// No server runs, or it refused.
+pub async fn trace(
+    config: &Config,
+    chosen: Chosen,
+    show: impl FnMut(&Value) -> io::Result<()>,
+) -> Result<Value, Failure> {
+    let (stream, path) = running(config).await?;
+    let followed = follow(stream, &FollowRequest::Trace(chosen), show).await;
+    match followed {
+        Ok(ended) => ended.map_err(|problem| Failure::new(Exit::Failed, problem)),
+        Err(error) => Err(unreachable(&path, &error)),
+    }
 }
 
 /// Sends a request and shows what comes, to its end or until nobody reads it.

@@ -7,7 +7,10 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, BufWriter},
+    io::{
+        AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+        BufWriter,
+    },
     net::{UnixListener, UnixStream},
     task::JoinSet,
 };
@@ -15,7 +18,7 @@ use tokio::{
 use super::{
     AppPasswordRequest, Request, execute, find,
     follow::{FollowRequest, ToSocket},
-    history,
+    history, live, trace,
 };
 use crate::{
     config::Config,
@@ -132,6 +135,11 @@ async fn answer(stream: UnixStream, service: &Arc<Service>) -> io::Result<()> {
         return Ok(());
     }
     if let Ok(request) = serde_json::from_str(&line) {
+        let mut stream = reader.into_inner().into_inner();
+        write(&mut stream, live::execute(service, request)).await?;
+        return stream.shutdown().await;
+    }
+    if let Ok(request) = serde_json::from_str(&line) {
         return follow(reader.into_inner().into_inner(), service, request).await;
     }
     let done = match serde_json::from_str::<Request>(&line) {
@@ -165,17 +173,21 @@ async fn follow(
     service: &Arc<Service>,
     request: FollowRequest,
 ) -> io::Result<()> {
-    let mut to = ToSocket(BufWriter::new(stream));
+    let user = stream.peer_cred()?.uid();
+    let (from, to) = stream.into_split();
+    let mut to = ToSocket(BufWriter::new(to));
     let done = match request {
         FollowRequest::Log(request) => history::tell(&*service.store, request, &mut to).await,
+        FollowRequest::Trace(chosen) => trace::run(service, &chosen, (user, from, &mut to)).await,
     };
-    to.0.flush().await?;
-    let mut stream = to.0.into_inner();
-    write(&mut stream, done).await?;
-    stream.shutdown().await
+    write(&mut to.0, done).await?;
+    to.0.shutdown().await
 }
 
-async fn write(stream: &mut UnixStream, done: Result<Value, Problem>) -> io::Result<()> {
+async fn write(
+    stream: &mut (impl AsyncWrite + Unpin),
+    done: Result<Value, Problem>,
+) -> io::Result<()> {
     let mut answer = to_json(done).to_string();
     answer.push('\n');
     stream.write_all(answer.as_bytes()).await

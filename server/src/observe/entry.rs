@@ -246,8 +246,14 @@ impl Entry {
     }
 
     /// Somebody logged in.
-    pub fn logged_in(&self, user: &str) {
+    pub(super) fn named_user(&self, user: &str) {
         self.names.lock().user = Some(cleaned(user));
+    }
+
+    /// Whose mail it reads.
+    #[must_use]
+    pub fn user(&self) -> Option<Arc<str>> {
+        self.names.lock().user.clone()
     }
 
     /// The client named itself (RFC 2971). Only the first time counts.

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 pub use super::entry::{Entry, Idle, Row, State};
-use super::{cells::UpDown, label::Spoken, metrics::Metrics};
+use super::{cells::UpDown, label::Spoken, metrics::Metrics, watch::Watches};
 use crate::listen::Peer;
 
 /// Open connections.
@@ -24,6 +24,7 @@ pub struct Live(Arc<Registry>);
 pub(super) struct Registry {
     open: Mutex<BTreeMap<u64, Arc<Entry>>>,
     probes: Mutex<HashSet<SocketAddr>>,
+    pub(super) watches: Watches,
 }
 
 /// What is known of a connection when it begins.
@@ -52,6 +53,12 @@ impl Place {
             (Idle::Yes, Idle::No) => self.0.metrics.sessions_idle.down(),
             _ => {}
         }
+    }
+
+    /// Somebody logged in.
+    pub fn logged_in(&self, user: &str) {
+        self.0.named_user(user);
+        self.0.registry.announce(&self.0, Some(user));
     }
 
     /// How many sessions of its kind there are.
@@ -100,6 +107,7 @@ impl Live {
         let entry = Entry::new(opening, is_probe, metrics, Arc::clone(&self.0));
         let place = Place(Arc::new(entry));
         self.0.open.lock().insert(place.id, Arc::clone(&place));
+        self.0.announce(&place, None);
         if let Some(active) = place.active() {
             active.up();
         }
@@ -129,6 +137,10 @@ impl Live {
         let open = self.0.open.lock();
         let listed = open.values().filter(|entry| !entry.is_probe);
         listed.map(Arc::clone).collect()
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.0
     }
 
     /// The connection of this number.
