@@ -113,6 +113,8 @@ pub enum Command {
     },
     /// Check that the stored mail is complete and consistent
     Check,
+    /// Measure this machine and the disk of Store:Path on a scratch store there, which is removed again
+    Bench,
     /// Give the disk space of deleted mail back now, as far as Store:UndeleteWindow allows
     Compact,
     /// Show, check or explain the configuration
@@ -259,6 +261,7 @@ mod tests {
             "relate-imap mailbox unsubscribe a@b Work",
             "relate-imap session --account a@b",
             "relate-imap check",
+            "relate-imap bench",
             "relate-imap compact --json",
             "relate-imap config show --json",
             "relate-imap config check",

@@ -19,6 +19,7 @@ use server::{
         print::{Form, print},
         trace,
     },
+    bench,
     cli::{self, Cli, Command, ConfigCommand, Exit, TlsCommand},
     config::{self, Loaded, docs},
     deliver, health, log,
@@ -100,6 +101,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Session { account } => tunnel::run(&loaded()?.config, &account),
         Command::Check => check(&loaded()?, form),
+        Command::Bench => bench(&loaded()?, form),
         Command::Compact => administer(&loaded()?, Request::Compact, form),
         Command::Config(command) => configuration(&command, &loaded, form),
         Command::Tls(TlsCommand::Check) => tls_check(&loaded()?, form),
@@ -164,6 +166,14 @@ fn past(loaded: &Loaded, asked: cli::Past, form: Form) -> Result<Exit, Failure> 
     let end = one_thread(follow::log(&loaded.config, request, show))?;
     tell_warnings(history::gaps(&end));
     Ok(Exit::Fine)
+}
+
+fn bench(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {
+    become_owner(&loaded.config.store.path)?;
+    many_threads(async {
+        let value = bench::run(&loaded.config).await?;
+        printed(&print(&value, form)).map(|_| ())
+    })
 }
 
 fn live(loaded: &Loaded, request: &LiveRequest, form: Form) -> Result<Exit, Failure> {

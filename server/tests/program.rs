@@ -708,3 +708,53 @@ fn refusals_are_lines_that_fail2ban_reads() {
         assert!(!log.contains("wrong"), "a password: {log}");
     }
 }
+
+#[test]
+fn bench_measures_beside_the_store_and_leaves_nothing() {
+    let place = Place::new();
+    place.prints(
+        &["account", "add", "a@x", "--password-stdin"],
+        PASSWORD_LINE,
+    );
+    let names = || {
+        let mut names: Vec<_> = std::fs::read_dir(place.store())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let measured = place.prints(&["bench", "--json"], "");
+    let measured: serde_json::Value = serde_json::from_str(&measured).unwrap();
+    for key in [
+        "sync_p50_ms",
+        "append_per_s_one_client",
+        "fetch_per_s",
+        "search_messages_per_s",
+    ] {
+        assert!(measured[key].as_f64().unwrap() > 0.0, "{key}: {measured}");
+    }
+    assert!(
+        measured["verdict"][0]
+            .as_str()
+            .unwrap()
+            .contains("this disk syncs in")
+    );
+    assert_eq!(names(), before);
+    // Stopped in the middle, it removes what it made too.
+    let child = place.command(&["bench"]).spawn().unwrap();
+    while names() == before {
+        std::thread::yield_now();
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(1));
+    assert!(
+        String::from_utf8(done.stderr)
+            .unwrap()
+            .contains("was stopped")
+    );
+    assert_eq!(names(), before);
+}
