@@ -23,9 +23,14 @@ use crate::{auth, problem::Problem};
 
 mod app_passwords;
 pub mod client;
+pub mod follow;
+pub mod history;
+pub mod live;
 pub mod owner;
 pub mod print;
 pub mod socket;
+pub mod trace;
+mod usage;
 
 /// What a deletion does to the log's record of who did what.
 const ORIGIN: &str = "admin";
@@ -82,6 +87,18 @@ pub enum Request {
     MailboxList {
         /// The account.
         account: String,
+    },
+    /// How much accounts hold.
+    AccountUsage {
+        /// Of this one, by its name or an alias; else of each.
+        name: Option<String>,
+    },
+    /// A mailbox with its counts and identifiers.
+    MailboxStatus {
+        /// The account.
+        account: String,
+        /// The mailbox; else each.
+        mailbox: Option<String>,
     },
     /// Create a mailbox.
     MailboxCreate {
@@ -200,7 +217,11 @@ pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Probl
         }
         Request::AccountRemove { name, purge } => remove(store, &name, purge).await,
         Request::AppPassword(request) => app_passwords::execute(store, request).await,
-        Request::MailboxList { account } => mailboxes(store, &account).await,
+        Request::MailboxList { account } => usage::status(store, &account, None).await,
+        Request::AccountUsage { name } => usage::usage(store, name.as_deref()).await,
+        Request::MailboxStatus { account, mailbox } => {
+            usage::status(store, &account, mailbox.as_deref()).await
+        }
         Request::MailboxCreate {
             account,
             mailbox,
@@ -421,35 +442,6 @@ fn has_scram(account: &AccountInfo) -> Option<bool> {
     Some(password.verifiers.scram.is_some())
 }
 
-async fn mailboxes(store: &dyn Store, account: &str) -> Result<Value, Problem> {
-    let opened = open(store, account).await?;
-    let tree = opened.tree();
-    let mut all = Vec::new();
-    for (key, mailbox) in &tree.mailboxes {
-        let summary = opened
-            .summary(mailbox.id)
-            .map_err(|e| failed(&e, mailbox.name.as_str()))?;
-        let special: Vec<_> = mailbox
-            .special_use
-            .iter()
-            .map(|special| special.attribute())
-            .collect();
-        all.push(json!({
-            "name": mailbox.name.as_str(),
-            "special_use": special,
-            "subscribed": tree.subscriptions.contains_key(key),
-            "messages": summary.messages,
-            "unseen": summary.unseen,
-            "deleted": summary.deleted,
-            "bytes": summary.bytes,
-            "uid_validity": summary.uid_validity.get(),
-            "uid_next": summary.uid_next.get(),
-            "highest_modseq": summary.highest_mod_seq.get(),
-        }));
-    }
-    Ok(Value::Array(all))
-}
-
 async fn check(store: &dyn Store) -> Result<Value, Problem> {
     let found = store.check().await.map_err(|e| failed(&e, "the store"))?;
     Ok(json!({ "healthy": found.is_empty(), "problems": found, "room": room(store.room()) }))
@@ -485,6 +477,7 @@ pub(crate) fn find(store: &dyn Store, name: &str) -> Result<Arc<AccountInfo>, Pr
 
 fn actor(account: &AccountInfo) -> Actor {
     Actor {
+        client: Arc::default(),
         account: account.id,
         origin: ORIGIN.into(),
         access: Access::ReadWrite,

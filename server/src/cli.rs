@@ -1,20 +1,28 @@
-//! The command line of the whole program: every subcommand and option, the exit
-//! codes, and what is generated from them (completions, manual pages). What the
+//! The command line of the whole program: every subcommand and option, a file for each family of
+//! them below, the exit codes, and what is generated from them (completions, manual pages). What the
 //! commands do is in the modules that own them.
 
-use std::ffi::OsString;
-use std::io::{self, Write};
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 
-use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueHint, error::ErrorKind};
 use clap_complete::Shell;
-use clap_mangen::roff::{Roff, bold, roman};
 
-use crate::config::{Options, Preset, Setting};
+pub use self::{
+    account::{Account, AccountProperties, AppPassword, PasswordSource, Scope},
+    exit::Exit,
+    generated::{completions, manual, manual_pages},
+    mailbox::{Mailbox, SpecialUse},
+    past::{DeedKind, Past},
+    setup::{ConfigCommand, TlsCommand},
+};
+use crate::config::{Options, Preset};
+
+mod account;
+mod exit;
+mod generated;
+mod mailbox;
+mod past;
+mod setup;
 
 pub use client_setup::{ClientSetup, SetupFormat};
 
@@ -68,6 +76,39 @@ pub enum Command {
     /// List and change an account's mailboxes
     #[command(subcommand)]
     Mailbox(Mailbox),
+    /// Show who delivered, moved, flagged or deleted which messages: when, from where, by which session
+    Log(Past),
+    /// Show who is connected to the running server
+    Who {
+        /// Only the sessions of this account
+        user: Option<String>,
+        /// Only those from this address
+        #[arg(long, value_name = "ADDR")]
+        address: Option<IpAddr>,
+    },
+    /// End sessions of the running server: their clients are told BYE
+    #[command(group = clap::ArgGroup::new("whom").required(true).multiple(true))]
+    Kick {
+        /// Those of this account
+        #[arg(group = "whom")]
+        user: Option<String>,
+        /// The one of this number, as `who` and the log name it
+        #[arg(long, value_name = "N", group = "whom")]
+        session: Option<u64>,
+        /// Those from this address
+        #[arg(long, value_name = "ADDR", group = "whom")]
+        address: Option<IpAddr>,
+    },
+    /// Show what a user's clients say and are answered, live; passwords and messages are left out
+    #[command(group = clap::ArgGroup::new("whom").required(true))]
+    Trace {
+        /// The account
+        #[arg(group = "whom")]
+        user: Option<String>,
+        /// Instead, whoever comes from this address
+        #[arg(long, value_name = "ADDR", group = "whom")]
+        address: Option<IpAddr>,
+    },
     /// Serve one IMAP session on standard input and output, without a login, for tunnels as by ssh
     Session {
         /// Whose mail: the account's name or an alias of it
@@ -76,6 +117,8 @@ pub enum Command {
     },
     /// Check that the stored mail is complete and consistent
     Check,
+    /// Measure this machine and the disk of Store:Path on a scratch store there, which is removed again
+    Bench,
     /// Give the disk space of deleted mail back now, as far as Store:UndeleteWindow allows
     Compact,
     /// Show, check or explain the configuration
@@ -117,265 +160,6 @@ pub struct Up {
 pub struct Deliver {
     /// The account's name or an alias of it; `name+folder` files into that folder
     pub user: String,
-}
-
-/// What can be done with accounts.
-#[derive(Debug, Subcommand)]
-pub enum Account {
-    /// Create an account; its password is asked for
-    Add {
-        /// The account's name, usually its mail address
-        name: String,
-        /// Where the password comes from
-        #[command(flatten)]
-        password: PasswordSource,
-        /// What to set besides
-        #[command(flatten)]
-        properties: AccountProperties,
-    },
-    /// List all accounts
-    List {
-        /// Only those that have a password but no SCRAM verifier yet: they get one at their next
-        /// login with a password sent as it is
-        #[arg(long)]
-        without_scram: bool,
-    },
-    /// Show one account
-    Show {
-        /// The account's name
-        name: String,
-    },
-    /// Change an account's properties; what is not named stays
-    Set {
-        /// The account's name
-        name: String,
-        /// What to set
-        #[command(flatten)]
-        properties: AccountProperties,
-        /// Take this address away from the account; may be repeated
-        #[arg(long, value_name = "ADDRESS")]
-        remove_alias: Vec<String>,
-        /// Take the right to act as any other account away; those given with --may-act-as stay
-        #[arg(long)]
-        may_not_act: bool,
-    },
-    /// Change an account's password
-    Passwd {
-        /// The account's name
-        name: String,
-        /// Where the password comes from
-        #[command(flatten)]
-        password: PasswordSource,
-    },
-    /// Remove an account and its mail; its sessions end
-    Remove {
-        /// The account's name
-        name: String,
-        /// Free the space of its mail at once instead of after Store:UndeleteWindow
-        #[arg(long)]
-        purge: bool,
-        /// Do not ask
-        #[arg(long, short)]
-        yes: bool,
-    },
-}
-
-/// What can be done with app passwords.
-#[derive(Debug, Subcommand)]
-pub enum AppPassword {
-    /// Make a password for one program or device; it is shown this once
-    Add {
-        /// The account's name
-        account: String,
-        /// A name for it, such as the device's
-        name: String,
-        /// What it may be used for
-        #[arg(
-            long,
-            value_name = "SCOPE",
-            value_delimiter = ',',
-            default_value = "imap"
-        )]
-        scope: Vec<Scope>,
-        /// For how long it may be used, as 90d or 12h; without it, until it is revoked
-        #[arg(long, value_name = "DURATION", value_parser = duration)]
-        expires: Option<Duration>,
-    },
-    /// List an account's app passwords, with when and where each was last used
-    List {
-        /// The account's name
-        account: String,
-    },
-    /// Revoke an app password; the sessions that logged in with it end
-    Revoke {
-        /// The account's name
-        account: String,
-        /// The app password's name
-        name: String,
-    },
-}
-
-/// What a password may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Scope {
-    /// Reading mail
-    Imap,
-    /// Handing in mail
-    Lmtp,
-    /// Administration
-    Admin,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    <Duration as Setting>::parse(text, &(1_000..=MAX_EXPIRY_MILLIS))
-}
-
-/// A hundred years.
-const MAX_EXPIRY_MILLIS: u64 = 100 * 365 * 24 * 60 * 60 * 1_000;
-
-/// Where a new password comes from; without an option it is asked for.
-#[derive(Debug, Clone, Args)]
-#[group(multiple = false)]
-pub struct PasswordSource {
-    /// Read the password from the first line of standard input
-    #[arg(long)]
-    pub password_stdin: bool,
-    /// Read the password from the first line of a file
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub password_file: Option<PathBuf>,
-    /// Read the password's hash, as another server keeps it, from the first line of standard input:
-    /// {ARGON2ID}, {BLF-CRYPT} (bcrypt), {SHA512-CRYPT} or {SHA256-CRYPT}
-    #[arg(long)]
-    pub password_hash_stdin: bool,
-    /// Read the password's hash from the first line of a file
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub password_hash_file: Option<PathBuf>,
-}
-
-/// What can be set on an account.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
-pub struct AccountProperties {
-    /// Deliver mail for this address to the account as well; may be repeated
-    #[arg(long, value_name = "ADDRESS")]
-    pub alias: Vec<String>,
-    /// The name of the person
-    #[arg(long, value_name = "NAME")]
-    pub display_name: Option<String>,
-    /// How many bytes of mail the account may keep; 0 for any number
-    #[arg(long, value_name = "BYTES")]
-    pub quota_bytes: Option<u64>,
-    /// How many messages the account may keep; 0 for any number
-    #[arg(long, value_name = "COUNT")]
-    pub quota_messages: Option<u64>,
-    /// Let the account open the mail of this other account, logging in with its own password;
-    /// '*' for that of any account; may be repeated
-    #[arg(long, value_name = "ACCOUNT")]
-    pub may_act_as: Vec<String>,
-    /// Let the account log in and receive mail
-    #[arg(long, conflicts_with = "disable")]
-    enable: bool,
-    /// Refuse the account's logins and mail
-    #[arg(long)]
-    disable: bool,
-}
-
-impl AccountProperties {
-    /// Whether the account is to be enabled or disabled; `None` leaves it.
-    #[must_use]
-    pub const fn enabled(&self) -> Option<bool> {
-        match (self.enable, self.disable) {
-            (true, _) => Some(true),
-            (_, true) => Some(false),
-            _ => None,
-        }
-    }
-}
-
-/// What can be done with mailboxes.
-#[derive(Debug, Subcommand)]
-pub enum Mailbox {
-    /// List an account's mailboxes with their counts and identifiers
-    List {
-        /// The account's name
-        account: String,
-    },
-    /// Create a mailbox
-    Create {
-        /// The account's name
-        account: String,
-        /// The mailbox, its levels separated by /
-        mailbox: String,
-        /// What it is for, so that mail programs find it; may be repeated
-        #[arg(long = "use", value_enum, value_name = "USE")]
-        special_use: Vec<SpecialUse>,
-    },
-    /// Delete a mailbox and the messages in it
-    Delete {
-        /// The account's name
-        account: String,
-        /// The mailbox
-        mailbox: String,
-    },
-    /// Rename a mailbox and everything below it
-    Rename {
-        /// The account's name
-        account: String,
-        /// The mailbox as it is called now
-        from: String,
-        /// What it shall be called
-        to: String,
-    },
-    /// Subscribe to a mailbox, so that clients show it
-    Subscribe {
-        /// The account's name
-        account: String,
-        /// The mailbox
-        mailbox: String,
-    },
-    /// Unsubscribe from a mailbox, which need not exist any more
-    Unsubscribe {
-        /// The account's name
-        account: String,
-        /// The mailbox
-        mailbox: String,
-    },
-}
-
-/// What a mailbox may be for (RFC 6154 §2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SpecialUse {
-    /// Mail that is kept
-    Archive,
-    /// Messages being written
-    Drafts,
-    /// Spam
-    Junk,
-    /// Mail that was sent
-    Sent,
-    /// Mail that was deleted
-    Trash,
-}
-
-/// What can be done with the configuration.
-#[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
-    /// Print every setting with its value and where it was given; secrets are masked
-    Show,
-    /// Report every problem of the configuration, certificate and store path included
-    Check,
-    /// Print the reference of all settings
-    Docs {
-        /// Print a commented appsettings.json instead
-        #[arg(long)]
-        sample: bool,
-    },
-}
-
-/// What can be done with TLS.
-#[derive(Debug, Subcommand)]
-pub enum TlsCommand {
-    /// Load the certificates as the server does, and report what clients of every kind will see
-    Check,
 }
 
 impl Cli {
@@ -425,117 +209,12 @@ impl Cli {
     }
 }
 
-macro_rules! exits {
-    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal;)+) => {
-        /// How the program ends. The codes from 64 on are those of sysexits(3),
-        /// which mail servers expect of `deliver`.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Exit { $($(#[doc = $doc])+ $name),+ }
-
-        impl Exit {
-            /// Every code, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$name),+];
-
-            /// The number the shell sees.
-            #[must_use]
-            pub const fn code(self) -> u8 {
-                match self { $(Self::$name => $code),+ }
-            }
-
-            /// What the code means.
-            #[must_use]
-            pub fn meaning(self) -> &'static str {
-                match self { $(Self::$name => concat!($($doc),+).trim()),+ }
-            }
-        }
-    };
-}
-
-exits! {
-    /// Fine.
-    Fine = 0;
-    /// Refused or failed; the reason is on standard error.
-    Failed = 1;
-    /// The configuration or the command line is wrong.
-    Configuration = 2;
-    /// A port cannot be bound.
-    Port = 3;
-    /// Another process has the store open.
-    StoreInUse = 4;
-    /// The store is damaged.
-    StoreDamaged = 5;
-    /// `deliver`: the command line is wrong (EX_USAGE).
-    Usage = 64;
-    /// `deliver`: the message cannot be taken as it is (EX_DATAERR).
-    DataError = 65;
-    /// `deliver`: there is no such account (EX_NOUSER).
-    NoUser = 67;
-    /// `deliver`: the account is disabled (EX_UNAVAILABLE).
-    Unavailable = 69;
-    /// `deliver`: a fault in the program (EX_SOFTWARE).
-    Software = 70;
-    /// `deliver`: try again later: over quota, disk full, store busy (EX_TEMPFAIL).
-    TempFail = 75;
-    /// `deliver`: this user may not deliver (EX_NOPERM).
-    NoPermission = 77;
-    /// `deliver`: the configuration is wrong (EX_CONFIG).
-    DeliverConfiguration = 78;
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
-    }
-}
-
-/// Writes the completion script of a shell.
-pub fn completions(shell: Shell, out: &mut dyn Write) -> io::Result<()> {
-    // The generator would panic on a closed pipe; a vector takes everything.
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), PROGRAM, &mut script);
-    out.write_all(&script)
-}
-
-/// Writes the manual page, `relate-imap(1)`.
-pub fn manual(out: &mut dyn Write) -> io::Result<()> {
-    let page = clap_mangen::Man::new(Cli::command());
-    page.render(out)?;
-    let mut roff = Roff::new();
-    roff.control("SH", ["EXIT STATUS"]);
-    for exit in Exit::ALL {
-        roff.control("TP", []);
-        roff.text([bold(exit.code().to_string())]);
-        roff.text([roman(exit.meaning())]);
-    }
-    roff.control("SH", ["FILES"]);
-    roff.control("TP", []);
-    roff.text([bold(
-        "./appsettings.json, /etc/relate-imap/appsettings.json",
-    )]);
-    roff.text([roman("The configuration; the first that exists is read.")]);
-    roff.control("SH", ["ENVIRONMENT"]);
-    roff.control("TP", []);
-    roff.text([bold("Section__Key")]);
-    roff.text([roman("Overrides a setting, as Imap__Port=1143.")]);
-    roff.control("TP", []);
-    roff.text([bold("DOTNET_ENVIRONMENT, ASPNETCORE_ENVIRONMENT")]);
-    roff.text([roman(
-        "Names the second file that is read, appsettings.NAME.json.",
-    )]);
-    roff.to_writer(out)
-}
-
-/// Writes the manual page of the program and of every subcommand into a directory.
-pub fn manual_pages(directory: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(directory)?;
-    clap_mangen::generate_to(Cli::command(), directory)?;
-    let mut page = Vec::new();
-    manual(&mut page)?;
-    std::fs::write(directory.join(format!("{PROGRAM}.1")), page)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::process::ExitCode;
+
+    use clap::CommandFactory as _;
+
     use super::*;
 
     fn read(line: &str) -> Result<Cli, Exit> {
@@ -570,6 +249,19 @@ mod tests {
             "relate-imap account passwd a@b --password-file f",
             "relate-imap account remove a@b --purge --yes",
             "relate-imap mailbox list a@b --json",
+            "relate-imap mailbox status a@b",
+            "relate-imap mailbox status a@b INBOX --json",
+            "relate-imap account usage",
+            "relate-imap account usage a@b",
+            "relate-imap log --account a@b --mailbox INBOX --uid 3 --since 7d --kind deleted,moved",
+            "relate-imap log --message-id <x@y>",
+            "relate-imap who",
+            "relate-imap who a@b --address ::1",
+            "relate-imap kick a@b",
+            "relate-imap kick --session 7",
+            "relate-imap kick --address 192.0.2.1",
+            "relate-imap trace a@b",
+            "relate-imap trace --address ::1",
             "relate-imap mailbox create a@b Work/2026",
             "relate-imap mailbox delete a@b Work",
             "relate-imap mailbox rename a@b Work Play",
@@ -578,6 +270,7 @@ mod tests {
             "relate-imap mailbox unsubscribe a@b Work",
             "relate-imap session --account a@b",
             "relate-imap check",
+            "relate-imap bench",
             "relate-imap compact --json",
             "relate-imap config show --json",
             "relate-imap config check",
@@ -603,6 +296,9 @@ mod tests {
             ("relate-imap", Exit::Configuration),
             ("relate-imap nope", Exit::Configuration),
             ("relate-imap session", Exit::Configuration),
+            ("relate-imap log --uid 3", Exit::Configuration),
+            ("relate-imap kick", Exit::Configuration),
+            ("relate-imap trace", Exit::Configuration),
             ("relate-imap up --listen nowhere", Exit::Configuration),
             (
                 "relate-imap account set a --enable --disable",

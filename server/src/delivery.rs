@@ -126,6 +126,7 @@ impl Recipient {
 
     async fn open(&self, store: &dyn Store, origin: &Arc<str>) -> store::Result<Arc<dyn Account>> {
         let actor = Actor {
+            client: Arc::default(),
             account: self.account.id,
             origin: Arc::clone(origin),
             access: Access::ReadWrite,

@@ -9,10 +9,17 @@ use std::{
 use server::{
     admin::{
         Request,
-        client::{account_request, app_password_request, mailbox_request, perform, with_password},
+        client::{
+            account_request, app_password_request, ask_running, log_request, mailbox_request,
+            perform, with_password,
+        },
+        follow, history,
+        live::{Chosen, LiveRequest},
         owner::{become_owner, refuse_root},
         print::{Form, print},
+        trace,
     },
+    bench,
     cli::{self, Cli, Command, ConfigCommand, Exit, SetupFormat, TlsCommand},
     client_setup,
     config::{self, Loaded, docs},
@@ -69,8 +76,38 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             app_password(&loaded, command, form)
         }
         Command::Mailbox(command) => administer(&loaded()?, mailbox_request(command), form),
+        Command::Log(asked) => past(&loaded()?, asked, form),
+        Command::Who { user, address } => {
+            let chosen = Chosen {
+                user,
+                address,
+                session: None,
+            };
+            live(&loaded()?, &LiveRequest::Who(chosen), form)
+        }
+        Command::Kick {
+            user,
+            session,
+            address,
+        } => {
+            let chosen = Chosen {
+                user,
+                session,
+                address,
+            };
+            live(&loaded()?, &LiveRequest::Kick(chosen), form)
+        }
+        Command::Trace { user, address } => {
+            let chosen = Chosen {
+                user,
+                address,
+                session: None,
+            };
+            traced(&loaded()?, chosen, form)
+        }
         Command::Session { account } => tunnel::run(&loaded()?.config, &account),
         Command::Check => check(&loaded()?, form),
+        Command::Bench => bench(&loaded()?, form),
         Command::Compact => administer(&loaded()?, Request::Compact, form),
         Command::Config(command) => configuration(&command, &loaded, form),
         Command::Tls(TlsCommand::Check) => tls_check(&loaded()?, form),
@@ -121,6 +158,49 @@ fn app_password(loaded: &Loaded, command: cli::AppPassword, form: Form) -> Resul
     become_owner(&loaded.config.store.path)?;
     let value = one_thread(perform(&loaded.config, request))?;
     printed(&print(&with_password(value, password), form))
+}
+
+/// Entries are shown as they are read; what could not be read is told at the end.
+fn past(loaded: &Loaded, asked: cli::Past, form: Form) -> Result<Exit, Failure> {
+    let request = log_request(asked, system_time())?;
+    become_owner(&loaded.config.store.path)?;
+    let show = |item: &serde_json::Value| {
+        let line = match form {
+            Form::Json => format!("{item}\n"),
+            Form::Text => history::line(item),
+        };
+        io::stdout().lock().write_all(line.as_bytes())
+    };
+    let end = one_thread(follow::log(&loaded.config, request, show))?;
+    tell_warnings(history::gaps(&end));
+    Ok(Exit::Fine)
+}
+
+fn bench(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {
+    become_owner(&loaded.config.store.path)?;
+    many_threads(async {
+        let value = bench::run(&loaded.config).await?;
+        printed(&print(&value, form)).map(|_| ())
+    })
+}
+
+fn live(loaded: &Loaded, request: &LiveRequest, form: Form) -> Result<Exit, Failure> {
+    become_owner(&loaded.config.store.path)?;
+    let value = one_thread(ask_running(&loaded.config, request))?;
+    printed(&print(&value, form))
+}
+
+/// What is said is shown as it comes, until whoever reads it ends it.
+fn traced(loaded: &Loaded, chosen: Chosen, form: Form) -> Result<Exit, Failure> {
+    become_owner(&loaded.config.store.path)?;
+    let show = |item: &serde_json::Value| {
+        let text = match form {
+            Form::Json => format!("{item}\n"),
+            Form::Text => trace::lines(item),
+        };
+        io::stdout().lock().write_all(text.as_bytes())
+    };
+    one_thread(follow::trace(&loaded.config, chosen, show)).map(|_| Exit::Fine)
 }
 
 fn check(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {

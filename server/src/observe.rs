@@ -18,6 +18,7 @@ pub mod prometheus;
 pub mod refusals;
 pub mod span;
 pub mod trace;
+pub mod watch;
 
 use std::sync::{Arc, OnceLock};
 

@@ -279,13 +279,13 @@ async fn write_uses(service: Arc<Service>) {
 
 /// SIGINT and SIGTERM, caught from when this is made.
 #[derive(Default)]
-struct StopSignals {
+pub(crate) struct StopSignals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
 }
 
 impl StopSignals {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             interrupt: handler(SignalKind::interrupt()),
             terminate: handler(SignalKind::terminate()),
@@ -293,7 +293,7 @@ impl StopSignals {
     }
 
     /// Waits for either.
-    async fn asked(&mut self) {
+    pub(crate) async fn asked(&mut self) {
         tokio::select! {
             () = received(&mut self.interrupt) => {}
             () = received(&mut self.terminate) => {}

@@ -117,6 +117,7 @@ impl Server {
     async fn open(&self, account: &str) -> Arc<dyn Account> {
         let id = self.service.store.find_account(account).unwrap().id;
         let actor = Actor {
+            client: Arc::default(),
             account: id,
             origin: "test".into(),
             access: Access::ReadWrite,

@@ -126,6 +126,7 @@ impl Place {
 fn administer(place: &Place) {
     administer_accounts(place);
     administer_mailboxes(place);
+    administer_history(place);
 }
 
 fn administer_accounts(place: &Place) {
@@ -233,6 +234,65 @@ fn administer_mailboxes(place: &Place) {
     assert!(place.prints(&["check"], "").contains("yes"));
 }
 
+/// How much there is, and who did what, of what [`administer_mailboxes`] left.
+fn administer_history(place: &Place) {
+    let usage = place.prints(&["account", "usage", "t@x", "--json"], "");
+    let usage: serde_json::Value = serde_json::from_str(&usage).unwrap();
+    assert_eq!(usage["messages"], 1);
+    assert_eq!(usage["quota_bytes"], 5_000);
+    assert_eq!(usage["bytes_percent"], 3);
+    let largest = usage["largest_mailboxes"][0].as_str().unwrap();
+    assert!(largest.starts_with("Play/2026 (1 messages, "), "{largest}");
+    let table = place.prints(&["account", "usage"], "");
+    assert!(
+        table.starts_with("name") && table.contains("tim@localhost"),
+        "{table}"
+    );
+    place.fails(&["account", "usage", "nobody"], "", 1, "no such account");
+    let status = place.prints(&["mailbox", "status", "t@x", "Play/2026", "--json"], "");
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(
+        (&status["messages"], &status["unseen"]),
+        (&1.into(), &1.into())
+    );
+    assert!(
+        place
+            .prints(&["mailbox", "status", "t@x"], "")
+            .contains("INBOX")
+    );
+    place.fails(
+        &["mailbox", "status", "t@x", "Nope"],
+        "",
+        1,
+        "no such mailbox",
+    );
+    let log = place.prints(&["log", "--account", "t@x", "--mailbox", "Play/2026"], "");
+    let words: Vec<&str> = log.split_whitespace().collect();
+    assert!(log.contains("  delivered  Play/2026 1  by "), "{log}");
+    assert!(log.contains("mailbox  created  Play/2026"), "{log}");
+    assert!(words.iter().all(|word| !word.contains("INBOX")), "{log}");
+    let message = ["log", "--message-id", "nobody@x", "--json"];
+    assert_eq!(place.prints(&message, ""), "");
+    let kind = ["log", "--kind", "delivered", "--since", "1d", "--json"];
+    let line: serde_json::Value = serde_json::from_str(&place.prints(&kind, "")).unwrap();
+    assert_eq!(
+        (
+            &line["account"],
+            &line["mailbox"],
+            &line["uids"],
+            &line["kind"]
+        ),
+        (
+            &"tim@localhost".into(),
+            &"Play/2026".into(),
+            &"1".into(),
+            &"delivered".into()
+        )
+    );
+    place.fails(&["log", "--since", "soon"], "", 2, "2026-11-28");
+    place.fails(&["log", "--account", "nobody"], "", 1, "no such account");
+}
+
 /// Whether there is a server beside the commands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Server {
@@ -320,6 +380,13 @@ fn administration_without_a_server() {
     administer(&place);
     administer_app_passwords(&place, Server::Stands);
     administer_imports(&place, Server::Stands);
+    for command in [
+        &["who"][..],
+        &["kick", "tim@localhost"],
+        &["trace", "tim@localhost"],
+    ] {
+        place.fails(command, "", 1, "no server runs with this store");
+    }
     place.fails(&["account", "remove", "tim@localhost"], "", 1, "consent");
     place.prints(&["account", "remove", "tim@localhost", "--yes"], "");
     place.fails(
@@ -640,4 +707,54 @@ fn refusals_are_lines_that_fail2ban_reads() {
         }
         assert!(!log.contains("wrong"), "a password: {log}");
     }
+}
+
+#[test]
+fn bench_measures_beside_the_store_and_leaves_nothing() {
+    let place = Place::new();
+    place.prints(
+        &["account", "add", "a@x", "--password-stdin"],
+        PASSWORD_LINE,
+    );
+    let names = || {
+        let mut names: Vec<_> = std::fs::read_dir(place.store())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let measured = place.prints(&["bench", "--json"], "");
+    let measured: serde_json::Value = serde_json::from_str(&measured).unwrap();
+    for key in [
+        "sync_p50_ms",
+        "append_per_s_one_client",
+        "fetch_per_s",
+        "search_messages_per_s",
+    ] {
+        assert!(measured[key].as_f64().unwrap() > 0.0, "{key}: {measured}");
+    }
+    assert!(
+        measured["verdict"][0]
+            .as_str()
+            .unwrap()
+            .contains("this disk syncs in")
+    );
+    assert_eq!(names(), before);
+    // Stopped in the middle, it removes what it made too.
+    let child = place.command(&["bench"]).spawn().unwrap();
+    while names() == before {
+        std::thread::yield_now();
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(1));
+    assert!(
+        String::from_utf8(done.stderr)
+            .unwrap()
+            .contains("was stopped")
+    );
+    assert_eq!(names(), before);
 }

@@ -4,7 +4,11 @@
 //! mailbox asks the one gate whether that actor may do it. "No such mailbox" and "not yours" are
 //! the same error.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,12 +20,13 @@ use mail::{
     predicate::Predicate,
     set::UidSet,
 };
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     credential::{ActAs, AppPassword, CredentialChange, CredentialId, MainPassword, Verifiers},
     error::Result,
     histogram::Reading,
+    history::{HistoryEnd, HistoryQuery, Past},
     state::{MailboxState, Summary},
 };
 
@@ -67,6 +72,8 @@ pub trait Store: Send + Sync + 'static {
     /// Compares everything that is stored with itself: counts, UIDs, mod-sequences, bodies, index.
     /// Returns one line per inconsistency; none is health.
     async fn check(&self) -> Result<Vec<String>>;
+    /// Tells what was done in the past, oldest first, as long as somebody listens.
+    async fn history(&self, query: HistoryQuery, to: mpsc::Sender<Past>) -> Result<HistoryEnd>;
     /// `Ok` if writes are taken; else why not.
     fn health(&self) -> Result<()>;
     /// What was counted since the store was opened, and what waits in it.
@@ -165,8 +172,21 @@ pub struct Actor {
     pub account: AccountId,
     /// Which session or program, such as `imap 127.0.0.1:51234 #17` or `lmtp`.
     pub origin: Arc<str>,
+    /// What the client calls itself (RFC 2971), once it has.
+    pub client: Arc<OnceLock<Arc<str>>>,
     /// What of those rights may be used.
     pub access: Access,
+}
+
+impl Actor {
+    /// Who it is, for the record of who did what: the origin, and behind it the client's own name.
+    #[must_use]
+    pub fn stamp(&self) -> Arc<str> {
+        match self.client.get() {
+            Some(client) => format!("{} {client}", self.origin).into(),
+            None => Arc::clone(&self.origin),
+        }
+    }
 }
 
 /// An account to create.

@@ -17,6 +17,7 @@ pub(crate) mod directory;
 pub(crate) mod encode;
 pub(crate) mod engine;
 pub(crate) mod frame;
+pub(crate) mod history;
 pub(crate) mod incoming;
 pub(crate) mod index;
 pub(crate) mod log;

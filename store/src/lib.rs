@@ -16,6 +16,7 @@ pub mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod histogram;
+pub mod history;
 pub mod options;
 pub(crate) mod rules;
 pub(crate) mod search;

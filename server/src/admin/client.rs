@@ -19,7 +19,12 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::{AppPasswordRequest, Kept, Properties, Request, execute, socket};
+use super::{
+    AppPasswordRequest, Kept, Properties, Request, execute,
+    history::{self, LogRequest},
+    live::LiveRequest,
+    socket,
+};
 use crate::{
     auth,
     cli::{self, AccountProperties, Exit, PasswordSource},
@@ -50,6 +55,7 @@ pub fn account_request(command: cli::Account) -> Result<Request, Failure> {
         },
         cli::Account::List { without_scram } => Request::AccountList { without_scram },
         cli::Account::Show { name } => Request::AccountShow { name },
+        cli::Account::Usage { name } => Request::AccountUsage { name },
         cli::Account::Set {
             name,
             properties,
@@ -161,6 +167,7 @@ pub fn with_password(mut value: Value, password: Option<Zeroizing<String>>) -> V
 pub fn mailbox_request(command: cli::Mailbox) -> Request {
     match command {
         cli::Mailbox::List { account } => Request::MailboxList { account },
+        cli::Mailbox::Status { account, mailbox } => Request::MailboxStatus { account, mailbox },
         cli::Mailbox::Create {
             account,
             mailbox,
@@ -179,6 +186,31 @@ pub fn mailbox_request(command: cli::Mailbox) -> Request {
             Request::MailboxUnsubscribe { account, mailbox }
         }
     }
+}
+
+/// What `relate-imap log` asks for.
+///
+/// # Errors
+/// The moment is none.
+pub fn log_request(asked: cli::Past, now: SystemTime) -> Result<LogRequest, Failure> {
+    let since_secs = match &asked.since {
+        None => None,
+        Some(text) => {
+            let read = history::since(text, secs(now).unwrap_or_default());
+            Some(read.map_err(|next| {
+                let problem = Problem::new("--since is not understood", text, next);
+                Failure::new(Exit::Configuration, problem)
+            })?)
+        }
+    };
+    Ok(LogRequest {
+        account: asked.account,
+        mailbox: asked.mailbox,
+        uid: asked.uid,
+        message_id: asked.message_id,
+        since_secs,
+        kinds: asked.kind,
+    })
 }
 
 fn attribute(special_use: cli::SpecialUse) -> String {
@@ -224,6 +256,29 @@ pub async fn reach(config: &Config) -> Result<Option<(UnixStream, PathBuf)>, Fai
     }
 }
 
+/// A connection to the running server, and its socket's path.
+///
+/// # Errors
+/// None runs, or it may not be asked.
+pub async fn running(config: &Config) -> Result<(UnixStream, PathBuf), Failure> {
+    let path = config.store.path.display().to_string();
+    reach(config).await?.ok_or_else(|| {
+        let next =
+            "start it with `relate-imap serve`; if it runs, name its configuration with --config";
+        let problem = Problem::new("no server runs with this store", path, next);
+        Failure::new(Exit::Failed, problem)
+    })
+}
+
+/// Asks the running server about those who are connected.
+///
+/// # Errors
+/// None runs, or it refused.
+pub async fn ask_running(config: &Config, request: &LiveRequest) -> Result<Value, Failure> {
+    let (stream, path) = running(config).await?;
+    exchange(&mut BufReader::new(stream), request, &path).await
+}
+
 /// There is nothing at the store's path. Who has just tried `up` is told how to reach what it made.
 #[must_use]
 pub fn no_store(path: &Path) -> Failure {
@@ -250,7 +305,7 @@ pub fn is_nobody_there(error: &io::Error) -> bool {
     )
 }
 
-fn unreachable(path: &Path, error: &io::Error) -> Failure {
+pub(super) fn unreachable(path: &Path, error: &io::Error) -> Failure {
     Failure::new(
         Exit::Failed,
         Problem::new(

@@ -7,12 +7,19 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{
+        AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+        BufWriter,
+    },
     net::{UnixListener, UnixStream},
     task::JoinSet,
 };
 
-use super::{AppPasswordRequest, Request, execute, find};
+use super::{
+    AppPasswordRequest, Request, execute, find,
+    follow::{FollowRequest, ToSocket},
+    history, live, trace,
+};
 use crate::{
     config::Config,
     connection,
@@ -127,6 +134,14 @@ async fn answer(stream: UnixStream, service: &Arc<Service>) -> io::Result<()> {
         }
         return Ok(());
     }
+    if let Ok(request) = serde_json::from_str(&line) {
+        let mut stream = reader.into_inner().into_inner();
+        write(&mut stream, live::execute(service, request)).await?;
+        return stream.shutdown().await;
+    }
+    if let Ok(request) = serde_json::from_str(&line) {
+        return follow(reader.into_inner().into_inner(), service, request).await;
+    }
     let done = match serde_json::from_str::<Request>(&line) {
         Ok(request) => {
             if matches!(
@@ -152,7 +167,27 @@ async fn answer(stream: UnixStream, service: &Arc<Service>) -> io::Result<()> {
     stream.shutdown().await
 }
 
-async fn write(stream: &mut UnixStream, done: Result<Value, Problem>) -> io::Result<()> {
+/// Answers a request a line at a time.
+async fn follow(
+    stream: UnixStream,
+    service: &Arc<Service>,
+    request: FollowRequest,
+) -> io::Result<()> {
+    let user = stream.peer_cred()?.uid();
+    let (from, to) = stream.into_split();
+    let mut to = ToSocket(BufWriter::new(to));
+    let done = match request {
+        FollowRequest::Log(request) => history::tell(&*service.store, request, &mut to).await,
+        FollowRequest::Trace(chosen) => trace::run(service, &chosen, (user, from, &mut to)).await,
+    };
+    write(&mut to.0, done).await?;
+    to.0.shutdown().await
+}
+
+async fn write(
+    stream: &mut (impl AsyncWrite + Unpin),
+    done: Result<Value, Problem>,
+) -> io::Result<()> {
     let mut answer = to_json(done).to_string();
     answer.push('\n');
     stream.write_all(answer.as_bytes()).await

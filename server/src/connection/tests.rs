@@ -386,6 +386,7 @@ async fn a_change_of_many_flags_is_told_once() {
     let server = Server::start(&[]).await;
     let mut client = server.selected().await;
     let actor = Actor {
+        client: Arc::default(),
         account: server.tim().id,
         origin: "test".into(),
         access: Access::ReadWrite,

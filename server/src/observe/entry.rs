@@ -83,7 +83,7 @@ pub struct Entry {
     pub(super) registry: Arc<Registry>,
     pub(super) metrics: Arc<Metrics>,
     since: Instant,
-    client: OnceLock<Arc<str>>,
+    client: Arc<OnceLock<Arc<str>>>,
     names: Mutex<Names>,
     /// Where what it costs is written down, once it is known whose it is.
     cost: ArcSwapOption<Cost>,
@@ -191,7 +191,7 @@ impl Entry {
             is_probe,
             trace: Trace::default(),
             since: opening.since,
-            client: OnceLock::new(),
+            client: Arc::default(),
             names: Mutex::default(),
             cost: ArcSwapOption::empty(),
             state: AtomicU8::new(0),
@@ -317,9 +317,15 @@ impl Entry {
     }
 
     /// Somebody logged in.
-    pub fn logged_in(&self, user: &str, now_secs: i64) {
+    pub(super) fn named_user(&self, user: &str, now_secs: i64) {
         self.names.lock().user = Some(cleaned(user));
         self.charge(now_secs);
+    }
+
+    /// Whose mail it reads.
+    #[must_use]
+    pub fn user(&self) -> Option<Arc<str>> {
+        self.names.lock().user.clone()
     }
 
     /// The client named itself (RFC 2971). Only the first time counts.
@@ -335,6 +341,12 @@ impl Entry {
     #[must_use]
     pub fn client(&self) -> Option<&str> {
         self.client.get().map(|client| &**client)
+    }
+
+    /// What the client calls itself, for whoever is to know it as soon as it does.
+    #[must_use]
+    pub fn client_cell(&self) -> Arc<OnceLock<Arc<str>>> {
+        Arc::clone(&self.client)
     }
 
     /// Waits until somebody tells it to end.

@@ -18,6 +18,7 @@ use super::{
     costs::{Bill, Costs},
     label::Spoken,
     metrics::Metrics,
+    watch::Watches,
 };
 use crate::listen::Peer;
 
@@ -30,6 +31,7 @@ pub(super) struct Registry {
     open: Mutex<BTreeMap<u64, Arc<Entry>>>,
     probes: Mutex<HashSet<SocketAddr>>,
     pub(super) costs: Costs,
+    pub(super) watches: Watches,
 }
 
 /// What is known of a connection when it begins.
@@ -58,6 +60,12 @@ impl Place {
             (Idle::Yes, Idle::No) => self.0.metrics.sessions_idle.down(),
             _ => {}
         }
+    }
+
+    /// Somebody logged in.
+    pub fn logged_in(&self, user: &str, now_secs: i64) {
+        self.0.named_user(user, now_secs);
+        self.0.registry.announce(&self.0, Some(user));
     }
 
     /// How many sessions of its kind there are.
@@ -106,6 +114,7 @@ impl Live {
         let entry = Entry::new(opening, is_probe, metrics, Arc::clone(&self.0));
         let place = Place(Arc::new(entry));
         self.0.open.lock().insert(place.id, Arc::clone(&place));
+        self.0.announce(&place, None);
         if let Some(active) = place.active() {
             active.up();
         }
@@ -137,6 +146,10 @@ impl Live {
         let open = self.0.open.lock();
         let listed = open.values().filter(|entry| !entry.is_probe);
         listed.map(Arc::clone).collect()
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.0
     }
 
     /// The connection of this number.

@@ -229,6 +229,7 @@ async fn open_accounts(
         let actor = Actor {
             account: id,
             origin,
+            client: context.place.client_cell(),
             access,
         };
         context.service.store.open_account(id, actor)

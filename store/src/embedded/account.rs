@@ -65,7 +65,7 @@ impl EmbeddedAccount {
     pub(crate) fn stamp(&self, context: &Context) -> Stamp {
         Stamp {
             time_secs: context.now_secs,
-            origin: Arc::clone(&self.actor.origin),
+            origin: self.actor.stamp(),
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use mail::id::{AccountId, BodyId, MailboxId, UidValidity};
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     account::EmbeddedAccount,
@@ -37,6 +37,7 @@ use crate::{
     },
     disk::{Disk, DiskFile, OpenMode, RealDisk},
     error::{Error, Result},
+    history::{HistoryEnd, HistoryQuery, Past},
     options::Options,
     rules::{
         Context, Limits,
@@ -431,6 +432,16 @@ impl Store for EmbeddedStore {
     async fn check(&self) -> Result<Vec<String>> {
         self.engine.check_open()?;
         super::audit::check(&self.engine).await
+    }
+
+    async fn history(&self, query: HistoryQuery, to: mpsc::Sender<Past>) -> Result<HistoryEnd> {
+        self.engine.check_open()?;
+        // Its names are asked for.
+        if let Some(account) = query.account {
+            self.engine.planner(account).await?;
+        }
+        let engine = Arc::clone(&self.engine);
+        blocking(move || super::history::tell(&engine, query, &to)).await
     }
 
     fn health(&self) -> Result<()> {

@@ -493,7 +493,16 @@ pub(crate) fn forget_index(disk: &Arc<dyn Disk>, dir: &Path) -> Result<()> {
 
 /// The segments of a log that is durable to `valid`, oldest first, each with where it ends.
 pub(crate) fn valid(segments: &Segments, valid: Position) -> Result<Vec<(u32, u64)>> {
-    let chain = chain_to(segments, valid, &mut Vec::new())?;
+    valid_links(segments, valid, &mut Vec::new())
+}
+
+/// The same, and what of the chain is missing, in words.
+pub(crate) fn valid_links(
+    segments: &Segments,
+    valid: Position,
+    damage: &mut Vec<String>,
+) -> Result<Vec<(u32, u64)>> {
+    let chain = chain_to(segments, valid, damage)?;
     Ok(chain
         .links
         .iter()

@@ -155,6 +155,7 @@ pub(crate) async fn an_actor_that_may_only_read_changes_nothing(given: &mut Give
     let inbox = id_of(&*owner, "INBOX").unwrap();
     let uid = append(&*owner, inbox, "a\r\n\r\n").await;
     let reader = Actor {
+        client: std::sync::Arc::default(),
         access: Access::ReadOnly,
         ..actor(owner.info().id)
     };

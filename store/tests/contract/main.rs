@@ -14,6 +14,7 @@
 mod accounts;
 mod deliveries;
 mod faults;
+mod history;
 mod messages;
 mod model;
 mod names;
@@ -49,6 +50,9 @@ contract! {
     accounts::accounts_without_scram_are_counted,
     accounts::quota_is_reserved_when_announced,
     accounts::quota_of_messages_and_copies,
+    history::the_past_says_who_did_what_to_which_messages,
+    history::a_message_is_followed_by_its_message_id,
+    history::what_does_not_concern_is_left_out_and_nothing_else,
     names::create_makes_missing_parents,
     names::rule_05_a_name_used_again_has_a_greater_uid_validity,
     names::rule_05_a_rename_over_a_deleted_name_has_a_greater_uid_validity,

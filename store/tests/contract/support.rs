@@ -183,6 +183,7 @@ pub(crate) fn new_account(name: &str) -> NewAccount {
 
 pub(crate) fn actor(account: mail::id::AccountId) -> Actor {
     Actor {
+        client: Arc::default(),
         account,
         origin: Arc::from("test"),
         access: Access::ReadWrite,
