@@ -90,20 +90,41 @@ pub async fn serve_account(stream: Stream, service: Arc<Service>, account: &str)
 }
 
 async fn run(mut connection: Connection, opening: Opening<'_>) {
-    let end = match connection.greet(opening).await {
+    let service = Arc::clone(&connection.context.service);
+    let end = match unless_cut(&service, connection.greet(opening)).await {
         Ok(()) => loop {
-            match connection.step().await {
+            match unless_cut(&service, connection.step()).await {
                 Ok(Flow::On) => {}
-                Ok(Flow::StartTls) => match connection.start_tls().await {
-                    Ok(secured) => connection = secured,
-                    Err((peer, error)) => return refused::handshake(&peer, &error),
-                },
+                Ok(Flow::StartTls) => {
+                    let shaken = tokio::select! {
+                        biased;
+                        shaken = connection.start_tls() => shaken,
+                        // Nothing can be said in a handshake.
+                        () = service.shutdown.patience(LOGIN_PATIENCE) => return,
+                    };
+                    match shaken {
+                        Ok(secured) => connection = secured,
+                        Err((peer, error)) => return refused::handshake(&peer, &error),
+                    }
+                }
                 Err(end) => break end,
             }
         },
         Err(end) => end,
     };
     connection.close(&end).await;
+}
+
+/// Work of a connection, which is given up when the server does not wait for it any more.
+async fn unless_cut<T>(
+    service: &Service,
+    work: impl Future<Output = Result<T, End>>,
+) -> Result<T, End> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = service.shutdown.over() => Err(End::Cut),
+    }
 }
 
 /// What follows a step.
@@ -122,7 +143,12 @@ enum End {
     Bye(Option<Code>, Cow<'static, str>),
     /// The server ends it because of what the peer does.
     Refused(Reason),
+    /// The server stops, and waits for it no longer.
+    Cut,
 }
+
+/// What a client is told when the server stops (RFC 9051 §7.1.5).
+const STOPPING: &str = "The server is shutting down.";
 
 impl From<Ended> for End {
     fn from(ended: Ended) -> Self {
@@ -131,6 +157,10 @@ impl From<Ended> for End {
 }
 
 impl End {
+    fn stopping() -> Self {
+        Self::Bye(None, STOPPING.into())
+    }
+
     /// If the peer is not served any more because of what it does.
     fn refusal(&self) -> Option<Reason> {
         match self {
@@ -141,7 +171,7 @@ impl End {
             {
                 Some(Reason::SlowReader)
             }
-            Self::Gone(_) | Self::Logout | Self::Bye(..) => None,
+            Self::Gone(_) | Self::Logout | Self::Bye(..) | Self::Cut => None,
         }
     }
 }
@@ -257,8 +287,11 @@ impl Connection {
         });
     }
 
-    /// Takes what the framer has, or waits for more.
+    /// Takes what the framer has, or waits for more. Once the server stops no command is begun.
     async fn step(&mut self) -> Result<Flow, End> {
+        if self.context.service.shutdown.has_begun() {
+            return Err(End::stopping());
+        }
         match self.framer.next(&self.limits) {
             Frame::Incomplete => self.receive().await?,
             Frame::Command(command) => return self.command(command).await,
@@ -327,7 +360,14 @@ impl Connection {
                 self.sink.flush().await?;
                 return Ok(Flow::StartTls);
             }
-            Reply::Authenticate(credentials) => self.authenticate(credentials).await?,
+            Reply::Authenticate(credentials) => {
+                let service = Arc::clone(&self.context.service);
+                tokio::select! {
+                    biased;
+                    done = self.authenticate(credentials) => done?,
+                    () = service.shutdown.patience(LOGIN_PATIENCE) => return Err(End::stopping()),
+                }
+            }
             Reply::Idle => self.idle().await?,
             Reply::Logout(completion) => {
                 self.sink.complete(&completion);
@@ -340,9 +380,11 @@ impl Connection {
     }
 
     /// Runs a command. A search is given up when the client is gone (threat 20): it may
-    /// take long and writes nothing meanwhile, so that nobody would notice.
+    /// take long and writes nothing meanwhile, so that nobody would notice. A login is given up when
+    /// the server stops: the answer to a wrong one may be due only in half a minute.
     async fn run(&mut self, command: Command) -> Result<Reply, End> {
         let is_search = matches!(command, Command::Selected(Selected::Search(_)));
+        let is_login = matches!(command, Command::NotAuthenticated(_));
         let ahead = self.context.service.config.limits.commands_in_flight;
         let session = std::mem::replace(&mut self.session, Session::NotAuthenticated);
         let running = session.command(command, &self.context, &mut self.sink);
@@ -351,6 +393,9 @@ impl Connection {
             done = running => done,
             error = gone(&mut self.reader, &mut self.framer, ahead), if is_search => {
                 return Err(error.into());
+            }
+            () = self.context.service.shutdown.patience(LOGIN_PATIENCE), if is_login => {
+                return Err(End::stopping());
             }
         };
         self.session = session;
@@ -426,6 +471,11 @@ impl Connection {
 
     /// Waits for bytes, within the deadline of the connection's stage.
     async fn receive(&mut self) -> Result<(), End> {
+        self.receive_for(Duration::ZERO).await
+    }
+
+    /// The same within a command, which goes on for a while though the server stops.
+    async fn receive_for(&mut self, patience: Duration) -> Result<(), End> {
         self.sink.flush().await?;
         let (deadline, late) = self.deadline();
         // One that always has something to say is not let on for that.
@@ -450,8 +500,8 @@ impl Connection {
                         return Err(why.into());
                     }
                 }
-                () = self.context.service.shutdown.notified() => {
-                    return Err(End::Bye(None, "The server is shutting down.".into()));
+                () = self.context.service.shutdown.patience(patience) => {
+                    return Err(End::stopping());
                 }
             }
         };
@@ -530,6 +580,7 @@ impl Connection {
             End::Gone(error) => error.to_string(),
             End::Bye(_, text) => text.to_string(),
             End::Refused(reason) => reason.name().to_owned(),
+            End::Cut => STOPPING.to_owned(),
         };
         if let Some(reason) = end.refusal() {
             refused::log(reason, &self.context.peer, self.claims());
@@ -561,12 +612,39 @@ impl Connection {
                 let (code, text) = reason.bye();
                 Some((code, text.into()))
             }
+            // Within a response it would be read as part of it.
+            End::Cut if self.sink.is_within_response() => return Ok(()),
+            End::Cut => Some((None, STOPPING.into())),
             End::Logout | End::Gone(_) => None,
         };
+        let is_told = said.is_some();
         if let Some((code, text)) = said {
             self.sink.send(&Untagged::Bye(code, text)).await?;
         }
-        self.sink.shutdown().await
+        self.sink.shutdown().await?;
+        if is_told {
+            self.linger().await;
+        }
+        Ok(())
+    }
+
+    /// Drops what the client still sends until it has closed its side too: a socket that is closed
+    /// with bytes unread is reset, and what was said last may be lost with it.
+    async fn linger(&mut self) {
+        let mut dropped = 0;
+        let drained = async {
+            while dropped < LINGER_BYTES_MAX {
+                let buffer = self.framer.buffer_mut();
+                buffer.clear();
+                buffer.reserve(READ_BYTES_BEFORE_LOGIN);
+                match self.reader.read_buf(buffer).await {
+                    Ok(0) | Err(_) => return,
+                    Ok(count) => dropped += count,
+                }
+            }
+        };
+        // A client that does not leave is left.
+        let _ = tokio::time::timeout(LINGER, drained).await;
     }
 }
 
@@ -598,6 +676,14 @@ const READ_AHEAD_BYTES: usize = 64 * 1024;
 
 /// How long a search goes on for a client that has closed its side.
 const HALF_CLOSED: Duration = Duration::from_secs(1);
+
+/// How long a login or a handshake goes on when the server stops.
+const LOGIN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long what a client sends after the last words is read.
+const LINGER: Duration = Duration::from_secs(1);
+/// How much of it, bytes.
+const LINGER_BYTES_MAX: usize = 256 * 1024;
 
 /// How long a client may take to accept the last words.
 const GOODBYE: Duration = Duration::from_secs(5);

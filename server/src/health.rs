@@ -18,12 +18,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{
-    config::{Config, HttpUrl},
-    listen,
-    problem::Problem,
-    service::Service,
-};
+use crate::{config::HttpUrl, service::Service};
 
 /// A request with its header, bytes.
 const REQUEST_BYTES_MAX: u64 = 8 * 1024;
@@ -33,18 +28,6 @@ const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
 const PROBE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Requests answered at a time.
 const REQUESTS_MAX: usize = 64;
-
-/// Binds `HealthCheck:Url`.
-///
-/// # Errors
-/// Why it cannot be bound.
-pub fn bind(config: &Config) -> Result<Vec<TcpListener>, Problem> {
-    let Some(url) = &config.health_check.url else {
-        return Ok(Vec::new());
-    };
-    let hosts: Vec<_> = url.addresses().iter().map(SocketAddr::ip).collect();
-    listen::bind_port("HealthCheck:Url", &hosts, url.port)
-}
 
 /// Answers until the server stops.
 pub async fn serve(sockets: Vec<TcpListener>, service: Arc<Service>, imap: Option<SocketAddr>) {

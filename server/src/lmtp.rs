@@ -44,12 +44,21 @@ const DELIVERIES_MAX: usize = 16;
 /// Replies are sent when they have grown to this, even if the client is pipelining, bytes.
 const REPLIES_BYTES_MAX: usize = 4 * 1024;
 
+/// How long a client may be silent in a message when the server stops.
+const MESSAGE_PATIENCE: Duration = Duration::from_secs(5);
+/// What a client is told when the server stops (RFC 5321 §3.8).
+const STOPPING: Reply = Reply::Unavailable("shutting down");
+
 /// Serves a client until it leaves, is silent for too long, or the server stops.
 pub async fn serve(stream: Stream, service: Arc<Service>, peer: Peer) {
-    let mut session = Session::new(stream, service, peer);
-    match session.run().await {
-        Ok(()) => {}
-        Err(error) => tracing::debug!(%peer, %error, "LMTP connection lost"),
+    let mut session = Session::new(stream, Arc::clone(&service), peer);
+    let served = tokio::select! {
+        biased;
+        served = session.run() => served,
+        () = service.shutdown.over() => session.cut().await,
+    };
+    if let Err(error) = served {
+        tracing::debug!(%peer, %error, "LMTP connection lost");
     }
 }
 
@@ -121,19 +130,31 @@ impl Session {
         self.stream.shutdown().await
     }
 
+    /// The server does not wait for this client any more. Within a message, too, it may be told
+    /// (RFC 5321 §3.8); it sends what was not acknowledged again.
+    async fn cut(&mut self) -> io::Result<()> {
+        if !self.out.is_empty() {
+            // Part of it may be sent.
+            return Ok(());
+        }
+        self.reply(&STOPPING).await?;
+        self.stream.shutdown().await
+    }
+
     /// The next command line; `None` if the connection ends.
     async fn line(&mut self) -> io::Result<Option<Line>> {
         loop {
+            if self.service.shutdown.has_begun() {
+                self.reply(&STOPPING).await?;
+                return Ok(None);
+            }
             if let Some(line) = self.framer.line() {
                 return Ok(Some(line));
             }
             self.flush().await?;
             let service = Arc::clone(&self.service);
             tokio::select! {
-                () = service.shutdown.notified() => {
-                    self.reply(&Reply::Unavailable("shutting down")).await?;
-                    return Ok(None);
-                }
+                () = service.shutdown.notified() => {}
                 read = self.read() => match read {
                     Ok(0) => return Ok(None),
                     Ok(_) => {}
@@ -339,8 +360,19 @@ impl Session {
         }
     }
 
+    /// Reads more of a message. When the server stops it is still taken, unless the client falls
+    /// silent.
     async fn read_message(&mut self) -> io::Result<()> {
-        match self.read().await? {
+        let service = Arc::clone(&self.service);
+        let read = tokio::select! {
+            biased;
+            read = self.read() => read?,
+            () = service.shutdown.patience(MESSAGE_PATIENCE) => {
+                self.reply(&STOPPING).await?;
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+        };
+        match read {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),
         }

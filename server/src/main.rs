@@ -9,7 +9,9 @@ use std::{
 use server::{
     admin::{
         Request,
-        client::{account_request, app_password_request, mailbox_request, perform, with_password},
+        client::{
+            account_request, app_password_request, mailbox_request, perform, restart, with_password,
+        },
         owner::become_owner,
         print::{Form, print},
     },
@@ -17,7 +19,7 @@ use server::{
     config::{self, Loaded, docs},
     deliver, health, log,
     problem::{Problem, Problems},
-    serve::{self, Failure, system_time},
+    serve::{self, Failure, Start, system_time},
     tls, tunnel, up,
 };
 
@@ -47,10 +49,16 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     };
     let loaded = || config::load(&options).map_err(Failure::configuration);
     match cli.command {
-        Command::Serve => {
-            let loaded = loaded()?;
+        Command::Serve(arguments) => {
+            let start = Start::new(arguments.inherit)?;
+            let loaded = loaded().inspect_err(|failure| start.fails(failure))?;
             log::begin(&loaded.config.logging);
-            many_threads(serve::run(&loaded))
+            many_threads(serve::run(&loaded, start))
+        }
+        Command::Restart => {
+            let loaded = loaded()?;
+            become_owner(&loaded.config.store.path)?;
+            printed(&print(&one_thread(restart(&loaded.config))?, form))
         }
         Command::Up(_) => many_threads(up::run(loaded()?)),
         Command::Deliver(arguments) => Ok(deliver::main(&options, &arguments.user, tell)),
@@ -81,10 +89,12 @@ fn many_threads(work: impl Future<Output = Result<(), Failure>>) -> Result<Exit,
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    runtime
-        .map_err(|error| no_runtime(&error))?
-        .block_on(work)
-        .map(|()| Exit::Fine)
+    let runtime = runtime.map_err(|error| no_runtime(&error))?;
+    let done = runtime.block_on(work);
+    // A question to a directory, or the hash of a password, must not keep a process that has closed
+    // its store.
+    runtime.shutdown_background();
+    done.map(|()| Exit::Fine)
 }
 
 fn one_thread<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

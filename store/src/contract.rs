@@ -4,7 +4,7 @@
 //! mailbox asks the one gate whether that actor may do it. "No such mailbox" and "not yours" are
 //! the same error.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -68,6 +68,8 @@ pub trait Store: Send + Sync + 'static {
     async fn check(&self) -> Result<Vec<String>>;
     /// `Ok` if writes are taken; else why not.
     fn health(&self) -> Result<()>;
+    /// How long the transactions that are being written have been so: zero while nothing waits.
+    fn busy_for(&self) -> Duration;
     /// How far a lost index has been made again; `None` if there is nothing to wait for. Accounts
     /// that are not there yet answer after some seconds with [`crate::Error::Unavailable`].
     fn rebuilding(&self) -> Option<Rebuilding>;

@@ -60,7 +60,7 @@ impl Connection {
                     self.sink.flush().await?;
                 }
                 () = self.context.service.shutdown.notified() => {
-                    return Err(End::Bye(None, "The server is shutting down.".into()));
+                    return Err(End::stopping());
                 }
             }
         }

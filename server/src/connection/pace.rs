@@ -62,7 +62,7 @@ impl Connection {
                 },
                 error = gone(&mut self.reader, &mut self.framer, ahead) => return Err(error.into()),
                 () = self.context.service.shutdown.notified() => {
-                    return Err(End::Bye(None, "The server is shutting down.".into()));
+                    return Err(End::stopping());
                 }
             }
         }

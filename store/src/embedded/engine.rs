@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -436,6 +437,10 @@ impl Store for EmbeddedStore {
     fn health(&self) -> Result<()> {
         self.engine.check_open()?;
         self.engine.parts.core.health()
+    }
+
+    fn busy_for(&self) -> Duration {
+        self.engine.parts.core.busy_for()
     }
 
     fn rebuilding(&self) -> Option<Rebuilding> {
