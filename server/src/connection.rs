@@ -36,7 +36,7 @@ use wire::{
 
 use crate::{
     config::{AllowPlaintextAuth, Config},
-    listen::{Peer, Protection, Stream},
+    listen::{Peer, Protection, Stream, linger},
     pool::{Share, UsedUp},
     refused::{self, Claims, Reason},
     service::Service,
@@ -623,28 +623,9 @@ impl Connection {
         }
         self.sink.shutdown().await?;
         if is_told {
-            self.linger().await;
+            linger(&mut self.reader).await;
         }
         Ok(())
-    }
-
-    /// Drops what the client still sends until it has closed its side too: a socket that is closed
-    /// with bytes unread is reset, and what was said last may be lost with it.
-    async fn linger(&mut self) {
-        let mut dropped = 0;
-        let drained = async {
-            while dropped < LINGER_BYTES_MAX {
-                let buffer = self.framer.buffer_mut();
-                buffer.clear();
-                buffer.reserve(READ_BYTES_BEFORE_LOGIN);
-                match self.reader.read_buf(buffer).await {
-                    Ok(0) | Err(_) => return,
-                    Ok(count) => dropped += count,
-                }
-            }
-        };
-        // A client that does not leave is left.
-        let _ = tokio::time::timeout(LINGER, drained).await;
     }
 }
 
@@ -679,11 +660,6 @@ const HALF_CLOSED: Duration = Duration::from_secs(1);
 
 /// How long a login or a handshake goes on when the server stops.
 const LOGIN_PATIENCE: Duration = Duration::from_secs(2);
-
-/// How long what a client sends after the last words is read.
-const LINGER: Duration = Duration::from_secs(1);
-/// How much of it, bytes.
-const LINGER_BYTES_MAX: usize = 256 * 1024;
 
 /// How long a client may take to accept the last words.
 const GOODBYE: Duration = Duration::from_secs(5);

@@ -18,7 +18,7 @@ use std::{
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, UnixListener},
     task::JoinSet,
     time::Instant,
@@ -47,6 +47,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
 /// How long after the server began to stop a handshake, or what a proxy says first, may take.
 const OPENING_PATIENCE: Duration = Duration::from_secs(2);
+/// How long what a peer sends after the last words is read, …
+const LINGER_TIME: Duration = Duration::from_secs(1);
+/// … and how much of it, bytes.
+const LINGER_BYTES_MAX: usize = 256 * 1_024;
 /// How long a peer that is refused may take to read why.
 const REFUSAL_TIME_MAX: Duration = Duration::from_secs(5);
 /// The LMTP socket: its owner and group deliver.
@@ -532,6 +536,23 @@ async fn refuse(mut stream: Stream, peer: Peer, protocol: Protocols, reason: Rea
     let _ = tokio::time::timeout(REFUSAL_TIME_MAX, told).await;
 }
 
+/// Drops what a peer still sends after it was told that the connection ends, until it has closed its
+/// side too: a socket that is closed with bytes unread is reset, and what was said last may be lost
+/// with it. A peer that does not leave is left.
+pub(crate) async fn linger(reader: &mut (impl AsyncRead + Unpin)) {
+    let drained = async {
+        let mut dropped = 0;
+        let mut buffer = [0; 1_024];
+        while dropped < LINGER_BYTES_MAX {
+            match reader.read(&mut buffer).await {
+                Ok(0) | Err(_) => return,
+                Ok(count) => dropped += count,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER_TIME, drained).await;
+}
+
 /// A panic ends one connection and is never silent.
 pub(crate) fn note_end(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
@@ -593,32 +614,32 @@ mod tests {
         let addresses = [IpAddr::from([127, 0, 0, 1])];
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
-        let problem = bind_port("Imap:Port", &addresses, port).unwrap_err();
+        let problem = bind_addresses("Imap:Port", &addresses, port, |_| None).unwrap_err();
         assert_eq!(problem.to_what, format!("Imap:Port, 127.0.0.1:{port}"));
         assert!(problem.next.contains("another port"), "{problem}");
-        assert!(bind_port("Imap:Port", &addresses, 0).unwrap().is_empty());
+        assert!(bind_addresses("Imap:Port", &addresses, 0, |_| None).unwrap().is_empty());
     }
 
     #[tokio::test]
     async fn a_socket_nobody_serves_is_replaced_and_one_in_use_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run/x.sock");
-        let first = bind_socket(&path, 0o600).unwrap();
+        let first = bind_path(&path, 0o600).unwrap();
         assert!(
-            bind_socket(&path, 0o600)
+            bind_path(&path, 0o600)
                 .unwrap_err()
                 .what
                 .contains("another server")
         );
         drop(first);
-        assert!(path.exists() && bind_socket(&path, 0o600).is_ok());
+        assert!(path.exists() && bind_path(&path, 0o600).is_ok());
         let mode = std::fs::metadata(path.parent().unwrap())
             .unwrap()
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, DIRECTORY_MODE);
         std::fs::write(directory.path().join("file"), "").unwrap();
-        assert!(bind_socket(&directory.path().join("file"), 0o600).is_err());
+        assert!(bind_path(&directory.path().join("file"), 0o600).is_err());
     }
 
     #[test]

@@ -31,7 +31,7 @@ use wire::{
 
 use crate::{
     delivery::{Outgoing, Recipient, Refusal, Spool, Spooled, Trace},
-    listen::{Peer, Stream},
+    listen::{Peer, Stream, linger},
     service::Service,
 };
 
@@ -127,7 +127,9 @@ impl Session {
             };
         }
         self.flush().await?;
-        self.stream.shutdown().await
+        self.stream.shutdown().await?;
+        linger(&mut self.stream).await;
+        Ok(())
     }
 
     /// The server does not wait for this client any more. Within a message, too, it may be told
@@ -369,6 +371,8 @@ impl Session {
             read = self.read() => read?,
             () = service.shutdown.patience(MESSAGE_PATIENCE) => {
                 self.reply(&STOPPING).await?;
+                self.stream.shutdown().await?;
+                linger(&mut self.stream).await;
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
         };

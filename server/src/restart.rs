@@ -49,7 +49,7 @@ pub mod heir;
 /// How long running commands may go on when another process waits for the store.
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long the other process may take until it waits for nothing but the store.
-const READY_TIME_MAX: Duration = Duration::from_secs(30);
+const READY_TIME_MAX: Duration = Duration::from_secs(15);
 /// How long it may take to open the store: nobody is served meanwhile.
 const SERVING_TIME_MAX: Duration = Duration::from_secs(15);
 /// A message, bytes.

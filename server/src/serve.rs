@@ -111,7 +111,7 @@ impl Start {
 /// The server could not start.
 pub async fn run(loaded: &Loaded, start: Start) -> Result<(), Failure> {
     let program = Program::own().ok();
-    let mut signals = Signals::new();
+    let mut signals = Signals::caught();
     let starting = async {
         match start {
             Start::Fresh(mut given) => start_fresh(loaded, &mut given).await,
@@ -591,7 +591,7 @@ pub struct Signals {
 impl Signals {
     /// Catches them.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn caught() -> Self {
         Self {
             interrupt: handler(SignalKind::interrupt()),
             terminate: handler(SignalKind::terminate()),

@@ -75,7 +75,7 @@ pub async fn run(mut loaded: Loaded) -> Result<(), Failure> {
             return Err(failure);
         }
     };
-    let mut signals = Signals::new();
+    let mut signals = Signals::caught();
     let running = Running::start(&loaded, store, Some(tls), &sockets, None).await?;
     if let Err(failure) = first_message(&running, &loaded.config, password.as_deref()).await {
         stop(running, sockets, &mut signals).await;
