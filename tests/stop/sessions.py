@@ -20,32 +20,32 @@ SECONDS = 60
 BYE = b"* BYE "
 
 
-def is_reset(error):
-    """Whether a connection ended by an error of the system, not by the server's closing it."""
+def way(gone):
+    """How a connection ended: by an error of the system, or by the server's closing it."""
+    error = gone
     while error is not None:
+        if isinstance(error, (ConnectionRefusedError, FileNotFoundError)):
+            return "refused"
         if isinstance(error, OSError):
-            return True
+            return "reset"
         error = error.__cause__
-    return False
+    return "told" if BYE in gone.told else "closed without a word"
 
 
 class Leaving:
     """A writer that may be told to leave, and notes how it was told."""
 
     def run(self):
-        self.how = None
+        self.how = "not ended"
         try:
             while not self.life.ending:
                 self.step()
         except Gone as gone:
-            self.how = "reset" if is_reset(gone) else "told" if BYE in gone.told or self.heard_bye() else "closed without a word"
+            self.how = way(gone)
         except Refused as refused:
-            self.how = "told" if "421" in str(refused) else str(refused)
+            self.how = "told" if ": 421 " in str(refused) else str(refused)
         except Exception as error:
             self.how = "%s: %s" % (type(error).__name__, error)
-
-    def heard_bye(self):
-        return False
 
 
 class Session(Leaving, writers.Session):
@@ -54,10 +54,6 @@ class Session(Leaving, writers.Session):
 
 class Deliverer(Leaving, writers.Deliverer):
     """Between two deliveries nothing is read, so that a 421 is seen with the next command."""
-
-
-class Counters(Leaving, writers.Counters):
-    pass
 
 
 def secure(server, raw):
