@@ -7,15 +7,11 @@
 
 mod append;
 mod authenticate;
+mod counted;
 mod idle;
 mod pace;
 
-use std::{
-    borrow::Cow,
-    io,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{borrow::Cow, io, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, ReadHalf, WriteHalf},
@@ -37,6 +33,10 @@ use wire::{
 use crate::{
     config::{AllowPlaintextAuth, Config},
     listen::{Peer, Protection, Stream, linger},
+    observe::{
+        label::{CommandLabel, Spoken},
+        live::Opening as Opened,
+    },
     pool::{Share, UsedUp},
     refused::{self, Claims, Reason},
     service::Service,
@@ -48,7 +48,7 @@ use crate::{
     },
 };
 
-use self::pace::Pace;
+use self::{counted::Running, pace::Pace};
 
 /// Bytes of answers that wait before login, whatever may wait after.
 const BUFFER_BYTES_BEFORE_LOGIN: usize = 8 * 1024;
@@ -79,13 +79,13 @@ impl<'a> Opening<'a> {
 /// Serves one connection of a listener to its end.
 pub async fn serve(stream: Stream, service: Arc<Service>, peer: Peer) {
     let config = Arc::clone(&service.config);
-    let connection = Connection::new(stream, service, peer);
+    let connection = Connection::new(stream, service, peer, counted::spoken(&peer));
     run(connection, Opening::of(&config)).await;
 }
 
 /// Serves one connection of a program on this machine that is in an account from its start.
 pub async fn serve_account(stream: Stream, service: Arc<Service>, account: &str) {
-    let connection = Connection::new(stream, service, Peer::LOCAL);
+    let connection = Connection::new(stream, service, Peer::LOCAL, Spoken::Imap);
     run(connection, Opening::Preauth(account)).await;
 }
 
@@ -161,6 +161,14 @@ impl End {
         Self::Bye(None, STOPPING.into())
     }
 
+    /// Somebody ended the session.
+    const fn kicked() -> Self {
+        Self::Bye(
+            None,
+            Cow::Borrowed("The session was ended by the administrator."),
+        )
+    }
+
     /// If the peer is not served any more because of what it does.
     fn refusal(&self) -> Option<Reason> {
         match self {
@@ -199,17 +207,27 @@ struct Connection {
     commands: u64,
     /// Consecutive commands that were not understood.
     bad_commands: u32,
+    /// The command that is being answered, as long as its time counts.
+    running: Option<Running>,
     /// Whether a command of it was understood.
     speaks_imap: bool,
     login_failures: u32,
 }
 
 impl Connection {
-    fn new(stream: Stream, service: Arc<Service>, peer: Peer) -> Self {
+    fn new(stream: Stream, service: Arc<Service>, peer: Peer, protocol: Spoken) -> Self {
         let channel = channel(&service, &peer);
-        let origin = format!("imap {peer} #{}", service.sessions.next_id());
+        let (id, begun) = (service.sessions.next_id(), stream.since());
+        let origin = format!("imap {peer} #{id}");
+        let opening = Opened {
+            id,
+            protocol,
+            peer: &peer,
+            since: begun,
+            opened_secs: service.now_secs(),
+        };
+        let (place, meter) = counted::enter(&service, opening);
         let context = Context {
-            client: OnceLock::new(),
             channel,
             origin: origin.into(),
             // What a proxy did with its client says nothing of what it did with us.
@@ -218,9 +236,9 @@ impl Connection {
                 Protection::Plain | Protection::Tls => stream.secured().cloned(),
             },
             peer,
+            place,
             service,
         };
-        let begun = stream.since();
         let (reader, writer) = tokio::io::split(stream);
         let limits = context.service.config.limits.before_login();
         let per_minute = context.service.config.limits.commands_per_minute;
@@ -229,7 +247,7 @@ impl Connection {
             pace: Pace::new(per_minute, begun),
             heard: begun,
             reader,
-            sink: sink(writer, &context.service),
+            sink: sink(writer, &context.service).metered(meter),
             framer: Framer::new(),
             session: Session::NotAuthenticated,
             context,
@@ -237,6 +255,7 @@ impl Connection {
             begun,
             commands: 0,
             bad_commands: 0,
+            running: None,
             speaks_imap: false,
             login_failures: 0,
         }
@@ -255,6 +274,7 @@ impl Connection {
         let (session, Completion { code, text, .. }) =
             opened.map_err(|refused| End::Bye(refused.code, refused.text))?;
         self.session = session;
+        self.context.place.is_in(self.session.state());
         self.admit();
         self.sink.send(&Untagged::PreAuth(code, text)).await?;
         Ok(self.sink.flush().await?)
@@ -292,7 +312,7 @@ impl Connection {
         if self.context.service.shutdown.has_begun() {
             return Err(End::stopping());
         }
-        match self.framer.next(&self.limits) {
+        match self.next_frame() {
             Frame::Incomplete => self.receive().await?,
             Frame::Command(command) => return self.command(command).await,
             Frame::Literal(literal) => {
@@ -303,6 +323,7 @@ impl Connection {
                         self.sink.ask("Go ahead.").await?;
                     }
                     Err(refused) => {
+                        self.begin(&literal.tag, literal.property);
                         self.framer.refuse();
                         self.answer(refused, Expunge::MustWait).await?;
                     }
@@ -313,7 +334,7 @@ impl Connection {
             Frame::AppendNext(_) | Frame::AppendEnd => self.framer.refuse(),
             Frame::Bad(tag, fault) => self.not_understood(tag.as_ref(), fault).await?,
             Frame::Refused(tag, property, refusal) => {
-                self.sink.begin(&tag);
+                self.begin(&tag, property);
                 match self.session.allows(property.group) {
                     true => self.refused(refusal).await?,
                     false => self.answer(wrong_state(), Expunge::MustWait).await?,
@@ -339,7 +360,7 @@ impl Connection {
     async fn command(&mut self, tagged: Tagged) -> Result<Flow, End> {
         self.commands = self.commands.saturating_add(1);
         self.pace().await?;
-        self.sink.begin(&tagged.tag);
+        self.begin(&tagged.tag, tagged.command.property());
         let expunge = tagged.command.expunge();
         let login = matches!(
             tagged.command,
@@ -357,6 +378,7 @@ impl Connection {
             Reply::Done(completion) => self.answer(completion, expunge).await?,
             Reply::StartTls => {
                 self.sink.complete(&ok("Begin the TLS handshake now."));
+                self.ended(Status::Ok, Instant::now());
                 self.sink.flush().await?;
                 return Ok(Flow::StartTls);
             }
@@ -371,6 +393,7 @@ impl Connection {
             Reply::Idle => self.idle().await?,
             Reply::Logout(completion) => {
                 self.sink.complete(&completion);
+                self.ended(completion.status, Instant::now());
                 self.sink.flush().await?;
                 return Err(End::Logout);
             }
@@ -391,7 +414,7 @@ impl Connection {
         let (session, reply) = tokio::select! {
             biased;
             done = running => done,
-            error = gone(&mut self.reader, &mut self.framer, ahead), if is_search => {
+            error = gone(&mut self.reader, &mut self.framer, &self.context, ahead), if is_search => {
                 return Err(error.into());
             }
             () = self.context.service.shutdown.patience(LOGIN_PATIENCE), if is_login => {
@@ -407,6 +430,7 @@ impl Connection {
         self.session.tell(expunge, &mut self.sink).await?;
         self.sink.complete(&completion);
         self.heard = Instant::now();
+        self.ended(completion.status, self.heard);
         match completion.status {
             Status::Bad => self.count_bad()?,
             Status::Ok | Status::No => {
@@ -415,6 +439,9 @@ impl Connection {
         }
         if let Some(ended) = self.session.ended(&self.context) {
             return Err(ended.into());
+        }
+        if self.context.place.is_told_to_end() {
+            return Err(End::kicked());
         }
         Ok(self.sink.relieve().await?)
     }
@@ -444,6 +471,9 @@ impl Connection {
             code,
             ..bad(fault.to_string())
         };
+        let now = Instant::now();
+        self.note(CommandLabel::UNKNOWN, now);
+        self.ended(Status::Bad, now);
         match tag {
             Some(tag) => {
                 self.sink.begin(tag);
@@ -500,14 +530,15 @@ impl Connection {
                         return Err(why.into());
                     }
                 }
-                () = self.context.service.shutdown.patience(patience) => {
-                    return Err(End::stopping());
-                }
+                end = told_to_end(&self.context, patience) => return Err(end),
             }
         };
         match read {
             Ok(Ok(0)) => Err(End::Gone(io::ErrorKind::UnexpectedEof.into())),
-            Ok(Ok(_)) => self.account_for_input(),
+            Ok(Ok(count)) => {
+                self.context.received(count);
+                self.account_for_input()
+            }
             Ok(Err(error)) => Err(End::Gone(error)),
             Err(_) => Err(late),
         }
@@ -547,7 +578,7 @@ impl Connection {
     fn claims(&self) -> Claims<'_> {
         Claims {
             user: None,
-            client: self.context.client.get().map(String::as_str),
+            client: self.context.place.client(),
         }
     }
 
@@ -570,11 +601,16 @@ impl Connection {
             protection: Protection::Tls,
             ..self.context.peer
         };
-        Ok(Self::new(stream, Arc::clone(&service), peer))
+        let protocol = self.context.place.protocol;
+        Ok(Self::new(stream, Arc::clone(&service), peer, protocol))
     }
 
     /// Says goodbye if there is something to say, and writes one line to the log.
     async fn close(mut self, end: &End) {
+        if self.context.place.is_probe {
+            let _told: Result<_, _> = tokio::time::timeout(GOODBYE, self.last_words(end)).await;
+            return;
+        }
         let reason = match end {
             End::Logout => "logout".to_owned(),
             End::Gone(error) => error.to_string(),
@@ -629,11 +665,21 @@ impl Connection {
     }
 }
 
+/// Waits until the session is told to end: because the server stopped so long ago, or somebody ends
+/// it.
+async fn told_to_end(context: &Context, patience: Duration) -> End {
+    tokio::select! {
+        () = context.service.shutdown.patience(patience) => End::stopping(),
+        () = context.place.told_to_end() => End::kicked(),
+    }
+}
+
 /// Waits until the client is gone, reading ahead what it sends meanwhile, as far as is allowed. One
 /// that only says that it will send nothing more may still be waiting for its answers.
 async fn gone(
     reader: &mut ReadHalf<Stream>,
     framer: &mut Framer,
+    context: &Context,
     commands_ahead: u32,
 ) -> io::Error {
     let few = |framer: &Framer| framer.buffered_lines() < commands_ahead as usize;
@@ -645,7 +691,7 @@ async fn gone(
                 tokio::time::sleep(HALF_CLOSED).await;
                 return io::ErrorKind::UnexpectedEof.into();
             }
-            Ok(_) => {}
+            Ok(count) => context.received(count),
             Err(error) => return error,
         }
     }

@@ -13,6 +13,7 @@ pub mod lmtp;
 pub mod log;
 pub(crate) mod memory;
 pub mod message;
+pub mod observe;
 pub mod pool;
 mod private;
 pub mod problem;

@@ -617,7 +617,11 @@ mod tests {
         let problem = bind_addresses("Imap:Port", &addresses, port, |_| None).unwrap_err();
         assert_eq!(problem.to_what, format!("Imap:Port, 127.0.0.1:{port}"));
         assert!(problem.next.contains("another port"), "{problem}");
-        assert!(bind_addresses("Imap:Port", &addresses, 0, |_| None).unwrap().is_empty());
+        assert!(
+            bind_addresses("Imap:Port", &addresses, 0, |_| None)
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[tokio::test]

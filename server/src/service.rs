@@ -19,7 +19,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use crate::{auth::Auth, config::Config, delivery::Turns, pool::Pool, tls::Tls};
+use crate::{auth::Auth, config::Config, delivery::Turns, observe::Observe, pool::Pool, tls::Tls};
 
 /// What every connection shares.
 pub struct Service {
@@ -37,6 +37,8 @@ pub struct Service {
     pub tls: Option<Tls>,
     /// Deliveries that run.
     pub deliveries: Turns,
+    /// What is counted, and who is connected.
+    pub observe: Observe,
     /// The end of serving.
     pub shutdown: Shutdown,
     /// Who wants this process to be replaced; none where it cannot be.
@@ -58,6 +60,7 @@ impl Service {
             sessions: Sessions::new(config.imap.max_connections_per_user),
             pre_login: Pool::new(config.limits.pre_login_pool_bytes.0),
             deliveries: Turns::new(config.limits.lmtp_per_user),
+            observe: Observe::new(),
             shutdown: Shutdown::default(),
             restarts: None,
             config,

@@ -25,7 +25,7 @@ mod store_flags;
 mod transfer;
 pub mod view;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use mail::{mailbox::MailboxName, set::UidSet};
 use store::{Account, Mailbox};
@@ -57,6 +57,7 @@ pub use self::{
 };
 use crate::{
     listen::Peer,
+    observe::live::{Place, State},
     service::{Guard, Service},
     tls::Secured,
 };
@@ -72,10 +73,10 @@ pub struct Context {
     /// What the TLS handshake established: by what SASL can bind to it (RFC 5056), and whom the
     /// client's certificate names.
     pub secured: Option<Arc<Secured>>,
-    /// What the client calls itself (RFC 2971), once it has.
-    pub client: OnceLock<String>,
     /// Who is at the other end: what counts against limits, and how late a wrong password is told.
     pub peer: Peer,
+    /// Its place among those who are connected.
+    pub place: Place,
 }
 
 /// What protects a connection.
@@ -170,6 +171,16 @@ impl Session {
         }
     }
 
+    /// The name of its state.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        match self {
+            Self::NotAuthenticated => State::NotAuthenticated,
+            Self::Authenticated(_) => State::Authenticated,
+            Self::Selected(_) => State::Selected,
+        }
+    }
+
     /// What the session has enabled.
     #[must_use]
     pub fn mode(&self) -> Mode {
@@ -221,7 +232,7 @@ impl Authenticated {
     ) -> (Session, Reply) {
         use command::Authenticated as C;
         match command {
-            C::Select(select) => self.select(&select, sink).await,
+            C::Select(select) => self.select(&select, context, sink).await,
             C::Idle => (Session::Authenticated(self), Reply::Idle),
             other => {
                 let outcome = self.stateless(other, context, sink).await;
@@ -309,7 +320,7 @@ impl Selected {
     ) -> (Session, Reply) {
         use command::Authenticated as C;
         match command {
-            C::Select(select) => self.reselect(&select, sink).await,
+            C::Select(select) => self.reselect(&select, context, sink).await,
             C::Idle => (Session::Selected(self), Reply::Idle),
             other => {
                 let own = matches!(other, C::Delete(_) | C::Rename(_));

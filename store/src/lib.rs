@@ -15,6 +15,7 @@ pub mod embedded;
 pub mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+pub mod histogram;
 pub mod options;
 pub(crate) mod rules;
 pub(crate) mod search;

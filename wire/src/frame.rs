@@ -224,6 +224,8 @@ pub struct Framer {
     mode: Mode,
     /// The greatest capacity seen since the buffer was allocated.
     peak: usize,
+    /// The text of the command that is being cut off, where somebody wants it.
+    heard: Option<Box<Vec<u8>>>,
 }
 
 impl Default for Framer {
@@ -241,6 +243,7 @@ impl Framer {
             buffer: BytesMut::new(),
             mode: Mode::Command(Progress::default()),
             peak: 0,
+            heard: None,
         }
     }
 
@@ -294,6 +297,14 @@ impl Framer {
                 return frame;
             }
         }
+    }
+
+    /// Cuts off the next frame, with the text of the command if one was understood: with its
+    /// literals, of APPEND as far as the first message, and secrets where it holds some.
+    pub fn next_heard(&mut self, limits: &Limits) -> (Frame, Vec<u8>) {
+        self.heard = Some(Box::default());
+        let frame = self.next(limits);
+        (frame, *self.heard.take().unwrap_or_default())
     }
 
     /// Lets the client send the literal or message that was announced.
@@ -424,6 +435,9 @@ impl Framer {
         }
         let whole = self.buffer.get(..line.end).unwrap_or_default();
         let (head, parsed) = command::parse(whole, Extent::Whole, limits);
+        if let (Some(heard), Ok(_)) = (&mut self.heard, &parsed) {
+            heard.extend_from_slice(whole);
+        }
         self.drop_front(line.next);
         Some(match parsed {
             Ok(command) => completed(head, command),
@@ -481,6 +495,9 @@ impl Framer {
             head = parsed_head;
             match (parsed, head.tag.clone()) {
                 (Ok(Command::Authenticated(Authenticated::Append(append))), Some(tag)) => {
+                    if let Some(heard) = &mut self.heard {
+                        heard.extend_from_slice(before);
+                    }
                     self.drop_front(line.next);
                     return Some(self.announce(&tag, &append.first.clone(), limits, |tag| {
                         Frame::Append(tag, append)

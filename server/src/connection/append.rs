@@ -8,7 +8,7 @@ use wire::{
     imap::{
         append::{Append, AppendMessage, LiteralForm},
         command::Tag,
-        table::Expunge,
+        table::{APPEND, Expunge},
     },
 };
 
@@ -26,7 +26,7 @@ impl Connection {
     pub(super) async fn append(&mut self, tag: &Tag, append: &Append) -> Result<(), End> {
         self.commands = self.commands.saturating_add(1);
         self.pace().await?;
-        self.sink.begin(tag);
+        self.begin(tag, &APPEND);
         match self.session.append(append, &self.context).await {
             Ok(appending) => {
                 self.grant(&append.first).await?;
@@ -92,7 +92,7 @@ impl Connection {
     /// The frame that follows a message.
     async fn after_message(&mut self) -> Result<Frame, End> {
         loop {
-            match self.framer.next(&self.limits) {
+            match self.next_frame() {
                 Frame::Incomplete => self.receive_for(UPLOAD_PATIENCE).await?,
                 frame => return Ok(frame),
             }
@@ -113,6 +113,7 @@ impl Connection {
             let taken = bytes.len();
             self.framer.consume(taken);
             self.heard = Instant::now();
+            self.context.place.heard(self.heard);
         }
         Ok(Ok(()))
     }

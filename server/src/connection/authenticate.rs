@@ -21,6 +21,7 @@ impl Connection {
         };
         let initial = credentials.initial.as_ref().map(|initial| initial.expose());
         let mechanism = credentials.mechanism;
+        self.context.place.tries(mechanism.name());
         let (mut exchange, mut step) = Exchange::begin(mechanism, setting, initial);
         let (mut claim, mut refused) = (None, None);
         loop {
@@ -66,6 +67,7 @@ impl Connection {
     async fn sasl_response(&mut self, challenge: &[u8]) -> Result<Result<Secret, Completion>, End> {
         self.sink.challenge(challenge).await?;
         let line = self.sasl_line().await?;
+        self.tell_line("[not told]");
         Ok(match line.as_deref().map(sasl::response_line) {
             Some(Ok(sasl::Line::Response(response))) => Ok(response),
             Some(Ok(sasl::Line::Cancelled)) => Err(bad("Cancelled.")),

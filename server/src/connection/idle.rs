@@ -1,5 +1,7 @@
 //! IDLE (RFC 9051 §6.3.13): tells of changes until DONE comes.
 
+use std::time::Duration;
+
 use tokio::time::{Instant, sleep_until};
 use wire::{
     frame::Line,
@@ -9,10 +11,13 @@ use wire::{
     },
 };
 
-use super::{Connection, End, READ_BYTES};
-use crate::session::{
-    Change,
-    answer::{bad, ok},
+use super::{Connection, End, READ_BYTES, told_to_end};
+use crate::{
+    observe::live::Idle,
+    session::{
+        Change,
+        answer::{bad, ok},
+    },
 };
 use tokio::io::AsyncReadExt;
 
@@ -21,6 +26,15 @@ const DONE_BYTES_MAX: usize = 16;
 
 impl Connection {
     pub(super) async fn idle(&mut self) -> Result<(), End> {
+        // It lasts as long as the client wants: its time says nothing.
+        self.running = None;
+        self.context.place.set_idle(Idle::Yes);
+        let end = self.until_done().await;
+        self.context.place.set_idle(Idle::No);
+        end
+    }
+
+    async fn until_done(&mut self) -> Result<(), End> {
         let mut changes = self.session.changes();
         self.session.tell(Expunge::May, &mut self.sink).await?;
         self.sink
@@ -29,8 +43,10 @@ impl Connection {
         let every = self.context.service.config.limits.idle_keep_alive;
         let mut keep_alive = Instant::now() + every;
         loop {
+            self.sink.between_lines();
             match self.framer.line(DONE_BYTES_MAX, &self.limits) {
                 Line::Line(line) if line.eq_ignore_ascii_case(b"DONE") => {
+                    self.tell_line("DONE");
                     return self.answer(ok("No longer waiting."), Expunge::May).await;
                 }
                 Line::Line(_) | Line::TooLong => {
@@ -41,11 +57,10 @@ impl Connection {
             let buffer = self.framer.buffer_mut();
             buffer.reserve(READ_BYTES);
             tokio::select! {
-                read = self.reader.read_buf(buffer) => {
-                    if read? == 0 {
-                        return Err(End::Gone(std::io::ErrorKind::UnexpectedEof.into()));
-                    }
-                }
+                read = self.reader.read_buf(buffer) => match read? {
+                    0 => return Err(End::Gone(std::io::ErrorKind::UnexpectedEof.into())),
+                    count => self.context.received(count),
+                },
                 change = changes.next() => {
                     if let Change::Ended(why) = change {
                         return Err(why.into());
@@ -59,9 +74,7 @@ impl Connection {
                     self.sink.send(&still_here()).await?;
                     self.sink.flush().await?;
                 }
-                () = self.context.service.shutdown.notified() => {
-                    return Err(End::stopping());
-                }
+                end = told_to_end(&self.context, Duration::ZERO) => return Err(end),
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Connection, End, gone};
+use super::{Connection, End, gone, told_to_end};
 use crate::{
     refused::{self, Reason},
     session::Change,
@@ -60,10 +60,10 @@ impl Connection {
                 change = changes.next() => if let Change::Ended(why) = change {
                     return Err(why.into());
                 },
-                error = gone(&mut self.reader, &mut self.framer, ahead) => return Err(error.into()),
-                () = self.context.service.shutdown.notified() => {
-                    return Err(End::stopping());
+                error = gone(&mut self.reader, &mut self.framer, &self.context, ahead) => {
+                    return Err(error.into());
                 }
+                end = told_to_end(&self.context, Duration::ZERO) => return Err(end),
             }
         }
     }

@@ -79,6 +79,7 @@ async fn login_command(login: &Login, context: &Context) -> (Session, Completion
     if let Err(refused) = context.password_allowed() {
         return (Session::NotAuthenticated, refused);
     }
+    context.place.tries("LOGIN");
     let user = String::from_utf8_lossy(&login.user);
     let proof = Proof::Password(login.password.expose());
     log_in((&user, proof), None, context).await
@@ -133,7 +134,7 @@ pub fn unavailable() -> Completion {
 fn refused(reason: Reason, code: Code, user: Option<&str>, context: &Context) -> Completion {
     let claims = Claims {
         user,
-        client: context.client.get().map(String::as_str),
+        client: context.place.client(),
     };
     refused::log(reason, &context.peer, claims);
     no(code, reason.bye().1)
@@ -161,6 +162,7 @@ pub async fn preauthenticate(name: &str, context: &Context) -> Opened {
         account,
         credential: Credential::Unasked,
     };
+    context.place.tries("PREAUTH");
     open(&identity, context).await
 }
 
@@ -174,7 +176,7 @@ async fn open(identity: &Identity, context: &Context) -> Opened {
         Err(LimitReached { limit }) => {
             let claims = Claims {
                 user: Some(&info.name),
-                client: context.client.get().map(String::as_str),
+                client: context.place.client(),
             };
             refused::log(Reason::ConnectionsPerUser, &context.peer, claims);
             let text = format!(
@@ -185,6 +187,7 @@ async fn open(identity: &Identity, context: &Context) -> Opened {
     };
     match open_accounts(identity, context).await {
         Ok((account, by)) => {
+            context.place.logged_in(&info.name);
             tracing::info!(
                 origin = %context.origin, user = info.name, by = %identity.credential,
                 authenticated = identity.authenticated.name, "login"

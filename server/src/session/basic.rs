@@ -97,9 +97,8 @@ fn note_client(id: &Id, context: &Context) {
         Some(value.collect::<String>())
     };
     let words: Vec<_> = ["name", "version"].into_iter().filter_map(field).collect();
-    if !words.is_empty() && context.client.set(words.join(" ")).is_ok() {
-        tracing::info!(
-            origin = %context.origin, client = context.client.get(), "client named itself"
-        );
+    if !words.is_empty() && context.place.named(&words.join(" ")) {
+        let client = context.place.client();
+        tracing::info!(origin = %context.origin, client, "client named itself");
     }
 }

@@ -60,6 +60,7 @@ struct Job<'a> {
     fetch: &'a Fetch,
     needs: Needs,
     problems: Problems,
+    context: &'a Context,
     /// Flags as values, shared by messages that have the same.
     flags: HashMap<(SystemFlags, KeywordSetId), Arc<Flags>>,
 }
@@ -96,6 +97,7 @@ impl Selected {
             fetch,
             needs: Needs::of(fetch, self.access),
             problems: Problems::default(),
+            context,
             flags: HashMap::new(),
         };
         let batch = context.service.config.imap.max_messages_per_session;
@@ -190,6 +192,7 @@ impl Selected {
             return Ok(());
         };
         let mut response = Response::begin(seq, sink);
+        let mut contents = Contents::default();
         if job.needs.uid {
             response.item(&FetchData::Uid(message.uid), sink);
         }
@@ -215,9 +218,13 @@ impl Selected {
             if let Some(text) = text {
                 let source = (bodies, message.row.body);
                 pump(text, source, problems, &mut response, sink).await?;
+                contents.sent(item);
             }
         }
         response.end(sink);
+        if contents.any {
+            job.context.retrieved(contents.whole);
+        }
         Ok(sink.relieve().await?)
     }
 
@@ -237,6 +244,37 @@ impl Selected {
             Revision::Rev2 => Recent::No,
         };
         FetchData::Flags(Arc::clone(flags), recent)
+    }
+}
+
+/// What of a message was sent, for the counts.
+#[derive(Default)]
+struct Contents {
+    /// Something of its text, not of a header only.
+    any: bool,
+    /// How often all of it.
+    whole: u64,
+}
+
+impl Contents {
+    fn sent(&mut self, item: &FetchItem) {
+        let FetchItem::BodySection(section) = item else {
+            self.any = true;
+            return;
+        };
+        let section = &section.section;
+        self.any |= matches!(section.text, None | Some(SectionText::Text));
+        self.whole = self
+            .whole
+            .saturating_add(u64::from(*section == Section::default()));
+    }
+}
+
+impl Context {
+    /// Content of a message was sent, so many times whole.
+    fn retrieved(&self, whole: u64) {
+        self.place.retrieved(whole);
+        self.service.observe.metrics.messages_retrieved.count(());
     }
 }
 

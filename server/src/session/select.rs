@@ -17,7 +17,7 @@ use wire::{
 };
 
 use super::{
-    Authenticated, OwnDeleted, Reply, Selected, Session,
+    Authenticated, Context, OwnDeleted, Reply, Selected, Session,
     answer::{Failure, Outcome, ok, ok_with},
     list, reply,
     sink::Sink,
@@ -42,9 +42,14 @@ impl Authenticated {
     }
 
     /// SELECT or EXAMINE; after a failure no mailbox is selected (protocol rule 22).
-    pub(super) async fn select(self, select: &Select, sink: &mut Sink) -> (Session, Reply) {
+    pub(super) async fn select(
+        self,
+        select: &Select,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> (Session, Reply) {
         let access = self.login.grants(select.access);
-        match self.open(select, access, sink).await {
+        match self.open((select, access), context, sink).await {
             Ok((mailbox, view)) => {
                 let (code, text) = match access {
                     Access::ReadWrite => (Code::ReadWrite, "The mailbox is open."),
@@ -68,8 +73,8 @@ impl Authenticated {
 
     async fn open(
         &self,
-        select: &Select,
-        access: Access,
+        (select, access): (&Select, Access),
+        context: &Context,
         sink: &mut Sink,
     ) -> Result<(std::sync::Arc<dyn Mailbox>, View), Failure> {
         let info = self.find(&select.mailbox)?;
@@ -85,6 +90,7 @@ impl Authenticated {
         if self.mode.revision == Revision::Rev2 {
             sink.send(&self.opened(&info, select)?).await?;
         }
+        context.place.opened(info.name.as_str());
         Ok((mailbox, view))
     }
 
@@ -127,10 +133,15 @@ impl Authenticated {
 
 impl Selected {
     /// SELECT or EXAMINE while a mailbox is selected: that one is closed first, whatever follows.
-    pub(super) async fn reselect(self, select: &Select, sink: &mut Sink) -> (Session, Reply) {
+    pub(super) async fn reselect(
+        self,
+        select: &Select,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> (Session, Reply) {
         let auth = self.auth;
         match sink.send(&closed()).await {
-            Ok(()) => auth.select(select, sink).await,
+            Ok(()) => auth.select(select, context, sink).await,
             Err(error) => (Session::Authenticated(auth), Reply::Gone(error)),
         }
     }

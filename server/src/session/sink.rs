@@ -3,6 +3,7 @@
 
 use std::{any::Any, io, time::Duration};
 
+use crate::observe::meter::Meter;
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     time::timeout,
@@ -31,6 +32,8 @@ pub struct Sink {
     is_response_open: bool,
     /// Bytes are on their way; stays true when whoever wrote them was given up.
     is_writing: bool,
+    /// Who counts what is sent, and hears it where somebody listens.
+    meter: Option<Meter>,
 }
 
 /// How much may wait for a client, and how long.
@@ -55,6 +58,21 @@ impl Sink {
             sent_bytes: 0,
             is_response_open: false,
             is_writing: false,
+            meter: None,
+        }
+    }
+
+    /// What is sent from now on is counted by this one.
+    pub fn metered(mut self, meter: Meter) -> Self {
+        self.meter = Some(meter);
+        self
+    }
+
+    /// What stands in the buffer, and what is sent next, begins with a whole line: from here on it
+    /// can be listened to.
+    pub fn between_lines(&mut self) {
+        if let Some(meter) = &mut self.meter {
+            meter.between_lines();
         }
     }
 
@@ -66,6 +84,7 @@ impl Sink {
     /// Names the command that is being answered.
     pub fn begin(&mut self, tag: &Tag) {
         self.tag = tag.clone();
+        self.between_lines();
     }
 
     /// The tag of the command that is being answered.
@@ -139,7 +158,11 @@ impl Sink {
     /// # Errors
     /// If the client is gone or does not read.
     pub async fn challenge(&mut self, challenge: &[u8]) -> io::Result<()> {
+        self.write().await?;
         Encoder::new(self.mode).challenge(&mut self.buffer, challenge);
+        if let Some(meter) = &mut self.meter {
+            meter.hush();
+        }
         self.flush().await
     }
 
@@ -184,6 +207,9 @@ impl Sink {
         written
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the client does not read"))??;
         self.sent_bytes = self.sent_bytes.saturating_add(bytes.len() as u64);
+        if let Some(meter) = &mut self.meter {
+            meter.sent(bytes);
+        }
         Ok(())
     }
 

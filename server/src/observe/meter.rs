@@ -1,0 +1,161 @@
+//! What counts the bytes a session is sent, and lets them be heard where somebody listens: line by
+//! line, the contents of messages and the challenges of a login by their size only.
+
+use std::sync::Arc;
+
+use super::{
+    entry::Entry,
+    trace::{Said, Side},
+};
+
+/// A line longer than this is told in part, bytes.
+const LINE_BYTES_MAX: usize = 4 * 1024;
+/// As much of its end is told in any case: a literal may be announced there.
+const END_BYTES: usize = 32;
+
+/// Counts what is sent.
+pub struct Meter {
+    entry: Arc<Entry>,
+    /// There while somebody listens.
+    skim: Option<Box<Skim>>,
+}
+
+impl Meter {
+    /// For the connection of this entry.
+    #[must_use]
+    pub const fn new(entry: Arc<Entry>) -> Self {
+        Self { entry, skim: None }
+    }
+
+    /// Bytes went to the client.
+    pub fn sent(&mut self, bytes: &[u8]) {
+        let count = bytes.len() as u64;
+        self.entry.sent(count);
+        self.entry.metrics.bytes_sent.add((), count);
+        if let Some(skim) = &mut self.skim {
+            let lines = skim.lines(bytes);
+            if !lines.is_empty() {
+                self.entry.say(Side::Server, lines);
+            }
+        }
+    }
+
+    /// What is sent next begins a line: whoever listens may begin to, or has left.
+    pub fn between_lines(&mut self) {
+        match (self.entry.trace.is_on(), &self.skim) {
+            (true, None) => self.skim = Some(Box::default()),
+            (false, Some(_)) => self.skim = None,
+            _ => {}
+        }
+    }
+
+    /// What is sent next is not told.
+    pub fn hush(&mut self) {
+        if let Some(skim) = &mut self.skim {
+            skim.hushed = true;
+        }
+    }
+}
+
+impl Entry {
+    /// Lets something be heard.
+    pub fn say(&self, side: Side, bytes: Vec<u8>) {
+        self.trace.say(Said {
+            session: self.id,
+            side,
+            bytes,
+        });
+    }
+}
+
+/// Cuts what is sent into lines, and leaves literals out.
+#[derive(Default)]
+struct Skim {
+    /// The line so far.
+    line: Vec<u8>,
+    /// Bytes of a literal that are still to come.
+    literal: u64,
+    hushed: bool,
+}
+
+impl Skim {
+    /// The lines that end in these bytes.
+    fn lines(&mut self, mut bytes: &[u8]) -> Vec<u8> {
+        if std::mem::take(&mut self.hushed) {
+            return b"+ [not told]\r\n".to_vec();
+        }
+        let mut told = Vec::new();
+        while !bytes.is_empty() {
+            if self.literal > 0 {
+                let left = usize::try_from(self.literal).unwrap_or(usize::MAX);
+                let skipped = left.min(bytes.len());
+                self.literal = self.literal.saturating_sub(skipped as u64);
+                bytes = bytes.get(skipped..).unwrap_or_default();
+                continue;
+            }
+            let newline = bytes.iter().position(|byte| *byte == b'\n');
+            let end = newline.map_or(bytes.len(), |at| at.saturating_add(1));
+            let (piece, rest) = bytes.split_at(end);
+            self.line.extend_from_slice(piece);
+            bytes = rest;
+            if newline.is_some() {
+                self.literal = announced(&self.line).unwrap_or(0);
+                self.shorten(0);
+                told.append(&mut self.line);
+            } else {
+                // The end matters: a literal may be announced there.
+                self.shorten(END_BYTES);
+            }
+        }
+        told
+    }
+
+    /// Drops the middle of a line that is too long, but for so many bytes at its end.
+    fn shorten(&mut self, end_bytes: usize) {
+        let most = LINE_BYTES_MAX.saturating_add(end_bytes);
+        if self.line.len() > most {
+            let end = self.line.len().saturating_sub(END_BYTES);
+            self.line
+                .drain(LINE_BYTES_MAX.saturating_sub(END_BYTES)..end);
+        }
+    }
+}
+
+/// The size of the literal that follows a line.
+fn announced(line: &[u8]) -> Option<u64> {
+    let digits = line.strip_suffix(b"}\r\n")?;
+    let open = digits.iter().rposition(|byte| *byte == b'{')?;
+    let digits = digits.get(open.saturating_add(1)..)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_told_without_contents_however_they_are_cut() {
+        let sent = b"* 1 FETCH (BODY[] {12}\r\nSubject: hi\n UID 7)\r\na OK Fetched.\r\n";
+        let told = b"* 1 FETCH (BODY[] {12}\r\n UID 7)\r\na OK Fetched.\r\n";
+        for size in 1..sent.len() {
+            let mut skim = Skim::default();
+            let heard = sent.chunks(size).flat_map(|chunk| skim.lines(chunk));
+            assert_eq!(heard.collect::<Vec<_>>(), told, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_cut_and_its_literal_still_skipped() {
+        let mut sent = vec![b'x'; 3 * LINE_BYTES_MAX];
+        sent.extend_from_slice(b" {3}\r\nabcd\r\n");
+        for size in [1, 100, LINE_BYTES_MAX, sent.len()] {
+            let mut skim = Skim::default();
+            let heard: Vec<u8> = sent
+                .chunks(size)
+                .flat_map(|chunk| skim.lines(chunk))
+                .collect();
+            assert!(heard.len() <= LINE_BYTES_MAX + 64, "{}", heard.len());
+            assert!(heard.ends_with(b" {3}\r\nd\r\n"), "{size}");
+        }
+    }
+}
