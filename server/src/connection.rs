@@ -143,12 +143,15 @@ enum End {
     Bye(Option<Code>, Cow<'static, str>),
     /// The server ends it because of what the peer does.
     Refused(Reason),
-    /// The server stops, and waits for it no longer.
+    /// Nothing was heard for too long.
+    Silent,
+    /// Somebody ended the session.
+    Kicked,
+    /// The server stops.
+    Stopping,
+    /// It does, and waits for this connection no longer.
     Cut,
 }
-
-/// What a client is told when the server stops (RFC 9051 §7.1.5).
-const STOPPING: &str = "The server is shutting down.";
 
 impl From<Ended> for End {
     fn from(ended: Ended) -> Self {
@@ -157,18 +160,6 @@ impl From<Ended> for End {
 }
 
 impl End {
-    fn stopping() -> Self {
-        Self::Bye(None, STOPPING.into())
-    }
-
-    /// Somebody ended the session.
-    const fn kicked() -> Self {
-        Self::Bye(
-            None,
-            Cow::Borrowed("The session was ended by the administrator."),
-        )
-    }
-
     /// If the peer is not served any more because of what it does.
     fn refusal(&self) -> Option<Reason> {
         match self {
@@ -179,8 +170,41 @@ impl End {
             {
                 Some(Reason::SlowReader)
             }
-            Self::Gone(_) | Self::Logout | Self::Bye(..) | Self::Cut => None,
+            _ => None,
         }
+    }
+
+    /// What the log calls it (docs/logs.md), and the cause where there is more to say.
+    fn reason(&self) -> (&'static str, Option<String>) {
+        if let Some(reason) = self.refusal() {
+            return (reason.name(), None);
+        }
+        match self {
+            Self::Logout => ("logout", None),
+            Self::Gone(error) if error.kind() == io::ErrorKind::UnexpectedEof => ("closed", None),
+            Self::Gone(error) => ("lost", Some(error.to_string())),
+            Self::Silent => ("silent", None),
+            Self::Stopping | Self::Cut => ("stopping", None),
+            Self::Kicked => ("kicked", None),
+            Self::Bye(_, text) => ("ended", Some(text.to_string())),
+            Self::Refused(reason) => (reason.name(), None),
+        }
+    }
+
+    /// What the client is told, if anything (RFC 9051 §7.1.5).
+    fn bye(&self) -> Option<(Option<Code>, Cow<'static, str>)> {
+        let text = match self {
+            Self::Logout | Self::Gone(_) => return None,
+            Self::Bye(code, text) => return Some((code.clone(), text.clone())),
+            Self::Refused(reason) => {
+                let (code, text) = reason.bye();
+                return Some((code, text.into()));
+            }
+            Self::Silent => "Nothing was heard for too long.",
+            Self::Stopping | Self::Cut => "The server is shutting down.",
+            Self::Kicked => "The session was ended by the administrator.",
+        };
+        Some((None, text.into()))
     }
 }
 
@@ -310,7 +334,7 @@ impl Connection {
     /// Takes what the framer has, or waits for more. Once the server stops no command is begun.
     async fn step(&mut self) -> Result<Flow, End> {
         if self.context.service.shutdown.has_begun() {
-            return Err(End::stopping());
+            return Err(End::Stopping);
         }
         match self.next_frame() {
             Frame::Incomplete => self.receive().await?,
@@ -387,7 +411,7 @@ impl Connection {
                 tokio::select! {
                     biased;
                     done = self.authenticate(credentials) => done?,
-                    () = service.shutdown.patience(LOGIN_PATIENCE) => return Err(End::stopping()),
+                    () = service.shutdown.patience(LOGIN_PATIENCE) => return Err(End::Stopping),
                 }
             }
             Reply::Idle => self.idle().await?,
@@ -418,7 +442,7 @@ impl Connection {
                 return Err(error.into());
             }
             () = self.context.service.shutdown.patience(LOGIN_PATIENCE), if is_login => {
-                return Err(End::stopping());
+                return Err(End::Stopping);
             }
         };
         self.session = session;
@@ -441,7 +465,7 @@ impl Connection {
             return Err(ended.into());
         }
         if self.context.place.is_told_to_end() {
-            return Err(End::kicked());
+            return Err(End::Kicked);
         }
         Ok(self.sink.relieve().await?)
     }
@@ -563,10 +587,9 @@ impl Connection {
                 self.begun + config.limits.pre_login_time,
                 End::Refused(Reason::PreLoginTime),
             ),
-            Session::Authenticated(_) | Session::Selected(_) => (
-                self.heard + config.imap.session_timeout,
-                End::Bye(None, "Nothing was heard for too long.".into()),
-            ),
+            Session::Authenticated(_) | Session::Selected(_) => {
+                (self.heard + config.imap.session_timeout, End::Silent)
+            }
         }
     }
 
@@ -611,47 +634,20 @@ impl Connection {
             let _told: Result<_, _> = tokio::time::timeout(GOODBYE, self.last_words(end)).await;
             return;
         }
-        let reason = match end {
-            End::Logout => "logout".to_owned(),
-            End::Gone(error) => error.to_string(),
-            End::Bye(_, text) => text.to_string(),
-            End::Refused(reason) => reason.name().to_owned(),
-            End::Cut => STOPPING.to_owned(),
-        };
         if let Some(reason) = end.refusal() {
             refused::log(reason, &self.context.peer, self.claims());
         }
         // A client that is gone cannot be told, and one that does not read is not waited for.
         let _told: Result<io::Result<()>, _> =
             tokio::time::timeout(GOODBYE, self.last_words(end)).await;
-        let user = self
-            .session
-            .account()
-            .map(|account| account.info().name.clone());
-        tracing::info!(
-            origin = %self.context.origin,
-            user,
-            reason,
-            commands = self.commands,
-            bytes_sent = self.sink.sent_bytes(),
-            seconds = self.begun.elapsed().as_secs(),
-            "connection closed"
-        );
+        self.log_end(end);
     }
-}
 
-impl Connection {
     async fn last_words(&mut self, end: &End) -> io::Result<()> {
         let said = match end {
-            End::Bye(code, text) => Some((code.clone(), text.clone())),
-            End::Refused(reason) => {
-                let (code, text) = reason.bye();
-                Some((code, text.into()))
-            }
             // Within a response it would be read as part of it.
             End::Cut if self.sink.is_within_response() => return Ok(()),
-            End::Cut => Some((None, STOPPING.into())),
-            End::Logout | End::Gone(_) => None,
+            end => end.bye(),
         };
         let is_told = said.is_some();
         if let Some((code, text)) = said {
@@ -663,14 +659,38 @@ impl Connection {
         }
         Ok(())
     }
+
+    /// One line for a session, and one of another name for a connection on which nobody logged in.
+    fn log_end(&self, end: &End) {
+        let row = self.context.place.row(Instant::now());
+        let (reason, cause) = end.reason();
+        let protocol = row.protocol.name();
+        let address = self.context.peer.ip_text();
+        let seconds = row.open_for.as_secs();
+        macro_rules! line {
+            ($name:literal) => {
+                tracing::info!(
+                    origin = %self.context.origin, protocol, %address,
+                    user = row.user.as_deref(), reason, cause, seconds,
+                    commands = row.commands, messages = row.retrieved,
+                    bytes_in = row.bytes_in, bytes_out = row.bytes_out,
+                    client = row.client.as_deref(), $name
+                )
+            };
+        }
+        match row.user {
+            Some(_) => line!("logout"),
+            None => line!("connection closed"),
+        }
+    }
 }
 
 /// Waits until the session is told to end: because the server stopped so long ago, or somebody ends
 /// it.
 async fn told_to_end(context: &Context, patience: Duration) -> End {
     tokio::select! {
-        () = context.service.shutdown.patience(patience) => End::stopping(),
-        () = context.place.told_to_end() => End::kicked(),
+        () = context.service.shutdown.patience(patience) => End::Stopping,
+        () = context.place.told_to_end() => End::Kicked,
     }
 }
 

@@ -193,6 +193,15 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// Its address without the port, as the log has it: `local` on a Unix socket.
+    #[must_use]
+    pub fn ip_text(&self) -> String {
+        let ip = self.address.map(|address| address.ip().to_canonical());
+        ip.map_or_else(|| "local".to_owned(), |ip| ip.to_string())
+    }
+}
+
 impl std::fmt::Display for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.address {

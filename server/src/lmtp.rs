@@ -16,6 +16,7 @@ use mail::{date::DateTime, id::AccountId};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     task::JoinSet,
+    time::Instant,
 };
 use wire::{
     limits::LMTP_LINE_BYTES_MAX,
@@ -296,7 +297,11 @@ impl Session {
                 self.reply(&Reply::RecipientAccepted).await
             }
             Err(refusal) => {
-                tracing::info!(peer = %self.peer, %address, ?refusal, "recipient refused");
+                tracing::info!(
+                    origin = %self.origin, protocol = "lmtp", address = %self.peer.ip_text(),
+                    user = %address, from = self.sender(), reason = refusal.name(),
+                    "recipient refused"
+                );
                 self.reply(&answer(Err(refusal))).await
             }
         }
@@ -438,7 +443,7 @@ impl Session {
             if running.len() >= DELIVERIES_MAX {
                 outcomes.extend(running.join_next().await.and_then(Result::ok));
             }
-            running.spawn(deliver_one(Arc::clone(&shared), recipient));
+            running.spawn(deliver_one(Arc::clone(&shared), self.peer, recipient));
         }
         while let Some(ended) = running.join_next().await {
             outcomes.extend(ended.ok());
@@ -449,6 +454,11 @@ impl Session {
         replies
             .map(|reply| reply.unwrap_or(Reply::TemporaryFault))
             .collect()
+    }
+
+    fn sender(&self) -> String {
+        let mail = self.transaction.mail();
+        sender_text(mail.and_then(|mail| mail.from.as_ref()))
     }
 
     fn trace(&self) -> Trace {
@@ -475,22 +485,35 @@ impl Session {
     }
 }
 
+/// An envelope sender as the log has it: empty for reports, which have none.
+fn sender_text(from: Option<&Address>) -> String {
+    from.map(ToString::to_string).unwrap_or_default()
+}
+
 async fn deliver_one(
     shared: Arc<(Outgoing, Arc<Service>)>,
+    peer: Peer,
     recipient: Recipient,
 ) -> (AccountId, Reply) {
+    let begun = Instant::now();
     let (message, service) = &*shared;
     let account = &recipient.account;
     let _turn = service.deliveries.take(account.id).await;
     let delivered = message.deliver(&*service.store, &recipient).await;
-    let Trace { origin, id, .. } = message.trace();
+    let trace = message.trace();
+    macro_rules! line {
+        ($level:ident, $reason:expr, $name:literal) => {
+            tracing::$level!(
+                origin = %trace.origin, protocol = "lmtp", address = %peer.ip_text(),
+                user = account.name, from = sender_text(trace.from.as_ref()), id = trace.id,
+                reason = $reason, bytes = message.len(),
+                took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX), $name
+            )
+        };
+    }
     match delivered {
-        Ok(()) => {
-            tracing::info!(%origin, %id, account = %account.name, bytes = message.len(), "delivered");
-        }
-        Err(refusal) => {
-            tracing::warn!(%origin, %id, account = %account.name, ?refusal, "not delivered");
-        }
+        Ok(()) => line!(info, None::<&str>, "delivered"),
+        Err(refusal) => line!(warn, Some(refusal.name()), "not delivered"),
     }
     (account.id, answer(delivered))
 }

@@ -136,11 +136,9 @@ pub fn handshake(peer: &Peer, error: &io::Error) {
 }
 
 fn write(reason: Reason, peer: &Peer, claims: Claims<'_>, cause: Option<&str>) {
-    let address = peer.address.map(|address| address.ip().to_canonical());
-    let address = address.map_or_else(|| "local".to_owned(), |address| address.to_string());
     tracing::info!(
         reason = %reason.name(),
-        %address,
+        address = %peer.ip_text(),
         user = claims.user,
         client = claims.client,
         cause,

@@ -143,11 +143,15 @@ impl Successor {
             .spawn()
             .map_err(cannot)?;
         // Few and small: they fit into the socket's buffer, whether the process reads them or not.
-        let sent = send(&ours, sockets).and_then(|()| ours.set_nonblocking(true));
-        let stream = sent.and_then(|()| UnixStream::from_std(ours));
-        let line = BufReader::new(stream.map_err(cannot)?);
+        let sent = send(&ours, sockets);
+        ours.set_nonblocking(true).map_err(cannot)?;
+        let line = BufReader::new(UnixStream::from_std(ours).map_err(cannot)?);
         let mut successor = Self { child, line, place };
-        match successor.expect(&Message::Ready, READY_TIME_MAX).await {
+        let ready = match sent {
+            Ok(()) => successor.expect(&Message::Ready, READY_TIME_MAX).await,
+            Err(_) => Err(successor.gone().await),
+        };
+        match ready {
             Ok(()) => Ok(successor),
             Err(problem) => {
                 successor.end().await;

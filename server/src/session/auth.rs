@@ -189,8 +189,11 @@ async fn open(identity: &Identity, context: &Context) -> Opened {
         Ok((account, by)) => {
             context.place.logged_in(&info.name);
             tracing::info!(
-                origin = %context.origin, user = info.name, by = %identity.credential,
-                authenticated = identity.authenticated.name, "login"
+                origin = %context.origin, protocol = context.place.protocol.name(),
+                address = %context.peer.ip_text(), user = info.name,
+                by = %identity.credential, authenticated = identity.authenticated.name,
+                tls = context.secured.as_ref().map(|secured| secured.version),
+                client = context.place.client(), "login"
             );
             let session = Session::Authenticated(Authenticated {
                 account,
