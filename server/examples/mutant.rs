@@ -9,9 +9,9 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use server::{
     config::{self, Loaded, Options, Preset},
-    listen::Bound,
     log,
-    serve::{Failure, Running, load_tls},
+    serve::{Failure, Running, Signals, bind, load_tls, stop},
+    sockets::Sockets,
     tls::Sources,
 };
 use store::{
@@ -69,12 +69,13 @@ async fn serve(loaded: &Loaded, broken: Broken) -> Result<(), String> {
         .map(|sources| load_tls(&sources))
         .transpose()
         .map_err(said)?;
-    let bound =
-        Bound::bind(&loaded.config, tls.as_ref()).map_err(|problems| problems.to_string())?;
-    let running = Running::start(loaded, store, tls, bound)
+    let mut signals = Signals::caught();
+    let sockets = bind(&loaded.config, tls.as_ref(), &mut Sockets::default()).map_err(said)?;
+    let running = Running::start(loaded, store, tls, &sockets, None)
         .await
         .map_err(said)?;
     running.announce();
-    running.until_signal().await;
+    signals.stop().await;
+    stop(running, sockets, &mut signals).await;
     Ok(())
 }

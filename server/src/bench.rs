@@ -16,7 +16,7 @@ use crate::{
     cli::Exit,
     config::Config,
     problem::Problem,
-    serve::{Failure, StopSignals},
+    serve::{Failure, Signals},
 };
 
 /// How long each measurement takes, if it is not cut short.
@@ -32,7 +32,7 @@ const SLOW_SYNC_MS: f64 = 20.0;
 /// The directory cannot be used, or the scratch store failed, or it was told to stop.
 pub async fn run(config: &Config) -> Result<Value, Failure> {
     let place = place(&config.store.path)?;
-    let mut signals = StopSignals::new();
+    let mut signals = Signals::caught();
     // Removed when dropped, however this ends.
     let scratch = tempfile::Builder::new()
         .prefix(".bench-")
@@ -51,7 +51,7 @@ pub async fn run(config: &Config) -> Result<Value, Failure> {
         measured = measuring => measured.map_err(|what| {
             failed(what, &place, "see that there is room: 1 GiB is enough")
         }),
-        () = signals.asked() => {
+        () = signals.stop() => {
             stop.set();
             Err(failed("the measurement was stopped".to_owned(), &place, "nothing of it stays"))
         }

@@ -62,7 +62,9 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server
-    Serve,
+    Serve(Serve),
+    /// Have another process take the place of the running server, with its sockets, as after an upgrade
+    Restart,
     /// Try the server out: make a certificate, an account and a message, then serve
     Up(Up),
     /// Deliver one message from standard input to an account
@@ -145,6 +147,14 @@ pub enum Command {
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         out: Option<PathBuf>,
     },
+}
+
+/// Options of `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// Take the place of the server at the other end of standard input, as `restart` has it
+    #[arg(long, hide = true)]
+    pub inherit: bool,
 }
 
 /// Options of `up`.

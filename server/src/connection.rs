@@ -33,7 +33,7 @@ use wire::{
 
 use crate::{
     config::{AllowPlaintextAuth, Config},
-    listen::{Peer, Protection, Stream},
+    listen::{Peer, Protection, Stream, linger},
     observe::{
         label::{CommandLabel, Spoken},
         live::Opening as Opened,
@@ -91,20 +91,41 @@ pub async fn serve_account(stream: Stream, service: Arc<Service>, account: &str)
 }
 
 async fn run(mut connection: Connection, opening: Opening<'_>) {
-    let end = match connection.greet(opening).await {
+    let service = Arc::clone(&connection.context.service);
+    let end = match unless_cut(&service, connection.greet(opening)).await {
         Ok(()) => loop {
-            match connection.step().await {
+            match unless_cut(&service, connection.step()).await {
                 Ok(Flow::On) => {}
-                Ok(Flow::StartTls) => match connection.start_tls().await {
-                    Ok(secured) => connection = secured,
-                    Err(()) => return,
-                },
+                Ok(Flow::StartTls) => {
+                    let shaken = tokio::select! {
+                        biased;
+                        shaken = connection.start_tls() => shaken,
+                        // Nothing can be said in a handshake.
+                        () = service.shutdown.patience(LOGIN_PATIENCE) => return,
+                    };
+                    match shaken {
+                        Ok(secured) => connection = secured,
+                        Err(()) => return,
+                    }
+                }
                 Err(end) => break end,
             }
         },
         Err(end) => end,
     };
     connection.close(&end).await;
+}
+
+/// Work of a connection, which is given up when the server does not wait for it any more.
+async fn unless_cut<T>(
+    service: &Service,
+    work: impl Future<Output = Result<T, End>>,
+) -> Result<T, End> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = service.shutdown.over() => Err(End::Cut),
+    }
 }
 
 /// What follows a step.
@@ -123,6 +144,14 @@ enum End {
     Bye(Option<Code>, Cow<'static, str>),
     /// The server ends it because of what the peer does.
     Refused(Reason),
+    /// Nothing was heard for too long.
+    Silent,
+    /// Somebody ended the session.
+    Kicked,
+    /// The server stops.
+    Stopping,
+    /// It does, and waits for this connection no longer.
+    Cut,
 }
 
 impl From<Ended> for End {
@@ -132,14 +161,6 @@ impl From<Ended> for End {
 }
 
 impl End {
-    /// Somebody ended the session.
-    const fn kicked() -> Self {
-        Self::Bye(
-            None,
-            Cow::Borrowed("The session was ended by the administrator."),
-        )
-    }
-
     /// If the peer is not served any more because of what it does.
     fn refusal(&self) -> Option<Reason> {
         match self {
@@ -150,8 +171,41 @@ impl End {
             {
                 Some(Reason::SlowReader)
             }
-            Self::Gone(_) | Self::Logout | Self::Bye(..) => None,
+            _ => None,
         }
+    }
+
+    /// What the log calls it (docs/logs.md), and the cause where there is more to say.
+    fn reason(&self) -> (&'static str, Option<String>) {
+        if let Some(reason) = self.refusal() {
+            return (reason.name(), None);
+        }
+        match self {
+            Self::Logout => ("logout", None),
+            Self::Gone(error) if error.kind() == io::ErrorKind::UnexpectedEof => ("closed", None),
+            Self::Gone(error) => ("lost", Some(error.to_string())),
+            Self::Silent => ("silent", None),
+            Self::Stopping | Self::Cut => ("stopping", None),
+            Self::Kicked => ("kicked", None),
+            Self::Bye(_, text) => ("ended", Some(text.to_string())),
+            Self::Refused(reason) => (reason.name(), None),
+        }
+    }
+
+    /// What the client is told, if anything (RFC 9051 §7.1.5).
+    fn bye(&self) -> Option<(Option<Code>, Cow<'static, str>)> {
+        let text = match self {
+            Self::Logout | Self::Gone(_) => return None,
+            Self::Bye(code, text) => return Some((code.clone(), text.clone())),
+            Self::Refused(reason) => {
+                let (code, text) = reason.bye();
+                return Some((code, text.into()));
+            }
+            Self::Silent => "Nothing was heard for too long.",
+            Self::Stopping | Self::Cut => "The server is shutting down.",
+            Self::Kicked => "The session was ended by the administrator.",
+        };
+        Some((None, text.into()))
     }
 }
 
@@ -278,8 +332,11 @@ impl Connection {
         });
     }
 
-    /// Takes what the framer has, or waits for more.
+    /// Takes what the framer has, or waits for more. Once the server stops no command is begun.
     async fn step(&mut self) -> Result<Flow, End> {
+        if self.context.service.shutdown.has_begun() {
+            return Err(End::Stopping);
+        }
         match self.next_frame() {
             Frame::Incomplete => self.receive().await?,
             Frame::Command(command) => return self.command(command).await,
@@ -351,7 +408,14 @@ impl Connection {
                 self.sink.flush().await?;
                 return Ok(Flow::StartTls);
             }
-            Reply::Authenticate(credentials) => self.authenticate(credentials).await?,
+            Reply::Authenticate(credentials) => {
+                let service = Arc::clone(&self.context.service);
+                tokio::select! {
+                    biased;
+                    done = self.authenticate(credentials) => done?,
+                    () = service.shutdown.patience(LOGIN_PATIENCE) => return Err(End::Stopping),
+                }
+            }
             Reply::Idle => self.idle().await?,
             Reply::Logout(completion) => {
                 self.sink.complete(&completion);
@@ -365,9 +429,11 @@ impl Connection {
     }
 
     /// Runs a command. A search is given up when the client is gone (threat 20): it may
-    /// take long and writes nothing meanwhile, so that nobody would notice.
+    /// take long and writes nothing meanwhile, so that nobody would notice. A login is given up when
+    /// the server stops: the answer to a wrong one may be due only in half a minute.
     async fn run(&mut self, command: Command) -> Result<Reply, End> {
         let is_search = matches!(command, Command::Selected(Selected::Search(_)));
+        let is_login = matches!(command, Command::NotAuthenticated(_));
         let ahead = self.context.service.config.limits.commands_in_flight;
         let session = std::mem::replace(&mut self.session, Session::NotAuthenticated);
         let running = session.command(command, &self.context, &mut self.sink);
@@ -376,6 +442,9 @@ impl Connection {
             done = running => done,
             error = gone(&mut self.reader, &mut self.framer, &self.context, ahead), if is_search => {
                 return Err(error.into());
+            }
+            () = self.context.service.shutdown.patience(LOGIN_PATIENCE), if is_login => {
+                return Err(End::Stopping);
             }
         };
         self.session = session;
@@ -398,7 +467,7 @@ impl Connection {
             return Err(ended.into());
         }
         if self.context.place.is_told_to_end() {
-            return Err(End::kicked());
+            return Err(End::Kicked);
         }
         Ok(self.sink.relieve().await?)
     }
@@ -458,6 +527,11 @@ impl Connection {
 
     /// Waits for bytes, within the deadline of the connection's stage.
     async fn receive(&mut self) -> Result<(), End> {
+        self.receive_for(Duration::ZERO).await
+    }
+
+    /// The same within a command, which goes on for a while though the server stops.
+    async fn receive_for(&mut self, patience: Duration) -> Result<(), End> {
         self.sink.flush().await?;
         let (deadline, late) = self.deadline();
         // One that always has something to say is not let on for that.
@@ -482,7 +556,7 @@ impl Connection {
                         return Err(why.into());
                     }
                 }
-                end = told_to_end(&self.context) => return Err(end),
+                end = told_to_end(&self.context, patience) => return Err(end),
             }
         };
         match read {
@@ -515,10 +589,9 @@ impl Connection {
                 self.begun + config.limits.pre_login_time,
                 End::Refused(Reason::PreLoginTime),
             ),
-            Session::Authenticated(_) | Session::Selected(_) => (
-                self.heard + config.imap.session_timeout,
-                End::Bye(None, "Nothing was heard for too long.".into()),
-            ),
+            Session::Authenticated(_) | Session::Selected(_) => {
+                (self.heard + config.imap.session_timeout, End::Silent)
+            }
         }
     }
 
@@ -574,58 +647,63 @@ impl Connection {
             let _told: Result<_, _> = tokio::time::timeout(GOODBYE, self.last_words(end)).await;
             return;
         }
-        let reason = match end {
-            End::Logout => "logout".to_owned(),
-            End::Gone(error) => error.to_string(),
-            End::Bye(_, text) => text.to_string(),
-            End::Refused(reason) => reason.name().to_owned(),
-        };
         if let Some(reason) = end.refusal() {
             self.log_refusal(reason);
         }
         // A client that is gone cannot be told, and one that does not read is not waited for.
         let _told: Result<io::Result<()>, _> =
             tokio::time::timeout(GOODBYE, self.last_words(end)).await;
-        let user = self
-            .session
-            .account()
-            .map(|account| account.info().name.clone());
-        tracing::info!(
-            origin = %self.context.origin,
-            user,
-            reason,
-            commands = self.commands,
-            bytes_sent = self.sink.sent_bytes(),
-            seconds = self.begun.elapsed().as_secs(),
-            "connection closed"
-        );
+        self.log_end(end);
     }
-}
 
-impl Connection {
     async fn last_words(&mut self, end: &End) -> io::Result<()> {
         let said = match end {
-            End::Bye(code, text) => Some((code.clone(), text.clone())),
-            End::Refused(reason) => {
-                let (code, text) = reason.bye();
-                Some((code, text.into()))
-            }
-            End::Logout | End::Gone(_) => None,
+            // Within a response it would be read as part of it.
+            End::Cut if self.sink.is_within_response() => return Ok(()),
+            end => end.bye(),
         };
+        let is_told = said.is_some();
         if let Some((code, text)) = said {
             self.sink.send(&Untagged::Bye(code, text)).await?;
         }
-        self.sink.shutdown().await
+        self.sink.shutdown().await?;
+        if is_told {
+            linger(&mut self.reader).await;
+        }
+        Ok(())
+    }
+
+    /// One line for a session, and one of another name for a connection on which nobody logged in.
+    fn log_end(&self, end: &End) {
+        let row = self.context.place.row(Instant::now());
+        let (reason, cause) = end.reason();
+        let protocol = row.protocol.name();
+        let address = self.context.peer.ip_text();
+        let seconds = row.open_for.as_secs();
+        macro_rules! line {
+            ($name:literal) => {
+                tracing::info!(
+                    origin = %self.context.origin, protocol, %address,
+                    user = row.user.as_deref(), reason, cause, seconds,
+                    commands = row.commands, messages = row.retrieved,
+                    bytes_in = row.bytes_in, bytes_out = row.bytes_out,
+                    client = row.client.as_deref(), $name
+                )
+            };
+        }
+        match row.user {
+            Some(_) => line!("logout"),
+            None => line!("connection closed"),
+        }
     }
 }
 
-/// Waits until the session is told to end: because the server stops, or somebody ends it.
-async fn told_to_end(context: &Context) -> End {
+/// Waits until the session is told to end: because the server stopped so long ago, or somebody ends
+/// it.
+async fn told_to_end(context: &Context, patience: Duration) -> End {
     tokio::select! {
-        () = context.service.shutdown.notified() => {
-            End::Bye(None, "The server is shutting down.".into())
-        }
-        () = context.place.told_to_end() => End::kicked(),
+        () = context.service.shutdown.patience(patience) => End::Stopping,
+        () = context.place.told_to_end() => End::Kicked,
     }
 }
 
@@ -658,6 +736,9 @@ const READ_AHEAD_BYTES: usize = 64 * 1024;
 
 /// How long a search goes on for a client that has closed its side.
 const HALF_CLOSED: Duration = Duration::from_secs(1);
+
+/// How long a login or a handshake goes on when the server stops.
+const LOGIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a client may take to accept the last words.
 const GOODBYE: Duration = Duration::from_secs(5);

@@ -49,6 +49,22 @@ pub enum Refusal {
     Temporary,
 }
 
+impl Refusal {
+    /// What the log calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown-recipient",
+            Self::Disabled => "disabled",
+            Self::OverQuota => "over-quota",
+            Self::NeverFits => "never-fits",
+            Self::DiskFull => "disk-full",
+            Self::Loop => "loop",
+            Self::Temporary => "temporary",
+        }
+    }
+}
+
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         match error {

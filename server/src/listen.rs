@@ -4,9 +4,12 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
-    os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _},
-    path::{Path, PathBuf},
+    net::{IpAddr, SocketAddr, TcpListener as StdTcpListener},
+    os::unix::{
+        fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _},
+        net::UnixListener as StdUnixListener,
+    },
+    path::Path,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -15,7 +18,7 @@ use std::{
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, UnixListener},
     task::JoinSet,
     time::Instant,
@@ -25,7 +28,7 @@ use self::gate::Gate;
 use crate::{
     config::Config,
     observe::label::Spoken,
-    problem::{Problem, Problems},
+    problem::Problem,
     refused::{self, Claims, Reason},
     service::{Service, Trust},
     tls::{Secured, Tls},
@@ -34,16 +37,25 @@ use crate::{
 mod gate;
 mod proxy;
 
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 1_024;
+/// Connections that wait to be accepted: also those of the seconds in which one server takes the
+/// place of another. The system cuts it to net.core.somaxconn.
+const BACKLOG: i32 = 4_096;
 /// After this much silence TCP asks whether the peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(240);
 /// How long nothing is accepted after the system refused to (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a connection that is cut may take to say so.
+const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
+/// How long after the server began to stop a handshake, or what a proxy says first, may take.
+const OPENING_PATIENCE: Duration = Duration::from_secs(2);
+/// How long what a peer sends after the last words is read, …
+const LINGER_TIME: Duration = Duration::from_secs(1);
+/// … and how much of it, bytes.
+const LINGER_BYTES_MAX: usize = 256 * 1_024;
 /// How long a peer that is refused may take to read why.
 const REFUSAL_TIME_MAX: Duration = Duration::from_secs(5);
 /// The LMTP socket: its owner and group deliver.
-const SOCKET_MODE: u32 = 0o660;
+pub(crate) const SOCKET_MODE: u32 = 0o660;
 /// A directory made for sockets.
 const DIRECTORY_MODE: u32 = 0o700;
 
@@ -195,6 +207,15 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// Its address without the port, as the log has it: `local` on a Unix socket.
+    #[must_use]
+    pub fn ip_text(&self) -> String {
+        let ip = self.address.map(|address| address.ip().to_canonical());
+        ip.map_or_else(|| "local".to_owned(), |ip| ip.to_string())
+    }
+}
+
 impl std::fmt::Display for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.address {
@@ -225,86 +246,35 @@ impl From<Protocols> for Spoken {
     }
 }
 
-/// Listening sockets, bound and not yet accepting.
-#[derive(Default)]
-pub struct Bound {
+/// Accepts on these sockets until the server stops, then waits for the connections to end.
+pub async fn serve(
     tcp: Vec<(Protocols, TcpListener)>,
-    unix: Option<(PathBuf, UnixListener)>,
+    unix: Vec<UnixListener>,
+    service: Arc<Service>,
+) {
+    let gate = Arc::new(Gate::new(&service.config.limits));
+    let mut listeners = JoinSet::new();
+    for (protocol, socket) in tcp {
+        let (service, gate) = (Arc::clone(&service), Arc::clone(&gate));
+        listeners.spawn(accept_tcp(socket, protocol, service, gate));
+    }
+    for socket in unix {
+        listeners.spawn(accept_unix(socket, Arc::clone(&service)));
+    }
+    while listeners.join_next().await.is_some() {}
 }
 
-impl Bound {
-    /// Binds everything that the configuration names.
-    ///
-    /// # Errors
-    /// Each socket that cannot be bound.
-    pub fn bind(config: &Config, tls: Option<&Tls>) -> Result<Self, Problems> {
-        let mut bound = Self::default();
-        let mut problems = Problems::default();
-        let imap = &config.imap;
-        let secure_port = if tls.is_some() { imap.secure_port } else { 0 };
-        for (protocol, key, addresses, port) in [
-            (Protocols::Imap, "Imap:Port", &imap.addresses.0, imap.port),
-            (
-                Protocols::Imaps,
-                "Imap:SecurePort",
-                &imap.addresses.0,
-                secure_port,
-            ),
-            (
-                Protocols::Lmtp,
-                "Lmtp:Port",
-                &config.lmtp.addresses.0,
-                config.lmtp.port,
-            ),
-        ] {
-            match bind_port(key, addresses, port) {
-                Ok(sockets) => bound.tcp.extend(sockets.into_iter().map(|s| (protocol, s))),
-                Err(problem) => problems.0.push(problem),
-            }
-        }
-        if let Some(path) = &config.lmtp.socket_path {
-            match bind_socket(path, SOCKET_MODE) {
-                Ok(socket) => bound.unix = Some((path.clone(), socket)),
-                Err(problem) => problems.0.push(problem),
-            }
-        }
-        problems.or(bound)
-    }
-
-    /// The addresses on which this is spoken.
-    #[must_use]
-    pub fn addresses(&self, protocol: Protocols) -> Vec<SocketAddr> {
-        let of = self.tcp.iter().filter(|(spoken, _)| *spoken == protocol);
-        of.filter_map(|(_, socket)| socket.local_addr().ok())
-            .collect()
-    }
-
-    /// Accepts until the server stops, then waits for the connections as long as
-    /// `Imap:ShutdownTimeout` allows.
-    pub async fn serve(self, service: Arc<Service>) {
-        let gate = Arc::new(Gate::new(&service.config.limits));
-        let mut listeners = JoinSet::new();
-        for (protocol, socket) in self.tcp {
-            let (service, gate) = (Arc::clone(&service), Arc::clone(&gate));
-            listeners.spawn(accept_tcp(socket, protocol, service, gate));
-        }
-        if let Some((path, socket)) = self.unix {
-            listeners.spawn(async move {
-                accept_unix(socket, service).await;
-                // A socket that nobody serves only misleads.
-                let _ = std::fs::remove_file(path);
-            });
-        }
-        while listeners.join_next().await.is_some() {}
-    }
-}
-
-/// Binds a port on each address. An address family that this machine does not have is left out,
-/// as long as one address remains.
+/// Binds a port on each address, or takes the socket that is `given` for it. An address family that
+/// this machine does not have is left out, as long as one address remains.
 ///
 /// # Errors
 /// The address, why it cannot be bound, and what can be done.
-pub fn bind_port(key: &str, addresses: &[IpAddr], port: u16) -> Result<Vec<TcpListener>, Problem> {
+pub fn bind_addresses(
+    key: &str,
+    addresses: &[IpAddr],
+    port: u16,
+    mut given: impl FnMut(SocketAddr) -> Option<StdTcpListener>,
+) -> Result<Vec<StdTcpListener>, Problem> {
     let mut bound = Vec::new();
     let mut failed = None;
     if port == 0 {
@@ -312,7 +282,7 @@ pub fn bind_port(key: &str, addresses: &[IpAddr], port: u16) -> Result<Vec<TcpLi
     }
     for ip in addresses {
         let address = SocketAddr::new(*ip, port);
-        match bind_tcp(address) {
+        match given(address).map_or_else(|| bind_tcp(address), Ok) {
             Ok(socket) => bound.push(socket),
             Err(error) if is_missing_family(address, &error) => {
                 tracing::debug!(%address, "this machine has no IPv6: not listening there");
@@ -333,7 +303,7 @@ fn is_missing_family(address: SocketAddr, error: &io::Error) -> bool {
     missing && address.is_ipv6() && (address.ip().is_unspecified() || address.ip().is_loopback())
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind_tcp(address: SocketAddr) -> io::Result<StdTcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -346,7 +316,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
 fn cannot_bind(key: &str, address: SocketAddr, error: &io::Error) -> Problem {
@@ -374,9 +344,10 @@ fn cannot_bind(key: &str, address: SocketAddr, error: &io::Error) -> Problem {
 ///
 /// # Errors
 /// The path, why it cannot be bound, and what can be done.
-pub fn bind_socket(path: &Path, mode: u32) -> Result<UnixListener, Problem> {
+pub fn bind_path(path: &Path, mode: u32) -> Result<StdUnixListener, Problem> {
     let bound = prepare_socket(path).and_then(|()| {
-        let socket = UnixListener::bind(path)?;
+        let socket = StdUnixListener::bind(path)?;
+        socket.set_nonblocking(true)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         Ok(socket)
     });
@@ -434,6 +405,8 @@ async fn accept_tcp(
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
+            // Who is not accepted waits for the server that takes the place of this one.
+            biased;
             () = service.shutdown.notified() => break,
             Some(ended) = connections.join_next() => { note_end(ended); continue; }
             accepted = socket.accept() => accepted,
@@ -474,7 +447,7 @@ async fn accept_tcp(
         });
     }
     drop(socket);
-    finish(connections, service.config.imap.shutdown_timeout).await;
+    finish(connections, &service).await;
 }
 
 /// Who is at the other end: the peer itself or, if that is a proxy, who is behind it. While its
@@ -499,7 +472,12 @@ async fn identified(
         }
     };
     let deadline = stream.since() + config.limits.pre_login_time;
-    match proxy::receive(&mut stream, deadline).await {
+    let received = tokio::select! {
+        biased;
+        received = proxy::receive(&mut stream, deadline) => received,
+        () = service.shutdown.patience(OPENING_PATIENCE) => return None,
+    };
+    match received {
         Ok(header) => {
             let client = peer.behind(&header, config);
             tracing::debug!(proxy = %peer, %client, "relayed by a proxy");
@@ -516,6 +494,7 @@ async fn accept_unix(socket: UnixListener, service: Arc<Service>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
+            biased;
             () = service.shutdown.notified() => break,
             Some(ended) = connections.join_next() => note_end(ended),
             accepted = socket.accept() => match accepted {
@@ -531,7 +510,7 @@ async fn accept_unix(socket: UnixListener, service: Arc<Service>) {
         }
     }
     drop(socket);
-    finish(connections, service.config.imap.shutdown_timeout).await;
+    finish(connections, &service).await;
 }
 
 fn configure(stream: &tokio::net::TcpStream) {
@@ -554,10 +533,14 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
                 let reason = Reason::PreLoginPool;
                 return refuse(&service, stream, (peer, protocol), reason).await;
             };
-            match stream
-                .start_tls(&tls, service.config.limits.handshake_time)
-                .await
-            {
+            let limit = service.config.limits.handshake_time;
+            let shaken = tokio::select! {
+                biased;
+                shaken = stream.start_tls(&tls, limit) => shaken,
+                // Nothing can be said in a handshake.
+                () = service.shutdown.patience(OPENING_PATIENCE) => return,
+            };
+            match shaken {
                 Ok(stream) => {
                     service.observe.shaken(&stream);
                     // The connection takes its own.
@@ -602,6 +585,23 @@ async fn refuse(
     let _ = tokio::time::timeout(REFUSAL_TIME_MAX, told).await;
 }
 
+/// Drops what a peer still sends after it was told that the connection ends, until it has closed its
+/// side too: a socket that is closed with bytes unread is reset, and what was said last may be lost
+/// with it. A peer that does not leave is left.
+pub(crate) async fn linger(reader: &mut (impl AsyncRead + Unpin)) {
+    let drained = async {
+        let mut dropped = 0;
+        let mut buffer = [0; 1_024];
+        while dropped < LINGER_BYTES_MAX {
+            match reader.read(&mut buffer).await {
+                Ok(0) | Err(_) => return,
+                Ok(count) => dropped += count,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER_TIME, drained).await;
+}
+
 /// A panic ends one connection and is never silent.
 pub(crate) fn note_end(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
@@ -612,20 +612,27 @@ pub(crate) fn note_end(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Waits for connections that were told to end.
-async fn finish(mut connections: JoinSet<()>, time_max: Duration) {
+/// Waits for connections that were told to end; soon after they are to be cut they are gone.
+pub(crate) async fn finish(mut connections: JoinSet<()>, service: &Service) {
     let all = async {
         while let Some(ended) = connections.join_next().await {
             note_end(ended);
         }
     };
-    if tokio::time::timeout(time_max, all).await.is_err() {
-        tracing::warn!(
-            count = connections.len(),
-            "connections did not end in time and are cut off"
-        );
-        connections.shutdown().await;
+    let cut = async {
+        service.shutdown.over().await;
+        tokio::time::sleep(LAST_WORDS_TIME).await;
+    };
+    tokio::select! {
+        biased;
+        () = all => return,
+        () = cut => {}
     }
+    tracing::warn!(
+        count = connections.len(),
+        "connections did not end in time and are cut off"
+    );
+    connections.shutdown().await;
 }
 
 #[cfg(test)]
@@ -656,32 +663,36 @@ mod tests {
         let addresses = [IpAddr::from([127, 0, 0, 1])];
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
-        let problem = bind_port("Imap:Port", &addresses, port).unwrap_err();
+        let problem = bind_addresses("Imap:Port", &addresses, port, |_| None).unwrap_err();
         assert_eq!(problem.to_what, format!("Imap:Port, 127.0.0.1:{port}"));
         assert!(problem.next.contains("another port"), "{problem}");
-        assert!(bind_port("Imap:Port", &addresses, 0).unwrap().is_empty());
+        assert!(
+            bind_addresses("Imap:Port", &addresses, 0, |_| None)
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[tokio::test]
     async fn a_socket_nobody_serves_is_replaced_and_one_in_use_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run/x.sock");
-        let first = bind_socket(&path, 0o600).unwrap();
+        let first = bind_path(&path, 0o600).unwrap();
         assert!(
-            bind_socket(&path, 0o600)
+            bind_path(&path, 0o600)
                 .unwrap_err()
                 .what
                 .contains("another server")
         );
         drop(first);
-        assert!(path.exists() && bind_socket(&path, 0o600).is_ok());
+        assert!(path.exists() && bind_path(&path, 0o600).is_ok());
         let mode = std::fs::metadata(path.parent().unwrap())
             .unwrap()
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, DIRECTORY_MODE);
         std::fs::write(directory.path().join("file"), "").unwrap();
-        assert!(bind_socket(&directory.path().join("file"), 0o600).is_err());
+        assert!(bind_path(&directory.path().join("file"), 0o600).is_err());
     }
 
     #[test]

@@ -32,7 +32,7 @@ use wire::{
 
 use crate::{
     delivery::{Outgoing, Recipient, Refusal, Spool, Spooled, Trace},
-    listen::{Peer, Stream},
+    listen::{Peer, Stream, linger},
     observe::{
         label::{Delivered, Spoken},
         live::{Opening, Place},
@@ -49,12 +49,21 @@ const DELIVERIES_MAX: usize = 16;
 /// Replies are sent when they have grown to this, even if the client is pipelining, bytes.
 const REPLIES_BYTES_MAX: usize = 4 * 1024;
 
+/// How long a client may be silent in a message when the server stops.
+const MESSAGE_PATIENCE: Duration = Duration::from_secs(5);
+/// What a client is told when the server stops (RFC 5321 §3.8).
+const STOPPING: Reply = Reply::Unavailable("shutting down");
+
 /// Serves a client until it leaves, is silent for too long, or the server stops.
 pub async fn serve(stream: Stream, service: Arc<Service>, peer: Peer) {
-    let mut session = Session::new(stream, service, peer);
-    match session.run().await {
-        Ok(()) => {}
-        Err(error) => tracing::debug!(%peer, %error, "LMTP connection lost"),
+    let mut session = Session::new(stream, Arc::clone(&service), peer);
+    let served = tokio::select! {
+        biased;
+        served = session.run() => served,
+        () = service.shutdown.over() => session.cut().await,
+    };
+    if let Err(error) = served {
+        tracing::debug!(%peer, %error, "LMTP connection lost");
     }
 }
 
@@ -134,12 +143,29 @@ impl Session {
             };
         }
         self.flush().await?;
+        self.stream.shutdown().await?;
+        linger(&mut self.stream).await;
+        Ok(())
+    }
+
+    /// The server does not wait for this client any more. Within a message, too, it may be told
+    /// (RFC 5321 §3.8); it sends what was not acknowledged again.
+    async fn cut(&mut self) -> io::Result<()> {
+        if !self.out.is_empty() {
+            // Part of it may be sent.
+            return Ok(());
+        }
+        self.reply(&STOPPING).await?;
         self.stream.shutdown().await
     }
 
     /// The next command line; `None` if the connection ends.
     async fn line(&mut self) -> io::Result<Option<Line>> {
         loop {
+            if self.service.shutdown.has_begun() {
+                self.reply(&STOPPING).await?;
+                return Ok(None);
+            }
             if let Some(line) = self.framer.line() {
                 return Ok(Some(line));
             }
@@ -147,10 +173,7 @@ impl Session {
             let service = Arc::clone(&self.service);
             let place = Arc::clone(&self.place);
             tokio::select! {
-                () = service.shutdown.notified() => {
-                    self.reply(&Reply::Unavailable("shutting down")).await?;
-                    return Ok(None);
-                }
+                () = service.shutdown.notified() => {}
                 () = place.told_to_end() => {
                     self.reply(&Reply::Unavailable("ended by the administrator")).await?;
                     return Ok(None);
@@ -301,7 +324,11 @@ impl Session {
                 self.reply(&Reply::RecipientAccepted).await
             }
             Err(refusal) => {
-                tracing::info!(peer = %self.peer, %address, ?refusal, "recipient refused");
+                tracing::info!(
+                    origin = %self.origin, protocol = "lmtp", address = %self.peer.ip_text(),
+                    user = %address, from = self.sender(), reason = refusal.name(),
+                    "recipient refused"
+                );
                 self.reply(&answer(Err(refusal))).await
             }
         }
@@ -367,8 +394,21 @@ impl Session {
         }
     }
 
+    /// Reads more of a message. When the server stops it is still taken, unless the client falls
+    /// silent.
     async fn read_message(&mut self) -> io::Result<()> {
-        match self.read().await? {
+        let service = Arc::clone(&self.service);
+        let read = tokio::select! {
+            biased;
+            read = self.read() => read?,
+            () = service.shutdown.patience(MESSAGE_PATIENCE) => {
+                self.reply(&STOPPING).await?;
+                self.stream.shutdown().await?;
+                linger(&mut self.stream).await;
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+        };
+        match read {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),
         }
@@ -434,7 +474,7 @@ impl Session {
             if running.len() >= DELIVERIES_MAX {
                 outcomes.extend(running.join_next().await.and_then(Result::ok));
             }
-            running.spawn(deliver_one(Arc::clone(&shared), recipient));
+            running.spawn(deliver_one(Arc::clone(&shared), self.peer, recipient));
         }
         while let Some(ended) = running.join_next().await {
             outcomes.extend(ended.ok());
@@ -445,6 +485,11 @@ impl Session {
         replies
             .map(|reply| reply.unwrap_or(Reply::TemporaryFault))
             .collect()
+    }
+
+    fn sender(&self) -> String {
+        let mail = self.transaction.mail();
+        sender_text(mail.and_then(|mail| mail.from.as_ref()))
     }
 
     fn trace(&self) -> Trace {
@@ -471,22 +516,35 @@ impl Session {
     }
 }
 
+/// An envelope sender as the log has it: empty for reports, which have none.
+fn sender_text(from: Option<&Address>) -> String {
+    from.map(ToString::to_string).unwrap_or_default()
+}
+
 async fn deliver_one(
     shared: Arc<(Outgoing, Arc<Service>)>,
+    peer: Peer,
     recipient: Recipient,
 ) -> (AccountId, Reply) {
+    let begun = Instant::now();
     let (message, service) = &*shared;
     let account = &recipient.account;
     let _turn = service.deliveries.take(account.id).await;
     let delivered = message.deliver(&*service.store, &recipient).await;
-    let Trace { origin, id, .. } = message.trace();
+    let trace = message.trace();
+    macro_rules! line {
+        ($level:ident, $reason:expr, $name:literal) => {
+            tracing::$level!(
+                origin = %trace.origin, protocol = "lmtp", address = %peer.ip_text(),
+                user = account.name, from = sender_text(trace.from.as_ref()), id = trace.id,
+                reason = $reason, bytes = message.len(),
+                took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX), $name
+            )
+        };
+    }
     match delivered {
-        Ok(()) => {
-            tracing::info!(%origin, %id, account = %account.name, bytes = message.len(), "delivered");
-        }
-        Err(refusal) => {
-            tracing::warn!(%origin, %id, account = %account.name, ?refusal, "not delivered");
-        }
+        Ok(()) => line!(info, None::<&str>, "delivered"),
+        Err(refusal) => line!(warn, Some(refusal.name()), "not delivered"),
     }
     (account.id, answer(delivered))
 }

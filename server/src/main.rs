@@ -11,7 +11,7 @@ use server::{
         Request,
         client::{
             account_request, app_password_request, ask_running, log_request, mailbox_request,
-            perform, with_password,
+            perform, restart, with_password,
         },
         follow, history,
         live::{Chosen, LiveRequest},
@@ -25,7 +25,7 @@ use server::{
     config::{self, Loaded, docs},
     deliver, doctor, log, ops,
     problem::{Problem, Problems},
-    serve::{self, Failure, system_time},
+    serve::{self, Failure, Start, system_time},
     tls, tunnel, up,
 };
 
@@ -55,11 +55,18 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     };
     let loaded = || config::load(&options).map_err(Failure::configuration);
     match cli.command {
-        Command::Serve => {
-            let loaded = loaded()?;
-            refuse_root(&loaded.config.store.path)?;
+        Command::Serve(arguments) => {
+            let start = Start::new(arguments.inherit)?;
+            let loaded = loaded().inspect_err(|failure| start.fails(failure))?;
+            let refused = refuse_root(&loaded.config.store.path);
+            refused.inspect_err(|failure| start.fails(failure))?;
             log::begin(&loaded.config.logging);
-            many_threads(serve::run(&loaded))
+            many_threads(serve::run(&loaded, start))
+        }
+        Command::Restart => {
+            let loaded = loaded()?;
+            become_owner(&loaded.config.store.path)?;
+            printed(&print(&one_thread(restart(&loaded.config))?, form))
         }
         Command::Up(_) => {
             let loaded = loaded()?;
@@ -126,10 +133,12 @@ fn many_threads(work: impl Future<Output = Result<(), Failure>>) -> Result<Exit,
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    runtime
-        .map_err(|error| no_runtime(&error))?
-        .block_on(work)
-        .map(|()| Exit::Fine)
+    let runtime = runtime.map_err(|error| no_runtime(&error))?;
+    let done = runtime.block_on(work);
+    // A question to a directory, or the hash of a password, must not keep a process that has closed
+    // its store.
+    runtime.shutdown_background();
+    done.map(|()| Exit::Fine)
 }
 
 fn one_thread<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

@@ -13,7 +13,7 @@ mod route;
 mod samples;
 mod status;
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -26,9 +26,7 @@ use self::{
     samples::Samples,
 };
 use crate::{
-    config::Config,
-    listen::{self, Transport, note_end},
-    problem::Problem,
+    listen::{Transport, note_end},
     service::Service,
 };
 
@@ -58,18 +56,6 @@ struct Ops {
     samples: Samples,
     door: Door,
     reports: Semaphore,
-}
-
-/// Binds `HealthCheck:Url`.
-///
-/// # Errors
-/// Why it cannot be bound.
-pub fn bind(config: &Config) -> Result<Vec<TcpListener>, Problem> {
-    let Some(url) = &config.health_check.url else {
-        return Ok(Vec::new());
-    };
-    let hosts: Vec<_> = url.addresses().iter().map(SocketAddr::ip).collect();
-    listen::bind_port("HealthCheck:Url", &hosts, url.port)
 }
 
 /// Answers until the server stops. `target` is where IMAP is asked whether it is well.
@@ -170,6 +156,8 @@ async fn converse(stream: impl Transport, ends: Ends, ops: Arc<Ops>) {
 mod tests {
     use store::{clock::ManualClock, embedded::EmbeddedStore};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use std::net::SocketAddr;
 
     use super::*;
     use crate::config;

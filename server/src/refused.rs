@@ -153,10 +153,9 @@ fn write(service: &Service, reason: Reason, peer: &Peer, claims: Claims<'_>, cau
     let now_secs = service.now_secs();
     let refusals = &service.observe.refusals;
     refusals.note(reason, address, claims, now_secs);
-    let address = address.map_or_else(|| "local".to_owned(), |address| address.to_string());
     tracing::info!(
         reason = %reason.name(),
-        %address,
+        address = %peer.ip_text(),
         user = claims.user,
         client = claims.client,
         cause,

@@ -3,35 +3,49 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use serde_json::{Value, json};
 use store::{
     Error, Store,
     clock::{Clock, SystemClock},
     embedded::EmbeddedStore,
 };
 use tokio::{
+    net::UnixStream,
     signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
     task::JoinSet,
+    time::Instant,
 };
 
 use crate::{
     admin, auth,
     cli::Exit,
     config::{Config, Loaded},
-    listen::{Bound, Protocols},
-    memory,
+    listen, memory,
     observe::collector,
     ops,
     problem::{Problem, Problems},
+    restart::{self, Program, Successor, heir::Heir},
     service::Service,
+    sockets::{self, Listening, Role, Sockets},
+    systemd::{self, Serving, State},
     tls::{
         Sources, Tls,
         watch::{Watch, log_certificates},
     },
 };
+
+/// How long closing the store may take, as systemd is told.
+const CLOSE_TIME: Duration = Duration::from_secs(15);
+/// How long the store's lock is waited for when its holder has closed the store.
+const LOCK_TIME_MAX: Duration = Duration::from_secs(5);
+/// How often it is tried.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Why the program ends before it has done what it was asked.
 #[derive(Debug)]
@@ -62,28 +76,315 @@ impl Failure {
     }
 }
 
+/// How a server begins.
+pub enum Start {
+    /// From nothing, or with sockets that systemd opened.
+    Fresh(Sockets),
+    /// In the place of another, with its sockets.
+    Heir(Heir, Sockets),
+}
+
+impl Start {
+    /// As the command line and the environment say. Must be called while the program has one
+    /// thread.
+    ///
+    /// # Errors
+    /// Sockets are given that cannot be used.
+    pub fn new(inherit: bool) -> Result<Self, Failure> {
+        if inherit {
+            let (heir, sockets) = Heir::new()?;
+            return Ok(Self::Heir(heir, sockets));
+        }
+        let sockets = Sockets::of_system().map_err(Failure::configuration)?;
+        Ok(Self::Fresh(sockets))
+    }
+
+    /// Tells the server whose place was to be taken why that cannot be.
+    pub fn fails(&self, failure: &Failure) {
+        if let Self::Heir(heir, _) = self {
+            heir.fails(&failure.problems);
+        }
+    }
+}
+
 /// `relate-imap serve`: serves until a signal.
 ///
 /// # Errors
 /// The server could not start.
-pub async fn run(loaded: &Loaded) -> Result<(), Failure> {
-    let store = open_store(&loaded.config).await?;
-    let tls = certificate(loaded)?;
-    let bound = Bound::bind(&loaded.config, tls.as_ref());
-    let bound = match bound {
-        Ok(bound) => bound,
-        Err(problems) => {
-            store.close().await;
-            return Err(Failure {
-                exit: Exit::Port,
-                problems,
-            });
+pub async fn run(loaded: &Loaded, start: Start) -> Result<(), Failure> {
+    let program = Program::own().ok();
+    let mut signals = Signals::caught();
+    let starting = async {
+        match start {
+            Start::Fresh(mut given) => start_fresh(loaded, &mut given).await,
+            Start::Heir(heir, mut given) => {
+                let started = start_heir(loaded, &heir, &mut given).await;
+                started.inspect_err(|failure| heir.fails(&failure.problems))
+            }
         }
     };
-    let running = Running::start(loaded, store, tls, bound).await?;
-    running.announce();
-    running.until_signal().await;
-    Ok(())
+    let (site, running) = tokio::select! {
+        started = starting => started?,
+        // Whatever the store was doing, the next opening goes by its log.
+        () = signals.stop() => return Ok(()),
+    };
+    let server = Server {
+        loaded,
+        program,
+        signals,
+        site,
+        serving: Serving::default(),
+    };
+    server.run(running).await
+}
+
+async fn start_fresh(loaded: &Loaded, given: &mut Sockets) -> Result<(Site, Running), Failure> {
+    let opening = open_store(&loaded.config);
+    let store = systemd::patiently("opening the store", opening).await?;
+    let site = match Site::prepare(loaded, given) {
+        Ok(site) => site,
+        Err(failure) => {
+            store.close().await;
+            return Err(failure);
+        }
+    };
+    let running = site.start(loaded, store).await?;
+    Ok((site, running))
+}
+
+/// Everything that can fail without the store comes before the store is asked for: until then the
+/// other server serves.
+async fn start_heir(
+    loaded: &Loaded,
+    heir: &Heir,
+    given: &mut Sockets,
+) -> Result<(Site, Running), Failure> {
+    let site = Site::prepare(loaded, given)?;
+    heir.wait_for_store().await?;
+    let store = open_left_store(&loaded.config).await?;
+    let running = site.start(loaded, store).await?;
+    given.unlink();
+    heir.serves().await;
+    Ok((site, running))
+}
+
+/// The sockets and certificates of a server, which outlast a store that is closed and opened again.
+struct Site {
+    sockets: Sockets,
+    tls: Option<Tls>,
+    /// Of `relate-imap restart`.
+    ask: mpsc::Sender<UnixStream>,
+    asked: mpsc::Receiver<UnixStream>,
+}
+
+impl Site {
+    /// Loads the certificates and binds what is not given.
+    fn prepare(loaded: &Loaded, given: &mut Sockets) -> Result<Self, Failure> {
+        let tls = certificate(loaded)?;
+        let sockets = bind(&loaded.config, tls.as_ref(), given)?;
+        let (ask, asked) = mpsc::channel(1);
+        Ok(Self {
+            sockets,
+            tls,
+            ask,
+            asked,
+        })
+    }
+
+    async fn start(&self, loaded: &Loaded, store: Arc<dyn Store>) -> Result<Running, Failure> {
+        let (tls, ask) = (self.tls.clone(), Some(self.ask.clone()));
+        let running = Running::start(loaded, store, tls, &self.sockets, ask).await?;
+        running.announce();
+        Ok(running)
+    }
+}
+
+/// Binds what the configuration names and is not given.
+///
+/// # Errors
+/// Each socket that cannot be bound.
+pub fn bind(config: &Config, tls: Option<&Tls>, given: &mut Sockets) -> Result<Sockets, Failure> {
+    if let Err(problem) = admin::socket::path(config) {
+        return Err(Failure::new(Exit::Configuration, problem));
+    }
+    let tls = match tls {
+        Some(_) => sockets::Tls::On,
+        None => sockets::Tls::Off,
+    };
+    Sockets::bind(config, tls, given).map_err(|problems| Failure {
+        exit: Exit::Port,
+        problems,
+    })
+}
+
+/// What a server is told to do.
+enum Order {
+    Stop,
+    /// To have another process take its place, and whom to tell how that went.
+    Restart(Option<UnixStream>),
+}
+
+/// What follows a restart.
+enum After {
+    /// This process goes on.
+    Serve(Running),
+    /// It was told to stop meanwhile.
+    Stop(Running),
+    /// Another serves, or nobody any more.
+    End,
+}
+
+/// `relate-imap serve`, from when it serves to its end.
+struct Server<'a> {
+    loaded: &'a Loaded,
+    program: Option<Program>,
+    signals: Signals,
+    site: Site,
+    serving: Serving,
+}
+
+impl Server<'_> {
+    async fn run(mut self, mut running: Running) -> Result<(), Failure> {
+        let mut reports = JoinSet::new();
+        reports.spawn(systemd::report(Arc::clone(&self.serving)));
+        self.serves(&running);
+        loop {
+            let after = match self.order().await {
+                Order::Stop => After::Stop(running),
+                Order::Restart(asker) => self.restart(running, asker).await?,
+            };
+            match after {
+                After::Serve(again) => running = again,
+                After::Stop(running) => {
+                    stop(running, self.site.sockets, &mut self.signals).await;
+                    return Ok(());
+                }
+                After::End => return Ok(()),
+            }
+        }
+    }
+
+    fn serves(&self, running: &Running) {
+        *self.serving.lock() = Some(Arc::clone(&running.service));
+        let status = systemd::status(&running.service);
+        systemd::tell(&[State::Ready, State::Status(&status)]);
+    }
+
+    async fn order(&mut self) -> Order {
+        tokio::select! {
+            order = self.signals.order() => order,
+            Some(asker) = self.site.asked.recv() => Order::Restart(Some(asker)),
+        }
+    }
+
+    /// Has another process take the place of this one, and goes on if that fails.
+    async fn restart(
+        &mut self,
+        running: Running,
+        asker: Option<UnixStream>,
+    ) -> Result<After, Failure> {
+        tracing::info!("another process is to take the place of this one");
+        let started = tokio::select! {
+            started = successor(self.program.as_ref(), &self.site.sockets) => started,
+            () = self.signals.stop() => return Ok(After::Stop(running)),
+        };
+        let mut successor = match started {
+            Ok(successor) => successor,
+            Err(problem) => {
+                not_restarted(problem, asker).await;
+                return Ok(After::Serve(running));
+            }
+        };
+        let process = successor.process();
+        *self.serving.lock() = None;
+        systemd::tell(&[State::Status("sessions end; another process serves soon")]);
+        let is_stopping = {
+            let limit = running.service.config.imap.shutdown_timeout;
+            let draining = running.end(limit.min(restart::DRAIN_TIME_MAX));
+            tokio::pin!(draining);
+            tokio::select! {
+                () = &mut draining => false,
+                () = self.signals.stop() => { draining.await; true }
+            }
+        };
+        if is_stopping {
+            successor.end().await;
+            self.site.sockets.unlink();
+            return Ok(After::End);
+        }
+        let taken = tokio::select! {
+            taken = successor.take_over() => taken,
+            () = self.signals.stop() => {
+                successor.stop(self.loaded.config.imap.shutdown_timeout).await;
+                self.site.sockets.unlink();
+                return Ok(After::End);
+            }
+        };
+        if let Err(problem) = taken {
+            successor.end().await;
+            let store = open_left_store(&self.loaded.config).await?;
+            let running = self.site.start(self.loaded, store).await?;
+            self.serves(&running);
+            not_restarted(problem, asker).await;
+            return Ok(After::Serve(running));
+        }
+        if let Some(process) = process {
+            systemd::tell(&[State::MainPid(process)]);
+        }
+        successor.release().await;
+        tracing::info!(process, "another process has taken the place of this one");
+        answer(asker, Ok(json!({ "process": process }))).await;
+        Ok(After::End)
+    }
+}
+
+async fn successor(program: Option<&Program>, sockets: &Sockets) -> Result<Successor, Problem> {
+    let Some(program) = program else {
+        return Err(Problem::new(
+            "the system does not say where the program is",
+            "/proc/self/exe",
+            "mount /proc, or restart in the ordinary way",
+        ));
+    };
+    Successor::start(program, sockets).await
+}
+
+async fn not_restarted(problem: Problem, asker: Option<UnixStream>) {
+    tracing::error!(
+        place = %problem.to_what, next = %problem.next,
+        "this process serves on: {}", problem.what
+    );
+    let what = format!(
+        "the server was not replaced and serves on: {}",
+        problem.what
+    );
+    answer(asker, Err(Problem { what, ..problem })).await;
+}
+
+async fn answer(asker: Option<UnixStream>, done: Result<Value, Problem>) {
+    if let Some(mut asker) = asker {
+        // Who has asked may have left.
+        let _ = admin::socket::write(&mut asker, done).await;
+    }
+}
+
+/// Tells the sessions to end, waits for them and closes the store. Whoever asks a second time does
+/// not want to wait for clients.
+pub async fn stop(running: Running, sockets: Sockets, signals: &mut Signals) {
+    let service = Arc::clone(&running.service);
+    let limit = service.config.imap.shutdown_timeout;
+    tracing::info!(sessions = service.sessions.count(), "stopping");
+    systemd::tell(&[State::Stopping, State::Extend(limit + CLOSE_TIME)]);
+    sockets.unlink();
+    drop(sockets);
+    tokio::select! {
+        () = running.end(limit) => {}
+        () = signals.stop() => {
+            tracing::warn!("asked twice: nobody is waited for");
+            service.store.close().await;
+        }
+    }
+    tracing::info!("stopped");
 }
 
 /// Opens the store that the configuration names.
@@ -102,6 +403,20 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
             config,
             &Error::Unavailable(fault.to_string()),
         )),
+    }
+}
+
+/// Opens the store when whoever had it has closed it. A program that was being started at that
+/// moment may hold the lock a little longer.
+async fn open_left_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let deadline = Instant::now() + LOCK_TIME_MAX;
+    loop {
+        match open_store(config).await {
+            Err(failure) if failure.exit == Exit::StoreInUse && Instant::now() < deadline => {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            opened => return opened,
+        }
     }
 }
 
@@ -169,100 +484,95 @@ pub struct Running {
     pub imaps: Vec<SocketAddr>,
     /// Where LMTP is spoken.
     pub lmtp: Vec<SocketAddr>,
+    lmtp_sockets: Vec<PathBuf>,
     tasks: JoinSet<()>,
-    signals: StopSignals,
 }
 
 impl Running {
-    /// Starts to serve on bound sockets.
+    /// Starts to serve on duplicates of these sockets. Signals to stop must be caught before:
+    /// whoever sees the server may stop it in order.
     ///
     /// # Errors
-    /// The administration's socket or the health check's port cannot be bound.
+    /// There are no descriptors left; then the store is closed.
     pub async fn start(
         loaded: &Loaded,
         store: Arc<dyn Store>,
         tls: Option<Tls>,
-        bound: Bound,
+        sockets: &Sockets,
+        restarts: Option<mpsc::Sender<UnixStream>>,
     ) -> Result<Self, Failure> {
         raise_descriptors();
+        let listening = match sockets.listen() {
+            Ok(listening) => listening,
+            Err(error) => {
+                store.close().await;
+                let what = format!("the sockets cannot be used: {error}");
+                let next = "allow the server more open files";
+                let problem = Problem::new(what, "this machine", next);
+                return Err(Failure::new(Exit::Port, problem));
+            }
+        };
         let config = Arc::new(loaded.config.clone());
-        let clock = Arc::new(SystemClock);
-        let mut service = Service::new(config, store, tls, clock);
+        let mut service = Service::new(config, store, tls, Arc::new(SystemClock));
+        service.restarts = restarts;
         if let Err(error) = service.auth.keep_decoys_in(&loaded.config.store.path) {
             tracing::warn!(%error, "what SCRAM answers for unknown names changes with each start");
         }
         let started = u64::try_from(service.now_secs()).unwrap_or(0);
         // Nobody else sets it.
         let _ = service.observe.started_secs.set(started);
-        let service = Arc::new(service);
         let mut running = Self {
-            imap: bound.addresses(Protocols::Imap),
-            imaps: bound.addresses(Protocols::Imaps),
-            lmtp: bound.addresses(Protocols::Lmtp),
+            imap: sockets.addresses(Role::Imap),
+            imaps: sockets.addresses(Role::Imaps),
+            lmtp: sockets.addresses(Role::Lmtp),
+            lmtp_sockets: sockets.paths(Role::Lmtp),
             tasks: JoinSet::new(),
-            // Before anybody can connect: whoever sees the server may stop it in order.
-            signals: StopSignals::new(),
-            service: Arc::clone(&service),
+            service: Arc::new(service),
         };
-        let probe = ops::probe::Target::of(&running.imap, &running.imaps);
-        if let Err(problem) = admin::socket::path(&service.config) {
-            service.store.close().await;
-            return Err(Failure::new(Exit::Configuration, problem));
+        running.serve(listening);
+        Ok(running)
+    }
+
+    fn serve(&mut self, listening: Listening) {
+        let service = || Arc::clone(&self.service);
+        let probe = ops::probe::Target::of(&self.imap, &self.imaps);
+        for socket in listening.admin {
+            self.tasks.spawn(admin::socket::serve(socket, service()));
         }
-        let extras = admin::socket::bind(&service.config)
-            .and_then(|socket| Ok((socket, ops::bind(&service.config)?)));
-        let (administration, operators) = match extras {
-            Ok(extras) => extras,
-            Err(problem) => {
-                service.store.close().await;
-                return Err(Failure::new(Exit::Port, problem));
-            }
-        };
-        running
-            .tasks
-            .spawn(admin::socket::serve(administration, Arc::clone(&service)));
-        running
-            .tasks
-            .spawn(ops::serve(operators, Arc::clone(&service), probe));
+        self.tasks
+            .spawn(ops::serve(listening.ops, service(), probe));
         // Caught from here on, so that an early SIGHUP does not end the server.
         let hangup = handler(SignalKind::hangup());
-        running
-            .tasks
-            .spawn(keep_certificates(Arc::clone(&service), hangup));
-        running.tasks.spawn(write_uses(Arc::clone(&service)));
-        running.tasks.spawn(collector::run(Arc::clone(&service)));
-        running.tasks.spawn(memory::give_back(Arc::clone(&service)));
-        running.tasks.spawn(bound.serve(service));
-        Ok(running)
+        self.tasks.spawn(keep_certificates(service(), hangup));
+        self.tasks.spawn(write_uses(service()));
+        self.tasks.spawn(collector::run(service()));
+        self.tasks.spawn(memory::give_back(service()));
+        self.tasks
+            .spawn(listen::serve(listening.tcp, listening.lmtp, service()));
     }
 
     /// Says in the log where the server listens.
     pub fn announce(&self) {
         tracing::info!(
             imap = ?self.imap, imaps = ?self.imaps, lmtp = ?self.lmtp,
-            lmtp_socket = ?self.service.config.lmtp.socket_path, "serving"
+            lmtp_socket = ?self.lmtp_sockets, "serving"
         );
     }
 
-    /// Serves until SIGINT or SIGTERM, then ends.
-    pub async fn until_signal(mut self) {
-        let mut signals = std::mem::take(&mut self.signals);
-        signals.asked().await;
-        tracing::info!(sessions = self.service.sessions.count(), "stopping");
-        let service = Arc::clone(&self.service);
-        tokio::select! {
-            () = self.stop() => {}
-            // Asked twice: whoever asks does not want to wait for clients.
-            () = signals.asked() => service.store.close().await,
+    /// Tells the sessions to end, waits for them as long as that, ends those that remain, and closes
+    /// the store.
+    pub async fn end(mut self, time_max: Duration) {
+        self.service.shutdown.begin();
+        let ended = tokio::time::timeout(time_max, self.ended()).await;
+        if ended.is_err() {
+            self.service.shutdown.cut();
+            self.ended().await;
         }
-        tracing::info!("stopped");
+        self.service.store.close().await;
     }
 
-    /// Tells the sessions to end, waits for them and closes the store.
-    pub async fn stop(mut self) {
-        self.service.shutdown.begin();
+    async fn ended(&mut self) {
         while self.tasks.join_next().await.is_some() {}
-        self.service.store.close().await;
     }
 }
 
@@ -277,23 +587,34 @@ async fn write_uses(service: Arc<Service>) {
     }
 }
 
-/// SIGINT and SIGTERM, caught from when this is made.
-#[derive(Default)]
-pub(crate) struct StopSignals {
+/// SIGINT, SIGTERM and SIGUSR2, caught from when this is made.
+pub struct Signals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
+    second_user: Option<Signal>,
 }
 
-impl StopSignals {
-    pub(crate) fn new() -> Self {
+impl Signals {
+    /// Catches them.
+    #[must_use]
+    pub fn caught() -> Self {
         Self {
             interrupt: handler(SignalKind::interrupt()),
             terminate: handler(SignalKind::terminate()),
+            second_user: handler(SignalKind::user_defined2()),
         }
     }
 
-    /// Waits for either.
-    pub(crate) async fn asked(&mut self) {
+    async fn order(&mut self) -> Order {
+        tokio::select! {
+            () = received(&mut self.interrupt) => Order::Stop,
+            () = received(&mut self.terminate) => Order::Stop,
+            () = received(&mut self.second_user) => Order::Restart(None),
+        }
+    }
+
+    /// Waits for SIGINT or SIGTERM.
+    pub async fn stop(&mut self) {
         tokio::select! {
             () = received(&mut self.interrupt) => {}
             () = received(&mut self.terminate) => {}
@@ -327,7 +648,11 @@ async fn keep_certificates(service: Arc<Service>, mut hangup: Option<Signal>) {
     loop {
         tokio::select! {
             () = service.shutdown.notified() => return,
-            () = received(&mut hangup) => tracing::info!("there is no certificate to load again"),
+            () = received(&mut hangup) => {
+                systemd::tell(&[State::Reloading]);
+                tracing::info!("there is no certificate to load again");
+                systemd::tell(&[State::Ready]);
+            }
         }
     }
 }

@@ -8,12 +8,16 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use mail::id::AccountId;
 use parking_lot::Mutex;
 use store::{Store, clock::Clock};
-use tokio::sync::watch;
+use tokio::{
+    net::UnixStream,
+    sync::{mpsc, watch},
+};
 
 use crate::{auth::Auth, config::Config, delivery::Turns, observe::Observe, pool::Pool, tls::Tls};
 
@@ -37,6 +41,8 @@ pub struct Service {
     pub observe: Observe,
     /// The end of serving.
     pub shutdown: Shutdown,
+    /// Who wants this process to be replaced; none where it cannot be.
+    pub restarts: Option<mpsc::Sender<UnixStream>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -56,6 +62,7 @@ impl Service {
             deliveries: Turns::new(config.limits.lmtp_per_user),
             observe: Observe::new(),
             shutdown: Shutdown::default(),
+            restarts: None,
             config,
             store,
             tls,
@@ -183,31 +190,62 @@ impl Drop for Guard {
 }
 
 /// The signal that the server stops.
-pub struct Shutdown(watch::Sender<bool>);
+pub struct Shutdown(watch::Sender<Phase>);
+
+/// How far the server is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Phase {
+    Serving,
+    /// Who runs a command may finish it, everybody else is told to leave.
+    Ending,
+    /// Nobody is waited for any more.
+    Over,
+}
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self(watch::Sender::new(false))
+        Self(watch::Sender::new(Phase::Serving))
     }
 }
 
 impl Shutdown {
     /// Tells everyone to finish.
     pub fn begin(&self) {
-        self.0.send_replace(true);
+        self.0.send_replace(Phase::Ending);
+    }
+
+    /// Tells those who are still there that they are not waited for any more.
+    pub fn cut(&self) {
+        self.0.send_replace(Phase::Over);
     }
 
     /// Whether the server stops.
     #[must_use]
     pub fn has_begun(&self) -> bool {
-        *self.0.borrow()
+        *self.0.borrow() > Phase::Serving
     }
 
     /// Waits until the server stops; returns at once if it does already.
     pub async fn notified(&self) {
+        self.reached(Phase::Ending).await;
+    }
+
+    /// Waits until nobody is waited for any more.
+    pub async fn over(&self) {
+        self.reached(Phase::Over).await;
+    }
+
+    /// Waits until the server stops, and then for this long: for what may still come, and may not
+    /// be waited for in vain.
+    pub async fn patience(&self, time: Duration) {
+        self.notified().await;
+        tokio::time::sleep(time).await;
+    }
+
+    async fn reached(&self, phase: Phase) {
         let mut signal = self.0.subscribe();
         // The sender is `self`, so waiting cannot fail.
-        let _ = signal.wait_for(|begun| *begun).await;
+        let _ = signal.wait_for(|now| *now >= phase).await;
     }
 }
 

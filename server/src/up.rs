@@ -19,12 +19,13 @@ use crate::{
     cli::Exit,
     config::{Config, Loaded, LogLevel},
     delivery::rfc5322_date,
-    listen::{self, Bound},
+    listen,
     lmtp::client::{Outcome, send},
     log,
     ops::probe::reachable,
     problem::Problem,
-    serve::{Failure, Running, load_tls, open_store, system_time},
+    serve::{Failure, Running, Signals, bind, load_tls, open_store, stop, system_time},
+    sockets::Sockets,
     tls::{self, Sources, client::ClientAuthoritySource},
 };
 
@@ -64,23 +65,20 @@ pub async fn run(mut loaded: Loaded) -> Result<(), Failure> {
         }
     };
     let bound = load_tls(&certificates).and_then(|tls| {
-        let bound = Bound::bind(&loaded.config, Some(&tls));
-        let bound = bound.map_err(|problems| Failure {
-            exit: Exit::Port,
-            problems,
-        })?;
-        Ok((tls, bound))
+        let sockets = bind(&loaded.config, Some(&tls), &mut Sockets::default())?;
+        Ok((tls, sockets))
     });
-    let (tls, bound) = match bound {
+    let (tls, sockets) = match bound {
         Ok(bound) => bound,
         Err(failure) => {
             store.close().await;
             return Err(failure);
         }
     };
-    let running = Running::start(&loaded, store, Some(tls), bound).await?;
+    let mut signals = Signals::caught();
+    let running = Running::start(&loaded, store, Some(tls), &sockets, None).await?;
     if let Err(failure) = first_message(&running, &loaded.config, password.as_deref()).await {
-        running.stop().await;
+        stop(running, sockets, &mut signals).await;
         return Err(failure);
     }
     let screen = screen(
@@ -91,7 +89,8 @@ pub async fn run(mut loaded: Loaded) -> Result<(), Failure> {
     );
     // Who cannot see the screen is served all the same.
     let _ = io::stdout().lock().write_all(screen.as_bytes());
-    running.until_signal().await;
+    signals.stop().await;
+    stop(running, sockets, &mut signals).await;
     Ok(())
 }
 
@@ -120,7 +119,7 @@ fn choose_ports(loaded: &mut Loaded) -> Vec<String> {
             continue;
         }
         // Bound for a moment only, to see whether it can be.
-        if let Err(problem) = listen::bind_port(key, &addresses, *port) {
+        if let Err(problem) = listen::bind_addresses(key, &addresses, *port, |_| None) {
             let other = port.saturating_add(PORT_OFFSET);
             notes.push(format!("port {other} instead of {port}: {}", problem.what));
             *port = other;

@@ -8,6 +8,7 @@ use std::{
     collections::BTreeMap,
     ops::Range,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -78,6 +79,8 @@ pub trait Store: Send + Sync + 'static {
     fn health(&self) -> Result<()>;
     /// What was counted since the store was opened, and what waits in it.
     fn measures(&self) -> Measures;
+    /// How long the transactions that are being written have been so: zero while nothing waits.
+    fn busy_for(&self) -> Duration;
     /// How far a lost index has been made again; `None` if there is nothing to wait for. Accounts
     /// that are not there yet answer after some seconds with [`crate::Error::Unavailable`].
     fn rebuilding(&self) -> Option<Rebuilding>;

@@ -242,6 +242,22 @@ pub async fn perform(config: &Config, request: Request) -> Result<Value, Failure
     done.map_err(|problem| Failure::new(Exit::Failed, problem))
 }
 
+/// Has another process take the place of the running server, and waits for how that goes.
+///
+/// # Errors
+/// No server runs, or it could not be replaced.
+pub async fn restart(config: &Config) -> Result<Value, Failure> {
+    let Some((stream, path)) = reach(config).await? else {
+        let place =
+            socket::path(config).map_or_else(|_| String::new(), |path| path.display().to_string());
+        let next = "start it with `relate-imap serve`, or name its configuration with --config";
+        let problem = Problem::new("no server runs with this store", place, next);
+        return Err(Failure::new(Exit::Failed, problem));
+    };
+    let request = socket::RestartRequest::Restart;
+    exchange(&mut BufReader::new(stream), &request, &path).await
+}
+
 /// A connection to the running server, and its socket's path; none if no server runs.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ use tokio::{
         BufWriter,
     },
     net::{UnixListener, UnixStream},
+    sync::mpsc::error::TrySendError,
     task::JoinSet,
 };
 
@@ -33,11 +34,13 @@ const PATH: &str = "run/admin.sock";
 /// A Unix socket's path with its closing NUL must fit into 108 bytes.
 const PATH_BYTES_MAX: usize = 107;
 /// Its owner alone.
-const MODE: u32 = 0o600;
+pub(crate) const MODE: u32 = 0o600;
 /// A request, bytes.
 const REQUEST_BYTES_MAX: u64 = 1 << 20;
 /// How long a command may take to send its request.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long after the server began to stop it may still take.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(1);
 /// How long after an accept failed the next is tried.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -57,19 +60,12 @@ pub fn path(config: &Config) -> Result<PathBuf, Problem> {
     Ok(path)
 }
 
-/// Binds the socket.
-///
-/// # Errors
-/// Why it cannot be bound.
-pub fn bind(config: &Config) -> Result<UnixListener, Problem> {
-    listen::bind_socket(&path(config)?, MODE)
-}
-
 /// Serves commands until the server stops.
 pub async fn serve(socket: UnixListener, service: Arc<Service>) {
     let mut commands = JoinSet::new();
     loop {
         tokio::select! {
+            biased;
             () = service.shutdown.notified() => break,
             Some(ended) = commands.join_next() => listen::note_end(ended),
             accepted = socket.accept() => match accepted {
@@ -80,21 +76,8 @@ pub async fn serve(socket: UnixListener, service: Arc<Service>) {
             },
         }
     }
-    let ended = async {
-        while let Some(ended) = commands.join_next().await {
-            listen::note_end(ended);
-        }
-    };
-    if tokio::time::timeout(service.config.imap.shutdown_timeout, ended)
-        .await
-        .is_err()
-    {
-        commands.shutdown().await;
-    }
-    if let Ok(path) = path(&service.config) {
-        // The next server replaces it in any case.
-        let _ = std::fs::remove_file(path);
-    }
+    drop(socket);
+    listen::finish(commands, &service).await;
 }
 
 async fn serve_command(stream: UnixStream, service: Arc<Service>) {
@@ -120,10 +103,18 @@ async fn answer(stream: UnixStream, service: &Arc<Service>) -> io::Result<()> {
     }
     let mut reader = BufReader::new(stream.take(REQUEST_BYTES_MAX));
     let mut line = String::new();
-    match tokio::time::timeout(REQUEST_TIME_MAX, reader.read_line(&mut line)).await {
+    let read = tokio::select! {
+        biased;
+        read = tokio::time::timeout(REQUEST_TIME_MAX, reader.read_line(&mut line)) => read,
+        () = service.shutdown.patience(REQUEST_PATIENCE) => return Err(io::ErrorKind::TimedOut.into()),
+    };
+    match read {
         Ok(read) => read?,
         Err(_) => return Err(io::ErrorKind::TimedOut.into()),
     };
+    if let Ok(RestartRequest::Restart) = serde_json::from_str(&line) {
+        return restart(reader.into_inner().into_inner(), service).await;
+    }
     if let Ok(SessionRequest { session }) = serde_json::from_str(&line) {
         let mut stream = reader.into_inner().into_inner();
         let found = find(&*service.store, &session);
@@ -184,7 +175,42 @@ async fn follow(
     to.0.shutdown().await
 }
 
-async fn write(
+/// Asks for another process in the place of this one. What is answered comes from whoever serves
+/// then.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RestartRequest {
+    /// As it says.
+    Restart,
+}
+
+/// Hands a restart on to whom it concerns, together with whom to answer: this connection must not
+/// be waited for when the others end.
+async fn restart(mut stream: UnixStream, service: &Service) -> io::Result<()> {
+    let Some(restarts) = &service.restarts else {
+        let next = "end it and start it again";
+        let problem = Problem::new("`up` cannot be restarted", "the running server", next);
+        return write(&mut stream, Err(problem)).await;
+    };
+    match restarts.try_send(stream) {
+        Ok(()) => Ok(()),
+        Err(TrySendError::Full(mut stream) | TrySendError::Closed(mut stream)) => {
+            let next = "wait for its end; the log says what becomes of it";
+            let what = "a restart is under way already";
+            write(
+                &mut stream,
+                Err(Problem::new(what, "the running server", next)),
+            )
+            .await
+        }
+    }
+}
+
+/// Writes the answer to a command.
+///
+/// # Errors
+/// Whoever asked is gone.
+pub(crate) async fn write(
     stream: &mut (impl AsyncWrite + Unpin),
     done: Result<Value, Problem>,
 ) -> io::Result<()> {

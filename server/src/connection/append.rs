@@ -1,5 +1,7 @@
 //! The literals of APPEND, pumped from the socket to the store (RFC 9051 §6.3.12, RFC 3502).
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use wire::{
     frame::Frame,
@@ -15,6 +17,10 @@ use crate::session::{
     Appending,
     answer::{Failure, Outcome},
 };
+
+/// How long a client may be silent in a message when the server stops: one that is uploading is
+/// running a command.
+const UPLOAD_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Connection {
     pub(super) async fn append(&mut self, tag: &Tag, append: &Append) -> Result<(), End> {
@@ -87,7 +93,7 @@ impl Connection {
     async fn after_message(&mut self) -> Result<Frame, End> {
         loop {
             match self.next_frame() {
-                Frame::Incomplete => self.receive().await?,
+                Frame::Incomplete => self.receive_for(UPLOAD_PATIENCE).await?,
                 frame => return Ok(frame),
             }
         }
@@ -98,7 +104,7 @@ impl Connection {
         while self.framer.message_remaining() > 0 {
             let bytes = self.framer.message_bytes();
             if bytes.is_empty() {
-                self.receive().await?;
+                self.receive_for(UPLOAD_PATIENCE).await?;
                 continue;
             }
             if let Err(failure) = appending.write(bytes).await {

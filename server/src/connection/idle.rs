@@ -1,5 +1,7 @@
 //! IDLE (RFC 9051 §6.3.13): tells of changes until DONE comes.
 
+use std::time::Duration;
+
 use tokio::time::{Instant, sleep_until};
 use wire::{
     frame::Line,
@@ -72,7 +74,7 @@ impl Connection {
                     self.sink.send(&still_here()).await?;
                     self.sink.flush().await?;
                 }
-                end = told_to_end(&self.context) => return Err(end),
+                end = told_to_end(&self.context, Duration::ZERO) => return Err(end),
             }
         }
     }

@@ -60,7 +60,7 @@ impl Connection {
                 error = gone(&mut self.reader, &mut self.framer, &self.context, ahead) => {
                     return Err(error.into());
                 }
-                end = told_to_end(&self.context) => return Err(end),
+                end = told_to_end(&self.context, Duration::ZERO) => return Err(end),
             }
         }
     }

@@ -24,7 +24,7 @@ impl Before {
     #[must_use]
     pub fn look(config: &Config) -> Self {
         let bind = |port: &Port<'_>| {
-            let tried = listen::bind_port(port.key, &port.addresses, port.number);
+            let tried = listen::bind_addresses(port.key, &port.addresses, port.number, |_| None);
             tried.err().map(|problem| (port.key, problem))
         };
         Self {

@@ -89,6 +89,18 @@ impl Label for Reason {
     }
 }
 
+impl Spoken {
+    /// What the log calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Imap => "imap",
+            Self::Imaps => "imaps",
+            Self::Lmtp => "lmtp",
+        }
+    }
+}
+
 macro_rules! labels {
     ($($(#[doc = $doc:literal])+ $label:ident($($name:literal),+) {
         $($(#[doc = $value_doc:literal])+ $value:ident = [$($text:literal),+];)+

@@ -202,8 +202,11 @@ async fn open(identity: &Identity, context: &Context) -> Opened {
             let now_secs = context.service.now_secs();
             context.place.logged_in(&info.name, now_secs);
             tracing::info!(
-                origin = %context.origin, user = info.name, by = %identity.credential,
-                authenticated = identity.authenticated.name, "login"
+                origin = %context.origin, protocol = context.place.protocol.name(),
+                address = %context.peer.ip_text(), user = info.name,
+                by = %identity.credential, authenticated = identity.authenticated.name,
+                tls = context.secured.as_ref().map(|secured| secured.version),
+                client = context.place.client(), "login"
             );
             let session = Session::Authenticated(Authenticated {
                 account,

@@ -28,6 +28,10 @@ pub struct Sink {
     tag: Tag,
     limits: OutputLimits,
     sent_bytes: u64,
+    /// A response was begun, and whether it is complete is not known here.
+    is_response_open: bool,
+    /// Bytes are on their way; stays true when whoever wrote them was given up.
+    is_writing: bool,
     /// Who counts what is sent, and hears it where somebody listens.
     meter: Option<Meter>,
 }
@@ -52,6 +56,8 @@ impl Sink {
             tag: Tag("".into()),
             limits,
             sent_bytes: 0,
+            is_response_open: false,
+            is_writing: false,
             meter: None,
         }
     }
@@ -98,8 +104,16 @@ impl Sink {
         self.sent_bytes
     }
 
+    /// Whether what is written next could be read as part of a response that is not complete: when
+    /// a command was given up in the middle.
+    #[must_use]
+    pub fn is_within_response(&self) -> bool {
+        self.is_response_open || self.is_writing
+    }
+
     /// The buffer that a FETCH response is encoded into.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
+        self.is_response_open = true;
         &mut self.buffer
     }
 
@@ -108,6 +122,7 @@ impl Sink {
     /// # Errors
     /// If the client is gone or does not read.
     pub async fn send(&mut self, response: &Untagged) -> io::Result<()> {
+        self.is_response_open = false;
         Encoder::new(self.mode).untagged(&mut self.buffer, response);
         self.relieve().await
     }
@@ -125,6 +140,7 @@ impl Sink {
 
     /// Adds the tagged response.
     pub fn complete(&mut self, completion: &Completion) {
+        self.is_response_open = false;
         Encoder::new(self.mode).tagged(&mut self.buffer, &self.tag, completion);
     }
 
@@ -185,7 +201,9 @@ impl Sink {
     }
 
     async fn write_out(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.is_writing = true;
         let written = timeout(self.limits.patience, self.output.write_all(bytes)).await;
+        self.is_writing = false;
         written
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the client does not read"))??;
         self.sent_bytes = self.sent_bytes.saturating_add(bytes.len() as u64);

@@ -18,6 +18,7 @@ use tokio::signal::unix::Signal;
 use super::{Certificate, Material, Sources, Tls};
 use crate::problem::Problem;
 use crate::service::Service;
+use crate::systemd::{self, State};
 
 /// How often the files are looked at.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -174,11 +175,18 @@ impl Watch {
             };
             let secs = u64::try_from(service.now_secs()).unwrap_or(0);
             let now = UNIX_EPOCH + Duration::from_secs(secs);
+            if asked {
+                systemd::tell(&[State::Reloading]);
+            }
             let turn = tokio::task::spawn_blocking(move || {
                 self.turn(asked, now);
                 self
             });
-            match turn.await {
+            let turned = turn.await;
+            if asked {
+                systemd::tell(&[State::Ready]);
+            }
+            match turned {
                 Ok(watch) => self = watch,
                 Err(error) => {
                     tracing::error!(%error, "certificates are not watched any more");

@@ -91,6 +91,8 @@ struct Waiting {
     items: VecDeque<Item>,
     bytes: usize,
     is_closing: bool,
+    /// Since when the batch that was taken last is being written; stays if its thread dies.
+    busy_since: Option<Instant>,
 }
 
 impl Item {
@@ -188,6 +190,7 @@ impl Queue {
     /// What waits, up to the size of a batch; `None` when closed and empty.
     fn take(&self) -> Option<Vec<Item>> {
         let mut waiting = self.inner.lock();
+        waiting.busy_since = None;
         while waiting.items.is_empty() {
             if waiting.is_closing {
                 return None;
@@ -202,8 +205,15 @@ impl Queue {
             batch.push(item);
         }
         waiting.bytes = waiting.bytes.saturating_sub(bytes);
+        waiting.busy_since = Some(Instant::now());
         self.wake_for_room();
         Some(batch)
+    }
+
+    /// How long the batch that is being written has been so; zero if none is.
+    pub(crate) fn busy_for(&self) -> Duration {
+        let since = self.inner.lock().busy_since;
+        since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Everything that waits.

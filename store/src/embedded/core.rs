@@ -14,6 +14,7 @@ use std::{
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -652,6 +653,11 @@ impl Core {
         }
         self.shared.backlog.health()?;
         self.shared.log_fault.lock().clone().map_or(Ok(()), Err)
+    }
+
+    /// How long the commit thread has been at its batch.
+    pub(crate) fn busy_for(&self) -> Duration {
+        self.shared.queue.busy_for()
     }
 
     /// Compares log and index with themselves and with each other; a line per inconsistency.

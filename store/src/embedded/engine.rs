@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -451,6 +452,10 @@ impl Store for EmbeddedStore {
 
     fn measures(&self) -> Measures {
         self.engine.parts.core.shared.measures()
+    }
+
+    fn busy_for(&self) -> Duration {
+        self.engine.parts.core.busy_for()
     }
 
     fn rebuilding(&self) -> Option<Rebuilding> {

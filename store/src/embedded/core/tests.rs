@@ -346,7 +346,7 @@ fn found(disk: &SimDisk, wanted: &[u8]) -> (std::path::PathBuf, Vec<u8>, usize) 
 
 /// Waits until every sealed segment has its summary.
 pub(crate) fn wait_for_summaries(disk: &SimDisk) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while summaries_of(disk).len() + 1 < segments_of(disk).len() {
         assert!(std::time::Instant::now() < deadline);
         std::thread::yield_now();
@@ -501,7 +501,7 @@ fn a_damaged_index_is_made_again_while_it_serves() {
     // A thread of the store may have found it before.
     let found = core.load_mailbox(ACCOUNT, MAILBOX);
     assert!(found.is_err(), "{found:?}");
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while core.load_mailbox(ACCOUNT, MAILBOX).is_err() {
         assert!(std::time::Instant::now() < deadline);
         std::thread::yield_now();
