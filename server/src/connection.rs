@@ -12,7 +12,13 @@ mod idle;
 mod pace;
 mod traced;
 
-use std::{borrow::Cow, io, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, ReadHalf, WriteHalf},
@@ -92,35 +98,36 @@ pub async fn serve_account(stream: Stream, service: Arc<Service>, account: &str)
 
 async fn run(mut connection: Connection, opening: Opening<'_>) {
     let service = Arc::clone(&connection.context.service);
-    let end = match unless_cut(&service, connection.greet(opening)).await {
-        Ok(()) => loop {
-            match unless_cut(&service, connection.step()).await {
-                Ok(Flow::On) => {}
-                Ok(Flow::StartTls) => {
-                    let shaken = tokio::select! {
-                        biased;
-                        shaken = connection.start_tls() => shaken,
-                        // Nothing can be said in a handshake.
-                        () = service.shutdown.patience(LOGIN_PATIENCE) => return,
-                    };
-                    match shaken {
-                        Ok(secured) => connection = secured,
-                        Err(()) => return,
-                    }
+    let mut done = unless_cut(&service, pin!(connection.greet(opening))).await;
+    let end = loop {
+        match done {
+            Ok(Flow::On) => done = unless_cut(&service, pin!(connection.step())).await,
+            Ok(Flow::StartTls) => {
+                // On the heap: few connections ever need the room.
+                let shaking = Box::pin(connection.start_tls());
+                let shaken = tokio::select! {
+                    biased;
+                    shaken = shaking => shaken,
+                    // Nothing can be said in a handshake.
+                    () = service.shutdown.patience(LOGIN_PATIENCE) => return,
+                };
+                match shaken {
+                    Ok(secured) => (connection, done) = (secured, Ok(Flow::On)),
+                    Err(()) => return,
                 }
-                Err(end) => break end,
             }
-        },
-        Err(end) => end,
+            Err(end) => break end,
+        }
     };
     connection.close(&end).await;
 }
 
-/// Work of a connection, which is given up when the server does not wait for it any more.
-async fn unless_cut<T>(
+/// Work of a connection, which is given up when the server does not wait for it any more. By
+/// reference: a future that is moved takes its room twice.
+async fn unless_cut(
     service: &Service,
-    work: impl Future<Output = Result<T, End>>,
-) -> Result<T, End> {
+    work: Pin<&mut impl Future<Output = Result<Flow, End>>>,
+) -> Result<Flow, End> {
     tokio::select! {
         biased;
         done = work => done,
@@ -286,11 +293,12 @@ impl Connection {
         }
     }
 
-    async fn greet(&mut self, opening: Opening<'_>) -> Result<(), End> {
+    async fn greet(&mut self, opening: Opening<'_>) -> Result<Flow, End> {
         match opening {
-            Opening::Login => self.greet_stranger().await,
-            Opening::Preauth(account) => self.greet_account(account).await,
+            Opening::Login => self.greet_stranger().await?,
+            Opening::Preauth(account) => self.greet_account(account).await?,
         }
+        Ok(Flow::On)
     }
 
     /// `* PREAUTH`, or `* BYE` if the account cannot be had.

@@ -591,7 +591,7 @@ async fn refuse(
 pub(crate) async fn linger(reader: &mut (impl AsyncRead + Unpin)) {
     let drained = async {
         let mut dropped = 0;
-        let mut buffer = [0; 1_024];
+        let mut buffer = vec![0; 1_024];
         while dropped < LINGER_BYTES_MAX {
             match reader.read(&mut buffer).await {
                 Ok(0) | Err(_) => return,

@@ -112,6 +112,7 @@ const STEPS: &[Step] = &[
     script("ops", &["tests/ops/run"]),
     script("kill", &["tests/kill/run"]),
     script("mutants", &["tests/kill/mutants"]),
+    script("stop", &["tests/stop/run"]),
     script("memory", &["tests/memory/run"]),
     script("attack", &["tests/attack/run", "--small"]),
     script("fuzz", &["fuzz/run", "5"]),
