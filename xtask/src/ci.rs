@@ -109,6 +109,8 @@ const STEPS: &[Step] = &[
         ..PLAIN
     },
     script("clients", &["tests/clients/run"]),
+    script("manual", &["tests/manual/run"]),
+    script("install", &["tests/install/run"]),
     script("kill", &["tests/kill/run"]),
     script("mutants", &["tests/kill/mutants"]),
     script("memory", &["tests/memory/run"]),
@@ -137,6 +139,13 @@ const STEPS: &[Step] = &[
         ],
         only_full: true,
         ..PLAIN
+    },
+    Step {
+        only_full: true,
+        ..script(
+            "install --full",
+            &["tests/install/run", "package", "container", "newcomer"],
+        )
     },
     Step {
         only_full: true,
