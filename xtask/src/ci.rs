@@ -110,6 +110,8 @@ const STEPS: &[Step] = &[
     },
     script("clients", &["tests/clients/run"]),
     script("ops", &["tests/ops/run"]),
+    script("manual", &["tests/manual/run"]),
+    script("install", &["tests/install/run"]),
     script("kill", &["tests/kill/run"]),
     script("mutants", &["tests/kill/mutants"]),
     script("stop", &["tests/stop/run"]),
@@ -139,6 +141,13 @@ const STEPS: &[Step] = &[
         ],
         only_full: true,
         ..PLAIN
+    },
+    Step {
+        only_full: true,
+        ..script(
+            "install --full",
+            &["tests/install/run", "package", "container", "newcomer"],
+        )
     },
     Step {
         only_full: true,

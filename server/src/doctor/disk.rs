@@ -188,79 +188,38 @@ mod tests {
     }
 
     #[test]
-    fn room_inodes_kind_and_options_decide() {
+    fn room_and_inodes_decide() {
+        let with = |free, inodes_free| Volume {
+            free,
+            inodes_free,
+            ..GOOD
+        };
         for (volume, level) in [
             (GOOD, Level::Fine),
-            (
-                Volume {
-                    free: 900_000_000,
-                    ..GOOD
-                },
-                Level::Warning,
-            ),
-            (
-                Volume {
-                    free: 199_000_000,
-                    ..GOOD
-                },
-                Level::Wrong,
-            ),
-            (
-                Volume {
-                    inodes_free: Some(5_000),
-                    ..GOOD
-                },
-                Level::Warning,
-            ),
-            (
-                Volume {
-                    inodes_free: Some(5),
-                    ..GOOD
-                },
-                Level::Wrong,
-            ),
-            (
-                Volume {
-                    inodes_free: None,
-                    ..GOOD
-                },
-                Level::Fine,
-            ),
-            (
-                Volume {
-                    kind: 0x0102_1994,
-                    ..GOOD
-                },
-                Level::Warning,
-            ),
-            (
-                Volume {
-                    kind: 0x6969,
-                    ..GOOD
-                },
-                Level::Warning,
-            ),
-            (
-                Volume {
-                    read_only: true,
-                    ..GOOD
-                },
-                Level::Wrong,
-            ),
-            (
-                Volume {
-                    options: "rw,barrier=0".to_owned(),
-                    ..GOOD
-                },
-                Level::Wrong,
-            ),
-            (
-                Volume {
-                    options: "rw,noatime".to_owned(),
-                    ..GOOD
-                },
-                Level::Fine,
-            ),
+            (with(900_000_000, GOOD.inodes_free), Level::Warning),
+            (with(199_000_000, GOOD.inodes_free), Level::Wrong),
+            (with(GOOD.free, Some(5_000)), Level::Warning),
+            (with(GOOD.free, Some(5)), Level::Wrong),
+            (with(GOOD.free, None), Level::Fine),
+        ] {
+            assert_eq!(worst(&volume), level);
+        }
+    }
+
+    #[test]
+    fn kind_and_options_decide() {
+        let with = |kind, read_only, options: &str| Volume {
+            kind,
+            read_only,
+            options: options.to_owned(),
+            ..GOOD
+        };
+        for (volume, level) in [
+            (with(0x0102_1994, false, ""), Level::Warning),
+            (with(0x6969, false, ""), Level::Warning),
+            (with(GOOD.kind, true, ""), Level::Wrong),
+            (with(GOOD.kind, false, "rw,barrier=0"), Level::Wrong),
+            (with(GOOD.kind, false, "rw,noatime"), Level::Fine),
         ] {
             assert_eq!(worst(&volume), level);
         }

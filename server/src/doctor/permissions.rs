@@ -321,7 +321,7 @@ mod tests {
         );
         assert_eq!(
             with(r#"{ "Imap": { "CertificatePassword": "x" } }"#),
-            [file.clone()]
+            std::slice::from_ref(&file)
         );
     }
 

@@ -73,17 +73,15 @@ pub(super) async fn check(
 
 /// A finding for each check that the server itself makes and that is not well.
 fn health(value: &Value, place: &str) -> Vec<Finding> {
-    let checks = value.get("checks").or_else(|| value.get("entries"));
-    let entries = checks.and_then(Value::as_object).into_iter().flatten();
     let mut findings = Vec::new();
-    for (name, check) in entries {
+    for (name, check) in named(value.get("checks")) {
         let text = |key: &str| check.get(key).and_then(Value::as_str).unwrap_or_default();
         let what = format!(
             "the server says of its {name}: {} {}",
             text("status"),
             text("description")
         );
-        let next = "docs/troubleshooting.md says for each of them what to do";
+        let next = "docs/troubleshooting.md says what to do, by symptom";
         match text("status") {
             "Unhealthy" => findings.push(Finding::wrong(what, place, next)),
             "Degraded" => findings.push(Finding::warning(what, place, next)),
@@ -101,6 +99,21 @@ fn health(value: &Value, place: &str) -> Vec<Finding> {
         });
     }
     findings
+}
+
+/// The checks with their names, whether they come as a list or by name.
+fn named(checks: Option<&Value>) -> Vec<(&str, &Value)> {
+    match checks {
+        Some(Value::Object(fields)) => fields
+            .iter()
+            .map(|(name, check)| (name.as_str(), check))
+            .collect(),
+        Some(Value::Array(rows)) => rows
+            .iter()
+            .filter_map(|check| Some((check.get("name")?.as_str()?, check)))
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// How many accounts the running server has.
@@ -136,6 +149,11 @@ mod tests {
                 json!({ "status": "Unhealthy", "checks": { "store": { "status": "Unhealthy", "description": "poisoned" } } }),
                 Level::Wrong,
                 "poisoned",
+            ),
+            (
+                json!({ "status": "Degraded", "checks": [{ "name": "disk", "status": "Degraded", "description": "little" }] }),
+                Level::Warning,
+                "of its disk: Degraded little",
             ),
             (Value::Null, Level::Wrong, "something else"),
         ] {

@@ -286,11 +286,19 @@ impl Report {
 
 fn string(value: &Value) -> String {
     match value {
-        Value::String(text) => text.escape_debug().collect(),
+        Value::String(text) => text.chars().flat_map(harmless).collect(),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) => items.iter().map(string).collect::<Vec<_>>().join(", "),
         Value::Null => "none".to_owned(),
         other => other.to_string(),
+    }
+}
+
+/// Names in certificates may hold anything; on a terminal they are text.
+fn harmless(c: char) -> Vec<char> {
+    match c.is_control() {
+        true => c.escape_debug().collect(),
+        false => vec![c],
     }
 }
 
