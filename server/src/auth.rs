@@ -16,11 +16,11 @@ use tokio::time::Instant;
 use wire::sasl::Mechanism;
 
 pub use self::{
-    known::{Known, noting_known},
     authenticator::{
         Attempt, AuthFailure, Authenticator, Credential, Identity, Proof, Proven, ScramClaim,
         ScramEntry, ScramFor,
     },
+    known::{Known, noting_known},
     password::{
         PASSWORD_BYTES_MAX, USER_BYTES_MAX, Unfit, check_app_name, check_name,
         generate_app_password, generate_password, keep_password,

@@ -18,12 +18,12 @@ use crate::{
     },
     cli::Exit,
     config::{self, Config, Options},
-    health::reachable,
     listen::{Peer, Stream},
     lmtp::{
         self,
         client::{Outcome, send},
     },
+    ops::probe::reachable,
     problem::{Problem, Problems},
     serve::{Failure, open_store},
     service::Service,

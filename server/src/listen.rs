@@ -153,6 +153,8 @@ pub struct Peer {
     pub protection: Protection,
     /// Whether it is counted against limits on connections.
     pub trust: Trust,
+    /// Whether it is our own health check: neither logged nor counted as a session.
+    pub is_probe: bool,
 }
 
 impl Peer {
@@ -163,7 +165,17 @@ impl Peer {
         loopback: true,
         protection: Protection::Plain,
         trust: Trust::Trusted,
+        is_probe: false,
     };
+
+    /// Our own health check, at this address. Others do not keep it out, nor does it them.
+    fn probe(self) -> Self {
+        Self {
+            trust: Trust::Trusted,
+            is_probe: true,
+            ..self
+        }
+    }
 
     fn of_tcp(address: SocketAddr, local: SocketAddr, config: &Config) -> Self {
         let is_loopback = |socket: SocketAddr| socket.ip().to_canonical().is_loopback();
@@ -178,6 +190,7 @@ impl Peer {
             } else {
                 Trust::Counted
             },
+            is_probe: false,
         }
     }
 }
@@ -437,7 +450,10 @@ async fn accept_tcp(
         let Ok(local) = stream.local_addr() else {
             continue;
         };
-        let peer = Peer::of_tcp(address, local, &service.config);
+        let mut peer = Peer::of_tcp(address, local, &service.config);
+        if service.observe.live.is_probe(&peer) {
+            peer = peer.probe();
+        }
         let stream = Stream::new(stream);
         let (service, gate) = (Arc::clone(&service), Arc::clone(&gate));
         connections.spawn(async move {
@@ -446,7 +462,8 @@ async fn accept_tcp(
                 return;
             };
             let ip = peer.address.map_or(address.ip(), |address| address.ip());
-            let banned = protocol != Protocols::Lmtp && service.auth.throttle.refuses(ip);
+            let banned =
+                protocol != Protocols::Lmtp && !peer.is_probe && service.auth.throttle.refuses(ip);
             match gate.enter(ip, peer.trust, service.now_secs()) {
                 Ok(_) if banned => {
                     refuse(&service, stream, (peer, protocol), Reason::Banned).await;

@@ -256,7 +256,7 @@ impl Session {
 
     async fn hello(&mut self, client: Box<str>) -> io::Result<Next> {
         self.reset();
-        self.place.named(&client);
+        self.place.named(&client, self.service.now_secs());
         self.client = client;
         self.transaction.hello();
         let config = &self.service.config;

@@ -15,7 +15,7 @@ use server::{
     },
     cli::{self, Cli, Command, ConfigCommand, Exit, TlsCommand},
     config::{self, Loaded, docs},
-    deliver, health, log,
+    deliver, log, ops,
     problem::{Problem, Problems},
     serve::{self, Failure, system_time},
     tls, tunnel, up,
@@ -179,13 +179,17 @@ fn healthcheck(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {
     };
     let place = format!("{}:{}", url.host, url.port);
     let (healthy, value) = one_thread(async {
-        health::ask(url).await.map_err(|error| {
+        ops::ask::ask(url, &loaded.config).await.map_err(|error| {
             let what = format!("the server does not answer: {error}");
             let next = "start it with `relate-imap serve`, or see its log";
             Failure::new(Exit::Failed, Problem::new(what, place, next))
         })
     })?;
-    printed(&print(&value, form))?;
+    let (status, rows) = ops::ask::lines(&value);
+    match form {
+        Form::Json => printed(&print(&value, form))?,
+        Form::Text => printed(&print(&status, form).and_then(|()| print(&rows, form)))?,
+    };
     Ok(if healthy { Exit::Fine } else { Exit::Failed })
 }
 

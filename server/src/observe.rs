@@ -6,6 +6,8 @@
 
 pub mod cells;
 pub mod collector;
+pub mod costs;
+pub mod docs;
 pub mod entry;
 pub mod label;
 pub mod live;
@@ -14,17 +16,19 @@ pub mod meter;
 pub mod metrics;
 mod otlp;
 pub mod prometheus;
+pub mod refusals;
 pub mod span;
 pub mod trace;
 
 use std::sync::{Arc, OnceLock};
 
-use crate::{listen::Stream, refused::Reason};
+use crate::listen::Stream;
 
 use self::{
     label::Handshake,
     live::{Live, Opening, Place},
     metrics::Metrics,
+    refusals::Refusals,
     span::Spans,
 };
 
@@ -34,6 +38,8 @@ pub struct Observe {
     pub metrics: Arc<Metrics>,
     /// Who is connected.
     pub live: Live,
+    /// Who was refused last.
+    pub refusals: Refusals,
     /// Since when the server serves, seconds since 1970.
     pub started_secs: OnceLock<u64>,
     /// Where spans go, once there is a collector.
@@ -53,14 +59,10 @@ impl Observe {
         Self {
             metrics: Arc::new(Metrics::new()),
             live: Live::default(),
+            refusals: Refusals::default(),
             started_secs: OnceLock::new(),
             spans: OnceLock::new(),
         }
-    }
-
-    /// A peer is not served, or slowed down.
-    pub fn refused(&self, reason: Reason) {
-        self.metrics.refusals.count(reason);
     }
 
     /// A TLS handshake was made.

@@ -112,17 +112,15 @@ pub struct Claims<'a> {
     pub client: Option<&'a str>,
 }
 
-/// Counts a refusal and writes its line.
+/// Writes the line of a refusal, and counts it.
 pub fn log(service: &Service, reason: Reason, peer: &Peer, claims: Claims<'_>) {
-    service.observe.refused(reason);
-    write(reason, peer, claims, None);
+    write(service, reason, peer, claims, None);
 }
 
-/// Counts a refusal that a machine has found a reason for, and writes its line.
+/// Writes the line of a refusal that a machine has found a reason for.
 pub fn log_cause(service: &Service, reason: Reason, peer: &Peer, cause: &io::Error) {
-    let claims = Claims::default();
-    service.observe.refused(reason);
-    write(reason, peer, claims, Some(&cause.to_string()));
+    let cause = cause.to_string();
+    write(service, reason, peer, Claims::default(), Some(&cause));
 }
 
 /// Writes the line of a TLS handshake that failed. A peer that leaves, or takes our certificate for
@@ -136,14 +134,22 @@ pub fn handshake(service: &Service, peer: &Peer, error: &io::Error) {
     if ours || error.kind() == io::ErrorKind::TimedOut {
         handshakes.count(Handshake::Failed);
         log_cause(service, Reason::TlsHandshake, peer, error);
-    } else {
+    } else if !peer.is_probe {
         handshakes.count(Handshake::GivenUp);
         tracing::info!(%peer, %error, "the client gave the TLS handshake up");
     }
 }
 
-fn write(reason: Reason, peer: &Peer, claims: Claims<'_>, cause: Option<&str>) {
+fn write(service: &Service, reason: Reason, peer: &Peer, claims: Claims<'_>, cause: Option<&str>) {
+    // What the health check meets, it says itself.
+    if peer.is_probe {
+        return;
+    }
     let address = peer.address.map(|address| address.ip().to_canonical());
+    service.observe.metrics.refusals.count(reason);
+    let now_secs = service.now_secs();
+    let refusals = &service.observe.refusals;
+    refusals.note(reason, address, claims, now_secs);
     let address = address.map_or_else(|| "local".to_owned(), |address| address.to_string());
     tracing::info!(
         reason = %reason.name(),

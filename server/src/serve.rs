@@ -21,10 +21,10 @@ use crate::{
     admin, auth,
     cli::Exit,
     config::{Config, Loaded},
-    health,
     listen::{Bound, Protocols},
     memory,
     observe::collector,
+    ops,
     problem::{Problem, Problems},
     service::Service,
     tls::{
@@ -204,14 +204,14 @@ impl Running {
             signals: StopSignals::new(),
             service: Arc::clone(&service),
         };
-        let probe = running.imap.first().or(running.imaps.first()).copied();
+        let probe = ops::probe::Target::of(&running.imap, &running.imaps);
         if let Err(problem) = admin::socket::path(&service.config) {
             service.store.close().await;
             return Err(Failure::new(Exit::Configuration, problem));
         }
         let extras = admin::socket::bind(&service.config)
-            .and_then(|socket| Ok((socket, health::bind(&service.config)?)));
-        let (administration, health) = match extras {
+            .and_then(|socket| Ok((socket, ops::bind(&service.config)?)));
+        let (administration, operators) = match extras {
             Ok(extras) => extras,
             Err(problem) => {
                 service.store.close().await;
@@ -223,7 +223,7 @@ impl Running {
             .spawn(admin::socket::serve(administration, Arc::clone(&service)));
         running
             .tasks
-            .spawn(health::serve(health, Arc::clone(&service), probe));
+            .spawn(ops::serve(operators, Arc::clone(&service), probe));
         // Caught from here on, so that an early SIGHUP does not end the server.
         let hangup = handler(SignalKind::hangup());
         running

@@ -33,7 +33,8 @@ impl Clock for SystemClock {
 fn since_1970() -> std::time::Duration {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     let now = std::time::SystemTime::now();
-    now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+    now.duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 /// A clock that stands still until it is set.

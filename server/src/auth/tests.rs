@@ -359,7 +359,7 @@ async fn threat_11_every_failure_is_told_at_the_same_time() {
         local: None,
         loopback: false,
         protection: Protection::Tls,
-        trust: Trust::Trusted,
+        ..Peer::LOCAL
     };
     for user in ["tim", "nobody", "tim+phone", "a b"] {
         let arrived = Instant::now();

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{Access, AtFlags, CWD};
 
 use crate::auth::{backend, oauth};
+use crate::ops;
 use crate::problem::{Problem, Problems};
 use crate::tls::{Sources, Tls};
 
@@ -246,6 +247,19 @@ pub(super) fn warnings(loaded: &Loaded) -> Vec<Warning> {
             "set Imap:Port, or Imap:SecurePort and Imap:CertificatePath",
         );
     }
+    let health = &loaded.config.health_check;
+    let asked_from_outside = health
+        .url
+        .iter()
+        .flat_map(super::HttpUrl::addresses)
+        .any(|address| !address.ip().is_loopback());
+    if asked_from_outside && health.token.is_none() && health.token_path.is_none() {
+        warn(
+            "others than this machine can ask for its health, and see no more than a word: there is no token",
+            "HealthCheck:Url",
+            "set HealthCheck:Token to see metrics and the status page from elsewhere",
+        );
+    }
     let beyond_loopback = imap
         .addresses
         .0
@@ -295,6 +309,7 @@ pub(super) fn machine(loaded: &Loaded, now: SystemTime) -> Result<Vec<Warning>, 
     };
     problems.extend(wrong.into_iter().map(problem));
     problems.extend(tokens(loaded, clock));
+    problems.extend(ops::access::token(&loaded.config).err());
     warnings.extend(odd.into_iter().map(|finding| Warning(problem(finding))));
     Problems(problems).or(warnings)
 }

@@ -8,8 +8,7 @@ use super::resolve::Reader;
 use super::value::{
     Addresses, AllowPlaintextAuth, AuthBackend, Bounds, Bytes, CertificateFiles, CertificateName,
     CollectorUrl, Durations, HttpUrl, LogFormat, LogLevels, Networks, OtlpProtocol, Password,
-    ProviderUrl, Raw, Setting,
-    TokenAlgorithms, TokenIssuers, Words,
+    ProviderUrl, Raw, Setting, TokenAlgorithms, TokenIssuers, Words,
 };
 
 /// A section and its keys.
@@ -299,10 +298,16 @@ settings! {
         compression_level: u16 = "CompressionLevel", "1", 0..=19;
     }
 
-    /// The health check over HTTP.
+    /// Health, metrics and the status page, over HTTP. docs/operations.md says who may see what.
     HealthCheck as HealthCheckSettings in health_check {
-        /// Where `/healthz` is served; null switches it off.
+        /// Where `/healthz`, `/livez`, `/readyz`, `/metrics` and the status page are served; null switches them off.
         url: Option<HttpUrl> = "Url", "http://localhost:8083", ANY;
+        /// What has to be shown for the status page and `/metrics`: as `Authorization: Bearer …`, or once in the page's form. Without it they are served on this machine only, to everybody on it. 16 characters or more, as `openssl rand -hex 16` prints them.
+        token: Option<Password> = "Token", "", ANY;
+        /// The file that holds the token, instead of Token: for secrets that the system hands over as files.
+        token_path: Option<PathBuf> = "TokenPath", "", ANY;
+        /// Further names by which this server is asked over HTTP. Others than these, Imap:ServerName, loopback names and the address that was connected to are refused with 421, so that no page of another site can read along.
+        host_names: Words = "HostNames", "", ANY;
     }
 
     /// Telemetry.
@@ -442,10 +447,7 @@ settings! {
 
 /// Keys that are read and checked, but whose value nothing asks for yet: what they limit comes with
 /// a later part of the server.
-const WITHOUT_EFFECT: &[&str] = &[
-    "Limits:NotifyBacklog",
-    "Limits:SearchContexts",
-];
+const WITHOUT_EFFECT: &[&str] = &["Limits:NotifyBacklog", "Limits:SearchContexts"];
 
 impl Key {
     /// Whether another value than the default changes anything.

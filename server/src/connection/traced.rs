@@ -54,7 +54,9 @@ impl Connection {
             return;
         };
         let is_limited = refused.is_some_and(|it| it.code == Some(Code::Limit));
-        let is_known = login.as_ref().is_some_and(|it| it.known == Known::Remembered);
+        let is_known = login
+            .as_ref()
+            .is_some_and(|it| it.known == Known::Remembered);
         let reason = refused.map(|completion| completion.text.to_string());
         let mut attributes = vec![
             ("imap.auth.cache_hit", Attribute::Flag(is_known)),

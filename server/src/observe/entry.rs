@@ -10,10 +10,13 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwapOption;
+use mail::id::BodyId;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
+    costs::{Cost, Name},
     label::{CommandLabel, Label, Spoken},
     live::{Opening, Registry},
     metrics::Metrics,
@@ -82,6 +85,8 @@ pub struct Entry {
     since: Instant,
     client: OnceLock<Arc<str>>,
     names: Mutex<Names>,
+    /// Where what it costs is written down, once it is known whose it is.
+    cost: ArcSwapOption<Cost>,
     state: AtomicU8,
     is_idle: AtomicBool,
     /// Milliseconds from `since` to the last command, or bytes of a message.
@@ -188,6 +193,7 @@ impl Entry {
             since: opening.since,
             client: OnceLock::new(),
             names: Mutex::default(),
+            cost: ArcSwapOption::empty(),
             state: AtomicU8::new(0),
             is_idle: AtomicBool::new(false),
             heard_ms: AtomicU64::new(0),
@@ -210,6 +216,29 @@ impl Entry {
         let index = u8::try_from(command.index()).unwrap_or(u8::MAX);
         self.last_command.store(index, Relaxed);
         self.heard(now);
+        let cost = self.cost.load();
+        if let Some(cost) = &*cost {
+            let open_for = now.saturating_duration_since(self.since);
+            let now_secs = self.opened_secs.saturating_add_unsigned(open_for.as_secs());
+            match cost.is_over(now_secs) {
+                true => self.charge(now_secs),
+                false => cost.command(),
+            }
+        }
+    }
+
+    /// From here on what it costs is written down for this day, under the names it has.
+    fn charge(&self, now_secs: i64) {
+        let user = self.names.lock().user.clone();
+        let client = self.client.get().cloned();
+        let Some(user) = user.filter(|_| !self.is_probe) else {
+            return;
+        };
+        let cost = self.registry.costs.of(Name { user, client }, now_secs);
+        cost.session();
+        if let Some(before) = self.cost.swap(Some(cost)) {
+            before.moved();
+        }
     }
 
     /// A command, or a part of a message, came.
@@ -221,17 +250,26 @@ impl Entry {
     /// Bytes came.
     pub fn received(&self, bytes: u64) {
         self.bytes_in.fetch_add(bytes, Relaxed);
+        if let Some(cost) = &*self.cost.load() {
+            cost.received(bytes);
+        }
     }
 
     /// Bytes were sent.
     pub fn sent(&self, bytes: u64) {
         self.bytes_out.fetch_add(bytes, Relaxed);
+        if let Some(cost) = &*self.cost.load() {
+            cost.sent(bytes);
+        }
     }
 
-    /// Content of a message was sent, so many times whole.
-    pub fn retrieved(&self, whole: u64) {
+    /// Content of this message was sent, so many times whole.
+    pub fn retrieved(&self, body: BodyId, whole: u64) {
         self.retrieved.fetch_add(1, Relaxed);
         self.bodies.fetch_add(whole, Relaxed);
+        if let Some(cost) = &*self.cost.load() {
+            cost.fetched(body, whole);
+        }
     }
 
     /// The session is in another state.
@@ -279,13 +317,18 @@ impl Entry {
     }
 
     /// Somebody logged in.
-    pub fn logged_in(&self, user: &str) {
+    pub fn logged_in(&self, user: &str, now_secs: i64) {
         self.names.lock().user = Some(cleaned(user));
+        self.charge(now_secs);
     }
 
     /// The client named itself (RFC 2971). Only the first time counts.
-    pub fn named(&self, client: &str) -> bool {
-        self.client.set(cleaned(client)).is_ok()
+    pub fn named(&self, client: &str, now_secs: i64) -> bool {
+        let first = self.client.set(cleaned(client)).is_ok();
+        if first {
+            self.charge(now_secs);
+        }
+        first
     }
 
     /// What the client calls itself, once it has.
@@ -382,7 +425,7 @@ mod tests {
         let fetch = CommandLabel::of(&wire::imap::table::UID_FETCH);
         tokio::time::advance(Duration::from_secs(5)).await;
         entry.command(fetch, Instant::now());
-        entry.retrieved(1);
+        entry.retrieved(BodyId::new(7).unwrap(), 1);
         entry.sent(100);
         entry.is_in(State::Selected);
         entry.opened("INBOX");
@@ -400,7 +443,7 @@ mod tests {
     #[test]
     fn names_of_strangers_are_short_and_plain() {
         let entry = entry();
-        entry.named(&format!("<b>\r\n\u{1b}[2J{}", "x".repeat(1_000)));
+        entry.named(&format!("<b>\r\n\u{1b}[2J{}", "x".repeat(1_000)), 0);
         let client = entry.row(Instant::now()).client.unwrap();
         assert!(client.starts_with("<b>[2Jx"), "{client}");
         assert_eq!(client.chars().count(), NAME_CHARS_MAX);

@@ -13,7 +13,12 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 pub use super::entry::{Entry, Idle, Row, State};
-use super::{cells::UpDown, label::Spoken, metrics::Metrics};
+use super::{
+    cells::UpDown,
+    costs::{Bill, Costs},
+    label::Spoken,
+    metrics::Metrics,
+};
 use crate::listen::Peer;
 
 /// Open connections.
@@ -24,6 +29,7 @@ pub struct Live(Arc<Registry>);
 pub(super) struct Registry {
     open: Mutex<BTreeMap<u64, Arc<Entry>>>,
     probes: Mutex<HashSet<SocketAddr>>,
+    pub(super) costs: Costs,
 }
 
 /// What is known of a connection when it begins.
@@ -118,7 +124,9 @@ impl Live {
         }
     }
 
-    fn is_probe(&self, peer: &Peer) -> bool {
+    /// Whether the server looks at itself by a connection with this peer.
+    #[must_use]
+    pub fn is_probe(&self, peer: &Peer) -> bool {
         let probes = self.0.probes.lock();
         !probes.is_empty() && peer.address.is_some_and(|it| probes.contains(&it))
     }
@@ -142,6 +150,12 @@ impl Live {
     #[must_use]
     pub fn snapshot(&self, now: Instant) -> Vec<Row> {
         self.entries().iter().map(|entry| entry.row(now)).collect()
+    }
+
+    /// What the clients of this day cost, and when it began, seconds since 1970.
+    #[must_use]
+    pub fn bills(&self, now_secs: i64) -> (i64, Vec<Bill>) {
+        self.0.costs.bills(now_secs)
     }
 
     /// Tells the connections that a test picks to end. How many there were.
@@ -181,7 +195,7 @@ mod tests {
         let first = enter(&observe, 1);
         let second = enter(&observe, 2);
         first.tries("PLAIN");
-        first.logged_in("anna@example.org");
+        first.logged_in("anna@example.org", 7);
         let now = Instant::now();
         let rows = live.snapshot(now);
         assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 2]);

@@ -61,10 +61,18 @@ fn look_at_process(metrics: &Metrics) {
     let pages = fs::read_to_string("/proc/self/statm").ok();
     let resident = pages.and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
     let page_bytes = rustix::param::page_size() as u64;
-    set(&metrics.memory, resident.map(|pages| pages.saturating_mul(page_bytes)));
+    set(
+        &metrics.memory,
+        resident.map(|pages| pages.saturating_mul(page_bytes)),
+    );
     let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    metrics.cpu.set(cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9);
+    metrics
+        .cpu
+        .set(cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9);
     // The directory that is read is open itself.
     let open = fs::read_dir("/proc/self/fd").ok().map(Iterator::count);
-    set(&metrics.open_files, open.map(|count| count.saturating_sub(1) as u64));
+    set(
+        &metrics.open_files,
+        open.map(|count| count.saturating_sub(1) as u64),
+    );
 }

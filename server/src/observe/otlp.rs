@@ -69,7 +69,9 @@ pub(super) fn metrics(
     times: Times,
     instance: &str,
 ) -> ExportMetricsServiceRequest {
-    let metrics = families.into_iter().filter(|family| !family.points.is_empty());
+    let metrics = families
+        .into_iter()
+        .filter(|family| !family.points.is_empty());
     let scope_metrics = ScopeMetrics {
         scope: scope(),
         metrics: metrics.map(|family| metric(family, times)).collect(),
@@ -95,13 +97,15 @@ fn metric(family: Family, times: Times) -> Metric {
             Value::Spread(reading) => spreads.push(spread(attributes, &reading, times)),
         }
     }
-    let data_points = numbers.into_iter().map(|(attributes, value)| NumberDataPoint {
-        attributes,
-        value: Some(value),
-        start_time_unix_nano: times.start_nanos,
-        time_unix_nano: times.now_nanos,
-        ..NumberDataPoint::default()
-    });
+    let data_points = numbers
+        .into_iter()
+        .map(|(attributes, value)| NumberDataPoint {
+            attributes,
+            value: Some(value),
+            start_time_unix_nano: times.start_nanos,
+            time_unix_nano: times.now_nanos,
+            ..NumberDataPoint::default()
+        });
     let cumulative = AggregationTemporality::Cumulative.into();
     let sum = |is_monotonic, data_points| {
         Data::Sum(Sum {

@@ -79,7 +79,11 @@ fn write_spread(
     let bounds = bounds.chain(["+Inf".to_owned()]);
     for (bound, count) in bounds.zip(&reading.buckets) {
         below = below.saturating_add(*count);
-        writeln!(out, "{name}_bucket{} {below}", labels(row, point, Some(&bound)))?;
+        writeln!(
+            out,
+            "{name}_bucket{} {below}",
+            labels(row, point, Some(&bound))
+        )?;
     }
     let plain = labels(row, point, None);
     writeln!(out, "{name}_sum{plain} {}", reading.sum_in_units())?;
@@ -90,7 +94,9 @@ fn write_spread(
 fn labels(row: &Row, point: &Point, bound: Option<&str>) -> String {
     let own = row.labels.iter().copied().zip(point.labels.iter().copied());
     let all = own.chain(bound.map(|bound| ("le", bound)));
-    let words: Vec<_> = all.map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+    let words: Vec<_> = all
+        .map(|(name, value)| format!("{name}=\"{value}\""))
+        .collect();
     match words.is_empty() {
         true => String::new(),
         false => format!("{{{}}}", words.join(",")),
@@ -113,7 +119,10 @@ mod tests {
         assert_eq!(named("imap.commands"), "imap_commands_total");
         assert_eq!(named("imap.bytes.sent"), "imap_bytes_sent_total");
         assert_eq!(named("imap.sessions.active"), "imap_sessions_active");
-        assert_eq!(named("imap.command.duration"), "imap_command_duration_seconds");
+        assert_eq!(
+            named("imap.command.duration"),
+            "imap_command_duration_seconds"
+        );
         assert_eq!(named("process.memory.usage"), "process_memory_usage_bytes");
     }
 
@@ -123,7 +132,9 @@ mod tests {
         let took = std::time::Duration::from_micros(300);
         metrics.delivery_duration.record_time((), took);
         let families = metrics.read();
-        let family = families.iter().find(|it| it.row.name == "lmtp.delivery.duration");
+        let family = families
+            .iter()
+            .find(|it| it.row.name == "lmtp.delivery.duration");
         let mut out = String::new();
         write_family(&mut out, family.unwrap()).unwrap();
         for line in [

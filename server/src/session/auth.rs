@@ -199,7 +199,8 @@ async fn open(identity: &Identity, context: &Context) -> Opened {
     };
     match open_accounts(identity, context).await {
         Ok((account, by)) => {
-            context.place.logged_in(&info.name);
+            let now_secs = context.service.now_secs();
+            context.place.logged_in(&info.name, now_secs);
             tracing::info!(
                 origin = %context.origin, user = info.name, by = %identity.credential,
                 authenticated = identity.authenticated.name, "login"

@@ -97,7 +97,11 @@ fn note_client(id: &Id, context: &Context) {
         Some(value.collect::<String>())
     };
     let words: Vec<_> = ["name", "version"].into_iter().filter_map(field).collect();
-    if !words.is_empty() && context.place.named(&words.join(" ")) {
+    if !words.is_empty()
+        && context
+            .place
+            .named(&words.join(" "), context.service.now_secs())
+    {
         let client = context.place.client();
         tracing::info!(origin = %context.origin, client, "client named itself");
     }

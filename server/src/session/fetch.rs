@@ -223,7 +223,7 @@ impl Selected {
         }
         response.end(sink);
         if contents.any {
-            job.context.retrieved(contents.whole);
+            job.context.retrieved(message.row.body, contents.whole);
         }
         Ok(sink.relieve().await?)
     }
@@ -272,8 +272,8 @@ impl Contents {
 
 impl Context {
     /// Content of a message was sent, so many times whole.
-    fn retrieved(&self, whole: u64) {
-        self.place.retrieved(whole);
+    fn retrieved(&self, body: BodyId, whole: u64) {
+        self.place.retrieved(body, whole);
         self.service.observe.metrics.messages_retrieved.count(());
     }
 }

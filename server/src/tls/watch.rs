@@ -222,6 +222,15 @@ pub fn log_certificates(tls: &Tls, text: &str) {
 }
 
 impl Tls {
+    /// Why the files could not be taken into use as they are, if they are others than those in use.
+    #[must_use]
+    pub fn unusable_files(&self, sources: &Sources) -> Option<Problem> {
+        if prints(sources) == self.state.load().prints {
+            return None;
+        }
+        sources.load().err()
+    }
+
     /// What an operator should know of certificates and lists that end soon or have ended.
     #[must_use]
     pub fn notices(&self, now: SystemTime) -> Vec<Problem> {

@@ -32,8 +32,8 @@ use super::{
 use crate::{
     clock::Clock,
     contract::{
-        Account, AccountChange, AccountInfo, Actor, Compacted, MailboxInfo, Measures, NewAccount, Rebuilding,
-        Room, Shared, Store, Upload, Usage,
+        Account, AccountChange, AccountInfo, Actor, Compacted, MailboxInfo, Measures, NewAccount,
+        Rebuilding, Room, Shared, Store, Upload, Usage,
     },
     disk::{Disk, DiskFile, OpenMode, RealDisk},
     error::{Error, Result},

@@ -95,7 +95,6 @@ impl Http {
         }
         answer.await
     }
-
 }
 
 /// A connection to the place of an address.

@@ -34,7 +34,10 @@ mod tests {
         for (text, shown) in [
             ("http://collector", "http://collector:4317/"),
             ("http://10.0.0.7:4318", "http://10.0.0.7:4318/"),
-            ("https://otlp.example.org:443/otlp", "https://otlp.example.org:443/otlp"),
+            (
+                "https://otlp.example.org:443/otlp",
+                "https://otlp.example.org:443/otlp",
+            ),
         ] {
             assert_eq!(read(text).as_deref(), Ok(shown));
         }
