@@ -7,6 +7,7 @@
 pub mod cells;
 pub mod collector;
 pub mod costs;
+pub mod docs;
 pub mod entry;
 pub mod label;
 pub mod live;
@@ -22,7 +23,7 @@ pub mod watch;
 
 use std::sync::{Arc, OnceLock};
 
-use crate::{listen::Stream, refused::Reason};
+use crate::listen::Stream;
 
 use self::{
     label::Handshake,
@@ -63,11 +64,6 @@ impl Observe {
             spans: OnceLock::new(),
             refusals: Refusals::default(),
         }
-    }
-
-    /// A peer is not served, or slowed down.
-    pub fn refused(&self, reason: Reason) {
-        self.metrics.refusals.count(reason);
     }
 
     /// A TLS handshake was made.

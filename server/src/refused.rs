@@ -137,7 +137,7 @@ pub fn handshake(service: &Service, peer: &Peer, error: &io::Error) {
     if ours || error.kind() == io::ErrorKind::TimedOut {
         handshakes.count(Handshake::Failed);
         log_cause(service, Reason::TlsHandshake, peer, error);
-    } else {
+    } else if !peer.is_probe {
         handshakes.count(Handshake::GivenUp);
         tracing::info!(%peer, %error, "the client gave the TLS handshake up");
     }

@@ -116,6 +116,7 @@ const STEPS: &[Step] = &[
     script("mutants", &["tests/kill/mutants"]),
     script("stop", &["tests/stop/run"]),
     script("memory", &["tests/memory/run"]),
+    script("prometheus", &["tests/ops/prometheus"]),
     script("attack", &["tests/attack/run", "--small"]),
     script("fuzz", &["fuzz/run", "5"]),
     Step {

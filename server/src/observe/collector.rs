@@ -125,8 +125,11 @@ impl Sender {
     }
 
     async fn send(&mut self, signal: Signal, message: Vec<u8>, time_max: Duration) {
-        let sent = timeout(time_max, self.link.send(signal, message)).await;
-        let sent = sent.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+        let sent = tokio::select! {
+            sent = timeout(time_max, self.link.send(signal, message)) => sent.ok(),
+            () = ends(&self.service) => None,
+        };
+        let sent = sent.unwrap_or_else(|| Err(std::io::ErrorKind::TimedOut.into()));
         let exports = &self.service.observe.metrics.exports;
         match sent {
             Ok(()) => {
@@ -147,6 +150,12 @@ impl Sender {
             }
         }
     }
+}
+
+/// Waits until the server has been stopping for as long as it waits for a collector.
+async fn ends(service: &Service) {
+    service.shutdown.notified().await;
+    tokio::time::sleep(LAST_TIME_MAX).await;
 }
 
 /// Waits for a span, then a little for more. How many there are; none when no more will come. What
