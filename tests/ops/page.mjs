@@ -12,7 +12,7 @@ const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-ru
     '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP evil.example 127.0.0.1'];
 const WIDE = { width: 1360, height: 1000 };
 const NARROW = { width: 390, height: 844 };
-const PATIENCE_MS = 60000;
+const PATIENCE_MS = 20000;
 // What the page's data may take.
 const ANSWER_MS_MAX = 100;
 
