@@ -10,6 +10,7 @@ mod authenticate;
 mod counted;
 mod idle;
 mod pace;
+mod traced;
 
 use std::{borrow::Cow, io, sync::Arc, time::Duration};
 
@@ -90,14 +91,13 @@ pub async fn serve_account(stream: Stream, service: Arc<Service>, account: &str)
 }
 
 async fn run(mut connection: Connection, opening: Opening<'_>) {
-    let service = Arc::clone(&connection.context.service);
     let end = match connection.greet(opening).await {
         Ok(()) => loop {
             match connection.step().await {
                 Ok(Flow::On) => {}
                 Ok(Flow::StartTls) => match connection.start_tls().await {
                     Ok(secured) => connection = secured,
-                    Err((peer, error)) => return refused::handshake(&service, &peer, &error),
+                    Err(()) => return,
                 },
                 Err(end) => break end,
             }
@@ -338,6 +338,7 @@ impl Connection {
         );
         tracing::debug!(origin = %self.context.origin, command = tagged.command.property().name);
         if login && self.is_banned() {
+            self.turned_away();
             return Err(End::Refused(Reason::Banned));
         }
         let reply = self.run(tagged.command).await?;
@@ -525,6 +526,15 @@ impl Connection {
         self.context.service.auth.is_banned(&self.context.peer)
     }
 
+    fn log_refusal(&self, reason: Reason) {
+        refused::log(
+            &self.context.service,
+            reason,
+            &self.context.peer,
+            self.claims(),
+        );
+    }
+
     /// Who the peer says it is.
     fn claims(&self) -> Claims<'_> {
         Claims {
@@ -535,9 +545,10 @@ impl Connection {
 
     /// Drops everything that came before the handshake, and everything that is known of the client
     /// (RFC 9051 §6.2.1; threat 1).
-    async fn start_tls(self) -> Result<Self, (Peer, io::Error)> {
-        let peer = self.context.peer;
-        self.shake_hands().await.map_err(|error| (peer, error))
+    async fn start_tls(self) -> Result<Self, ()> {
+        let (peer, service) = (self.context.peer, Arc::clone(&self.context.service));
+        let shaken = self.shake_hands().await;
+        shaken.map_err(|error| refused::handshake(&service, &peer, &error))
     }
 
     async fn shake_hands(self) -> io::Result<Self> {
@@ -548,6 +559,7 @@ impl Connection {
         };
         let limit = service.config.limits.handshake_time;
         let stream = self.reader.unsplit(writer).start_tls(tls, limit).await?;
+        service.observe.shaken(&stream);
         let peer = Peer {
             protection: Protection::Tls,
             ..self.context.peer
@@ -569,12 +581,7 @@ impl Connection {
             End::Refused(reason) => reason.name().to_owned(),
         };
         if let Some(reason) = end.refusal() {
-            refused::log(
-                &self.context.service,
-                reason,
-                &self.context.peer,
-                self.claims(),
-            );
+            self.log_refusal(reason);
         }
         // A client that is gone cannot be told, and one that does not read is not waited for.
         let _told: Result<io::Result<()>, _> =

@@ -24,6 +24,7 @@ use tokio::{
 use self::gate::Gate;
 use crate::{
     config::Config,
+    observe::label::Spoken,
     problem::{Problem, Problems},
     refused::{self, Claims, Reason},
     service::{Service, Trust},
@@ -212,6 +213,16 @@ pub enum Protocols {
     Imaps,
     /// LMTP.
     Lmtp,
+}
+
+impl From<Protocols> for Spoken {
+    fn from(protocol: Protocols) -> Self {
+        match protocol {
+            Protocols::Imap => Self::Imap,
+            Protocols::Imaps => Self::Imaps,
+            Protocols::Lmtp => Self::Lmtp,
+        }
+    }
 }
 
 /// Listening sockets, bound and not yet accepting.
@@ -454,9 +465,11 @@ async fn accept_tcp(
             let banned =
                 protocol != Protocols::Lmtp && !peer.is_probe && service.auth.throttle.refuses(ip);
             match gate.enter(ip, peer.trust, service.now_secs()) {
-                Ok(_) if banned => refuse(&service, stream, peer, protocol, Reason::Banned).await,
+                Ok(_) if banned => {
+                    refuse(&service, stream, (peer, protocol), Reason::Banned).await;
+                }
                 Ok(_place) => serve_tcp(stream, peer, protocol, service).await,
-                Err(reason) => refuse(&service, stream, peer, protocol, reason).await,
+                Err(reason) => refuse(&service, stream, (peer, protocol), reason).await,
             }
         });
     }
@@ -481,7 +494,7 @@ async fn identified(
     let _place = match gate.enter(address, Trust::Trusted, service.now_secs()) {
         Ok(place) => place,
         Err(reason) => {
-            refuse(service, stream, peer, protocol, reason).await;
+            refuse(service, stream, (peer, protocol), reason).await;
             return None;
         }
     };
@@ -507,6 +520,7 @@ async fn accept_unix(socket: UnixListener, service: Arc<Service>) {
             Some(ended) = connections.join_next() => note_end(ended),
             accepted = socket.accept() => match accepted {
                 Ok((stream, _)) => {
+                    service.observe.metrics.connections.count(Spoken::Lmtp);
                     connections.spawn(crate::lmtp::serve(Stream::new(stream), Arc::clone(&service), Peer::LOCAL));
                 }
                 Err(error) => {
@@ -527,6 +541,8 @@ fn configure(stream: &tokio::net::TcpStream) {
 }
 
 async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service: Arc<Service>) {
+    let connections = &service.observe.metrics.connections;
+    connections.count(protocol.into());
     match protocol {
         Protocols::Lmtp => crate::lmtp::serve(stream, service, peer).await,
         Protocols::Imap => crate::connection::serve(stream, service, peer).await,
@@ -535,13 +551,15 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
                 return;
             };
             let Ok(share) = service.pre_login.enter(Protection::Tls) else {
-                return refuse(&service, stream, peer, protocol, Reason::PreLoginPool).await;
+                let reason = Reason::PreLoginPool;
+                return refuse(&service, stream, (peer, protocol), reason).await;
             };
             match stream
                 .start_tls(&tls, service.config.limits.handshake_time)
                 .await
             {
                 Ok(stream) => {
+                    service.observe.shaken(&stream);
                     // The connection takes its own.
                     drop(share);
                     if peer.protection == Protection::Plain {
@@ -559,8 +577,7 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
 async fn refuse(
     service: &Service,
     mut stream: Stream,
-    peer: Peer,
-    protocol: Protocols,
+    (peer, protocol): (Peer, Protocols),
     reason: Reason,
 ) {
     refused::log(service, reason, &peer, Claims::default());

@@ -5,21 +5,31 @@
 //! and no lock. Everything else is done by whoever looks.
 
 pub mod cells;
+pub mod collector;
 pub mod costs;
+pub mod docs;
 pub mod entry;
 pub mod label;
 pub mod live;
+mod look;
 pub mod meter;
 pub mod metrics;
+mod otlp;
+pub mod prometheus;
 pub mod refusals;
+pub mod span;
 pub mod trace;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use crate::listen::Stream;
 
 use self::{
+    label::Handshake,
     live::{Live, Opening, Place},
     metrics::Metrics,
     refusals::Refusals,
+    span::Spans,
 };
 
 /// What can be known of a running server.
@@ -30,6 +40,10 @@ pub struct Observe {
     pub live: Live,
     /// Who was refused last.
     pub refusals: Refusals,
+    /// Since when the server serves, seconds since 1970.
+    pub started_secs: OnceLock<u64>,
+    /// Where spans go, once there is a collector.
+    pub spans: OnceLock<Spans>,
 }
 
 impl Default for Observe {
@@ -46,7 +60,18 @@ impl Observe {
             metrics: Arc::new(Metrics::new()),
             live: Live::default(),
             refusals: Refusals::default(),
+            started_secs: OnceLock::new(),
+            spans: OnceLock::new(),
         }
+    }
+
+    /// A TLS handshake was made.
+    pub fn shaken(&self, stream: &Stream) {
+        let version = stream.secured().map(|secured| secured.version);
+        self.metrics.handshakes.count(match version {
+            Some("TLSv1.3") => Handshake::Tls13,
+            _ => Handshake::Tls12,
+        });
     }
 
     /// Takes a connection into the list of those that are open.

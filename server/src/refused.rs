@@ -13,7 +13,7 @@ use std::io;
 
 use wire::imap::code::Code;
 
-use crate::{listen::Peer, service::Service};
+use crate::{listen::Peer, observe::label::Handshake, service::Service};
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $reason:ident = $name:literal, $setting:expr, $code:expr, $text:literal;)+) => {
@@ -130,10 +130,13 @@ pub fn handshake(service: &Service, peer: &Peer, error: &io::Error) {
         let cause = cause.downcast_ref::<rustls::Error>();
         !matches!(cause, None | Some(rustls::Error::AlertReceived(_)))
     });
-    match ours || error.kind() == io::ErrorKind::TimedOut {
-        true => log_cause(service, Reason::TlsHandshake, peer, error),
-        false if peer.is_probe => {}
-        false => tracing::info!(%peer, %error, "the client gave the TLS handshake up"),
+    let handshakes = &service.observe.metrics.handshakes;
+    if ours || error.kind() == io::ErrorKind::TimedOut {
+        handshakes.count(Handshake::Failed);
+        log_cause(service, Reason::TlsHandshake, peer, error);
+    } else if !peer.is_probe {
+        handshakes.count(Handshake::GivenUp);
+        tracing::info!(%peer, %error, "the client gave the TLS handshake up");
     }
 }
 

@@ -22,7 +22,9 @@ use crate::{
     cli::Exit,
     config::{Config, Loaded},
     listen::{Bound, Protocols},
-    memory, ops,
+    memory,
+    observe::collector,
+    ops,
     problem::{Problem, Problems},
     service::Service,
     tls::{
@@ -189,6 +191,9 @@ impl Running {
         if let Err(error) = service.auth.keep_decoys_in(&loaded.config.store.path) {
             tracing::warn!(%error, "what SCRAM answers for unknown names changes with each start");
         }
+        let started = u64::try_from(service.now_secs()).unwrap_or(0);
+        // Nobody else sets it.
+        let _ = service.observe.started_secs.set(started);
         let service = Arc::new(service);
         let mut running = Self {
             imap: bound.addresses(Protocols::Imap),
@@ -225,6 +230,7 @@ impl Running {
             .tasks
             .spawn(keep_certificates(Arc::clone(&service), hangup));
         running.tasks.spawn(write_uses(Arc::clone(&service)));
+        running.tasks.spawn(collector::run(Arc::clone(&service)));
         running.tasks.spawn(memory::give_back(Arc::clone(&service)));
         running.tasks.spawn(bound.serve(service));
         Ok(running)

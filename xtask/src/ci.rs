@@ -113,6 +113,7 @@ const STEPS: &[Step] = &[
     script("kill", &["tests/kill/run"]),
     script("mutants", &["tests/kill/mutants"]),
     script("memory", &["tests/memory/run"]),
+    script("prometheus", &["tests/ops/prometheus"]),
     script("attack", &["tests/attack/run", "--small"]),
     script("fuzz", &["fuzz/run", "5"]),
     Step {

@@ -910,6 +910,7 @@ fn check_generated(name: &str, text: &str) {
 fn the_documentation_is_generated_from_the_table() {
     check_generated("configuration.md", &docs::markdown());
     check_generated("appsettings.sample.json", &docs::sample());
+    check_generated("metrics.md", &crate::observe::docs::markdown());
 }
 
 #[test]

@@ -15,6 +15,8 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::{Method, Request, StatusCode, body::Incoming};
 use serde_json::{Value, json};
 
+use crate::observe::prometheus;
+
 use super::{
     Ops,
     access::{Access, Ends, Standing},
@@ -137,8 +139,12 @@ async fn status(ops: &Ops) -> Answer {
     }
 }
 
-fn metrics(_ops: &Ops) -> Answer {
-    answer::text(StatusCode::OK, "")
+fn metrics(ops: &Ops) -> Answer {
+    answer::typed(
+        StatusCode::OK,
+        prometheus::CONTENT_TYPE,
+        prometheus::text(&ops.service),
+    )
 }
 
 /// The token of the form.

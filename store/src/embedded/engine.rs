@@ -32,8 +32,8 @@ use super::{
 use crate::{
     clock::Clock,
     contract::{
-        Account, AccountChange, AccountInfo, Actor, Compacted, MailboxInfo, NewAccount, Rebuilding,
-        Room, Shared, Store, Upload, Usage,
+        Account, AccountChange, AccountInfo, Actor, Compacted, MailboxInfo, Measures, NewAccount,
+        Rebuilding, Room, Shared, Store, Upload, Usage,
     },
     disk::{Disk, DiskFile, OpenMode, RealDisk},
     error::{Error, Result},
@@ -436,6 +436,10 @@ impl Store for EmbeddedStore {
     fn health(&self) -> Result<()> {
         self.engine.check_open()?;
         self.engine.parts.core.health()
+    }
+
+    fn measures(&self) -> Measures {
+        self.engine.parts.core.shared.measures()
     }
 
     fn rebuilding(&self) -> Option<Rebuilding> {
