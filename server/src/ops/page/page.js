@@ -175,7 +175,7 @@ function showTiles({ sessions: open, samples, store, index, server }) {
     { name: "Commands a minute", value: last ? rate(last.commands) : "–", more: last ? `${rate(last.deliveries)} delivered` : "a moment, please" },
     { name: "Latency, 95 %", value: last?.p95Ms != null ? millis(last.p95Ms) : "–", more: last?.p50Ms != null ? `median ${millis(last.p50Ms)}` : "no command just now" },
     { name: "Mail", value: bytes(store.liveBytes), more: store.freeBytes === null ? "the disk does not answer" : `${bytes(store.freeBytes)} free on the disk` },
-    { name: "Index", value: index.rebuilding ? "made again" : index.waiting ? "behind" : "current", more: index.rebuilding ?? lag(index) },
+    { name: "Index", value: index.rebuilding ? "made again" : index.lagFrames > 100 ? "behind" : "current", more: index.rebuilding ?? lag(index) },
     {
       name: "Certificate", value: soonest ? plural(soonest.daysLeft, "day", "days") : "none",
       more: soonest ? plain(soonest.names.join(", "), 60) : "no TLS", state: certificate ? certificate.status.toLowerCase() : "",
@@ -187,8 +187,8 @@ function showTiles({ sessions: open, samples, store, index, server }) {
   at("sign-out").hidden = !server.token;
 }
 
-function lag({ waiting }) {
-  return waiting ? `${plural(waiting, "transaction", "transactions")} behind the log` : "it holds all of the log";
+function lag({ lagFrames }) {
+  return lagFrames ? `${plural(lagFrames, "change", "changes")} behind the log` : "it holds all of the log";
 }
 
 function showStore({ store }) {
@@ -211,6 +211,13 @@ function showStore({ store }) {
   });
   bar.setAttribute("aria-label", parts.map((part) => `${part.name} ${bytes(part.value)}`).join(", "));
   pairs(at("store-legend"), parts.map((part) => ({ name: part.name, value: bytes(part.value), state: `k-${part.kind}` })));
+  pairs(at("store-facts"), [
+    { name: "accounts", value: count(store.accounts) },
+    { name: "changes since the start", value: count(store.commits) },
+    { name: "last change", value: store.lastCommit === null ? "none" : moment(store.lastCommit, now) },
+    { name: "waiting to be written", value: count(store.queueItems) },
+    { name: "failed writes", value: count(store.commitFailures), state: store.commitFailures ? "unhealthy" : "" },
+  ]);
 }
 
 function showHealth() {
