@@ -8,6 +8,8 @@ import { Table } from "/table.js";
 const EVERY_MS = 3000;
 const HEALTH_EVERY_MS = 15000;
 const PATIENCE_MS = 20000;
+// Rows of tables that stand before others.
+const FEW = 10;
 
 const at = (id) => document.getElementById(id);
 const write = (element, text) => {
@@ -73,6 +75,7 @@ function by(row) {
 const clients = new Table(at("clients"), {
   caption: "By account and by the name the client gives itself (ID). The most bytes first.",
   noun: "clients",
+  shown: FEW,
   empty: "Nobody has fetched anything yet.",
   key: (row) => JSON.stringify([row.user, row.client]),
   sort: "Sent",
@@ -98,6 +101,7 @@ function cost(row) {
 const refusals = new Table(at("refusals"), {
   caption: "Whom the server refused, and why; the newest first.",
   noun: "refusals",
+  shown: FEW,
   empty: "Nobody was refused.",
   key: (row) => row.number,
   sort: "When",
@@ -259,8 +263,7 @@ async function asked(path) {
     location.reload();
     throw new Error("the token is asked for");
   }
-  // 503 is how an unhealthy server says so.
-  if (!answer.ok && answer.status !== 503) throw new Error(`it answers ${answer.status}`);
+  if (!answer.ok) throw new Error(`it answers ${answer.status}`);
   return answer.json();
 }
 
@@ -310,7 +313,7 @@ keep(() => EVERY_MS, async () => {
 }, notReached);
 
 keep(() => (lost === null ? HEALTH_EVERY_MS : EVERY_MS), async () => {
-  health = await asked("/healthz");
+  health = await asked("/api/health");
   if (lost === null) showHealth();
   if (latest) showTiles(latest);
 }, () => {});
