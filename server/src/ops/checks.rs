@@ -221,9 +221,9 @@ fn grade_disk(free: Free, path: &Path, reserve_bytes: u64) -> Finding {
         _ => Status::Healthy,
     };
     let mut text = format!(
-        "{} MB of {} MB are free at {}",
-        free.bytes / 1_000_000,
-        free.bytes_total / 1_000_000,
+        "{} of {} are free at {}",
+        size(free.bytes),
+        size(free.bytes_total),
         path.display()
     );
     if by_inodes != Status::Healthy {
@@ -241,12 +241,27 @@ fn grade_disk(free: Free, path: &Path, reserve_bytes: u64) -> Finding {
     }))
 }
 
+/// Bytes as people read them.
+fn size(bytes: u64) -> String {
+    match bytes / 1_000_000 {
+        mega @ ..10_000 => format!("{mega} MB"),
+        mega => format!("{} GB", mega / 1_000),
+    }
+}
+
 fn store(service: &Service) -> Finding {
     let finding = match service.store.health() {
         Ok(()) => Finding::new(Status::Healthy, "Writes are taken."),
         Err(error) => Finding::new(Status::Unhealthy, format!("No writes are taken: {error}.")),
     };
-    finding.with(room(service.store.room()))
+    let measures = service.store.measures();
+    finding.with(room(service.store.room())).with(json!({
+        "commits": measures.commits,
+        "commitFailures": measures.commit_failures,
+        "lastCommit": measures.last_commit_secs,
+        "queueItems": measures.queue_items,
+        "queueBytes": measures.queue_bytes,
+    }))
 }
 
 /// Bodies of messages: there, deleted and within the undelete window, to be given back.
@@ -259,7 +274,11 @@ fn room(room: Room) -> serde_json::Value {
 }
 
 fn index(service: &Service) -> Finding {
-    grade_index(service.store.rebuilding())
+    let measures = service.store.measures();
+    grade_index(service.store.rebuilding()).with(json!({
+        "lagFrames": measures.index_lag_frames,
+        "lagBytes": measures.index_lag_bytes,
+    }))
 }
 
 fn grade_index(rebuilding: Option<Rebuilding>) -> Finding {
@@ -323,8 +342,14 @@ mod tests {
     #[test]
     fn a_disk_is_graded_by_what_is_free() {
         for (bytes, inodes, reserve, status, said) in [
-            (5_000_000_000, Some(50_000), 0, Status::Healthy, "5000 MB"),
-            (5_000_000_000, None, 0, Status::Healthy, "5000 MB"),
+            (
+                5_000_000_000,
+                Some(50_000),
+                0,
+                Status::Healthy,
+                "5000 MB of 10 GB",
+            ),
+            (5_000_000_000, None, 0, Status::Healthy, "5000 MB of 10 GB"),
             (1_000_000_000, None, 0, Status::Healthy, "1000 MB"),
             (999_999_999, None, 0, Status::Degraded, "999 MB"),
             (100_000_000, None, 0, Status::Degraded, "100 MB"),

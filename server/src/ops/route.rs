@@ -5,7 +5,7 @@
 //! | `/livez` | it runs | everybody |
 //! | `/readyz` | it serves without waiting | everybody |
 //! | `/healthz` | what each check found; only the word for strangers | everybody |
-//! | `/`, `/api/status` | the status page and its data | operators |
+//! | `/`, `/api/status`, `/api/health` | the status page and its data | operators |
 //! | `/metrics` | figures for Prometheus | operators |
 //! | `/sign-in`, `/sign-out` | a cookie for the token, and away with it | everybody |
 
@@ -91,11 +91,17 @@ async fn respond(ops: &Ops, ends: &Ends, request: Request<Incoming>) -> Answer {
                 None => answer::html(StatusCode::OK, page::PAGE),
             },
         },
-        "/api/status" | "/metrics" => match refused(ops, standing, Form::Data).await {
-            Some(refused) => refused,
-            None if path == "/metrics" => metrics(ops),
-            None => status(ops).await,
-        },
+        "/api/status" | "/api/health" | "/metrics" => {
+            match refused(ops, standing, Form::Data).await {
+                Some(refused) => refused,
+                None if path == "/metrics" => metrics(ops),
+                // Said with 200 in any case: the page has not failed when the server is unhealthy.
+                None if path == "/api/health" => {
+                    answer::json(StatusCode::OK, &report(ops, Question::Well).await.json())
+                }
+                None => status(ops).await,
+            }
+        }
         _ => match page::ASSETS.iter().find(|asset| asset.path == path) {
             Some(asset) => answer::typed(StatusCode::OK, asset.kind, asset.body),
             None => answer::text(StatusCode::NOT_FOUND, "There is no such page."),

@@ -164,10 +164,20 @@ struct Store {
     /// Of the file system, which may not answer.
     free_bytes: Option<u64>,
     total_bytes: Option<u64>,
+    accounts: usize,
+    /// Transactions that became durable since the server began.
+    commits: u64,
+    commit_failures: u64,
+    /// Seconds since 1970.
+    last_commit: Option<i64>,
+    queue_items: u64,
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Index {
+    /// Frames of the log that it does not hold yet.
+    lag_frames: u64,
     rebuilding: Option<String>,
 }
 
@@ -176,7 +186,7 @@ pub(super) async fn json(ops: &Ops) -> serde_json::Result<String> {
     let service = &ops.service;
     let observe = &service.observe;
     let now_secs = service.now_secs();
-    let room = service.store.room();
+    let (room, measures) = (service.store.room(), service.store.measures());
     let free = checks::free(service.config.store.path.clone()).await.ok();
     let sessions = observe.live.snapshot(Instant::now());
     let (clients_since, clients) = observe.live.bills(now_secs);
@@ -200,8 +210,14 @@ pub(super) async fn json(ops: &Ops) -> serde_json::Result<String> {
             dead_bytes: room.dead_bytes,
             free_bytes: free.map(|free| free.bytes),
             total_bytes: free.map(|free| free.bytes_total),
+            accounts: service.store.accounts().len(),
+            commits: measures.commits,
+            commit_failures: measures.commit_failures,
+            last_commit: measures.last_commit_secs,
+            queue_items: measures.queue_items,
         },
         index: Index {
+            lag_frames: measures.index_lag_frames,
             rebuilding: service.store.rebuilding().map(|it| it.to_string()),
         },
     })

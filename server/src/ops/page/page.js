@@ -8,6 +8,8 @@ import { Table } from "/table.js";
 const EVERY_MS = 3000;
 const HEALTH_EVERY_MS = 15000;
 const PATIENCE_MS = 20000;
+// Rows of tables that stand before others.
+const FEW = 10;
 
 const at = (id) => document.getElementById(id);
 const write = (element, text) => {
@@ -73,6 +75,7 @@ function by(row) {
 const clients = new Table(at("clients"), {
   caption: "By account and by the name the client gives itself (ID). The most bytes first.",
   noun: "clients",
+  shown: FEW,
   empty: "Nobody has fetched anything yet.",
   key: (row) => JSON.stringify([row.user, row.client]),
   sort: "Sent",
@@ -98,6 +101,7 @@ function cost(row) {
 const refusals = new Table(at("refusals"), {
   caption: "Whom the server refused, and why; the newest first.",
   noun: "refusals",
+  shown: FEW,
   empty: "Nobody was refused.",
   key: (row) => row.number,
   sort: "When",
@@ -175,7 +179,7 @@ function showTiles({ sessions: open, samples, store, index, server }) {
     { name: "Commands a minute", value: last ? rate(last.commands) : "–", more: last ? `${rate(last.deliveries)} delivered` : "a moment, please" },
     { name: "Latency, 95 %", value: last?.p95Ms != null ? millis(last.p95Ms) : "–", more: last?.p50Ms != null ? `median ${millis(last.p50Ms)}` : "no command just now" },
     { name: "Mail", value: bytes(store.liveBytes), more: store.freeBytes === null ? "the disk does not answer" : `${bytes(store.freeBytes)} free on the disk` },
-    { name: "Index", value: index.rebuilding ? "made again" : index.waiting ? "behind" : "current", more: index.rebuilding ?? lag(index) },
+    { name: "Index", value: index.rebuilding ? "made again" : index.lagFrames > 100 ? "behind" : "current", more: index.rebuilding ?? lag(index) },
     {
       name: "Certificate", value: soonest ? plural(soonest.daysLeft, "day", "days") : "none",
       more: soonest ? plain(soonest.names.join(", "), 60) : "no TLS", state: certificate ? certificate.status.toLowerCase() : "",
@@ -187,8 +191,8 @@ function showTiles({ sessions: open, samples, store, index, server }) {
   at("sign-out").hidden = !server.token;
 }
 
-function lag({ waiting }) {
-  return waiting ? `${plural(waiting, "transaction", "transactions")} behind the log` : "it holds all of the log";
+function lag({ lagFrames }) {
+  return lagFrames ? `${plural(lagFrames, "change", "changes")} behind the log` : "it holds all of the log";
 }
 
 function showStore({ store }) {
@@ -211,6 +215,13 @@ function showStore({ store }) {
   });
   bar.setAttribute("aria-label", parts.map((part) => `${part.name} ${bytes(part.value)}`).join(", "));
   pairs(at("store-legend"), parts.map((part) => ({ name: part.name, value: bytes(part.value), state: `k-${part.kind}` })));
+  pairs(at("store-facts"), [
+    { name: "accounts", value: count(store.accounts) },
+    { name: "changes since the start", value: count(store.commits) },
+    { name: "last change", value: store.lastCommit === null ? "none" : moment(store.lastCommit, now) },
+    { name: "waiting to be written", value: count(store.queueItems) },
+    { name: "failed writes", value: count(store.commitFailures), state: store.commitFailures ? "unhealthy" : "" },
+  ]);
 }
 
 function showHealth() {
@@ -252,8 +263,7 @@ async function asked(path) {
     location.reload();
     throw new Error("the token is asked for");
   }
-  // 503 is how an unhealthy server says so.
-  if (!answer.ok && answer.status !== 503) throw new Error(`it answers ${answer.status}`);
+  if (!answer.ok) throw new Error(`it answers ${answer.status}`);
   return answer.json();
 }
 
@@ -303,7 +313,7 @@ keep(() => EVERY_MS, async () => {
 }, notReached);
 
 keep(() => (lost === null ? HEALTH_EVERY_MS : EVERY_MS), async () => {
-  health = await asked("/healthz");
+  health = await asked("/api/health");
   if (lost === null) showHealth();
   if (latest) showTiles(latest);
 }, () => {});

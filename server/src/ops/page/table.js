@@ -3,13 +3,13 @@
 
 import { count, plain } from "/format.js";
 
-const SHOWN = 100;
+const STEP = 100;
 
 export class Table {
   // `columns`: {name, value: (row) => what is sorted by, text: (row) => what is shown, kind, open}.
   // `kind` is "num", "short", "strong" or "wide"; `peer` marks what a peer chose.
-  constructor(place, { caption, columns, key, sort, descending = false, empty, noun }) {
-    Object.assign(this, { columns, key, sort, descending, empty, noun, rows: [], shown: SHOWN, made: new Map() });
+  constructor(place, { caption, columns, key, sort, descending = false, empty, noun, shown = STEP }) {
+    Object.assign(this, { columns, key, sort, descending, empty, noun, shown, rows: [], made: new Map() });
     this.scroll = document.createElement("div");
     this.scroll.className = "scroll";
     const table = document.createElement("table");
@@ -27,7 +27,7 @@ export class Table {
     this.said = document.createElement("p");
     this.said.className = "quiet";
     this.said.setAttribute("role", "status");
-    this.more = this.button("Show 100 more", () => this.show(this.shown + SHOWN));
+    this.more = this.button("Show 100 more", () => this.show(this.shown + STEP));
     this.all = this.button("Show all", () => this.show(Infinity));
     this.after.append(this.said, this.more, this.all);
     place.append(this.none, this.scroll, this.after);
