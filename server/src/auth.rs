@@ -20,6 +20,7 @@ pub use self::{
         Attempt, AuthFailure, Authenticator, Credential, Identity, Proof, Proven, ScramClaim,
         ScramEntry, ScramFor,
     },
+    known::{Known, noting_known},
     password::{
         PASSWORD_BYTES_MAX, USER_BYTES_MAX, Unfit, check_app_name, check_name,
         generate_app_password, generate_password, keep_password,
@@ -43,6 +44,7 @@ mod checks;
 mod command;
 mod decoy;
 mod hashes;
+mod known;
 mod ldap;
 pub mod oauth;
 mod own;

@@ -10,6 +10,7 @@ mod authenticate;
 mod counted;
 mod idle;
 mod pace;
+mod traced;
 
 use std::{
     borrow::Cow,
@@ -112,7 +113,7 @@ async fn run(mut connection: Connection, opening: Opening<'_>) {
                 };
                 match shaken {
                     Ok(secured) => (connection, done) = (secured, Ok(Flow::On)),
-                    Err((peer, error)) => return refused::handshake(&peer, &error),
+                    Err(()) => return,
                 }
             }
             Err(end) => break end,
@@ -402,6 +403,7 @@ impl Connection {
         );
         tracing::debug!(origin = %self.context.origin, command = tagged.command.property().name);
         if login && self.is_banned() {
+            self.turned_away();
             return Err(End::Refused(Reason::Banned));
         }
         let reply = self.run(tagged.command).await?;
@@ -605,6 +607,15 @@ impl Connection {
         self.context.service.auth.is_banned(&self.context.peer)
     }
 
+    fn log_refusal(&self, reason: Reason) {
+        refused::log(
+            &self.context.service,
+            reason,
+            &self.context.peer,
+            self.claims(),
+        );
+    }
+
     /// Who the peer says it is.
     fn claims(&self) -> Claims<'_> {
         Claims {
@@ -615,9 +626,10 @@ impl Connection {
 
     /// Drops everything that came before the handshake, and everything that is known of the client
     /// (RFC 9051 §6.2.1; threat 1).
-    async fn start_tls(self) -> Result<Self, (Peer, io::Error)> {
-        let peer = self.context.peer;
-        self.shake_hands().await.map_err(|error| (peer, error))
+    async fn start_tls(self) -> Result<Self, ()> {
+        let (peer, service) = (self.context.peer, Arc::clone(&self.context.service));
+        let shaken = self.shake_hands().await;
+        shaken.map_err(|error| refused::handshake(&service, &peer, &error))
     }
 
     async fn shake_hands(self) -> io::Result<Self> {
@@ -628,6 +640,7 @@ impl Connection {
         };
         let limit = service.config.limits.handshake_time;
         let stream = self.reader.unsplit(writer).start_tls(tls, limit).await?;
+        service.observe.shaken(&stream);
         let peer = Peer {
             protection: Protection::Tls,
             ..self.context.peer
@@ -643,7 +656,7 @@ impl Connection {
             return;
         }
         if let Some(reason) = end.refusal() {
-            refused::log(reason, &self.context.peer, self.claims());
+            self.log_refusal(reason);
         }
         // A client that is gone cannot be told, and one that does not read is not waited for.
         let _told: Result<io::Result<()>, _> =

@@ -27,6 +27,7 @@ use tokio::{
 use self::gate::Gate;
 use crate::{
     config::Config,
+    observe::label::Spoken,
     problem::Problem,
     refused::{self, Claims, Reason},
     service::{Service, Trust},
@@ -222,6 +223,16 @@ pub enum Protocols {
     Lmtp,
 }
 
+impl From<Protocols> for Spoken {
+    fn from(protocol: Protocols) -> Self {
+        match protocol {
+            Protocols::Imap => Self::Imap,
+            Protocols::Imaps => Self::Imaps,
+            Protocols::Lmtp => Self::Lmtp,
+        }
+    }
+}
+
 /// Accepts on these sockets until the server stops, then waits for the connections to end.
 pub async fn serve(
     tcp: Vec<(Protocols, TcpListener)>,
@@ -410,9 +421,11 @@ async fn accept_tcp(
             let ip = peer.address.map_or(address.ip(), |address| address.ip());
             let banned = protocol != Protocols::Lmtp && service.auth.throttle.refuses(ip);
             match gate.enter(ip, peer.trust, service.now_secs()) {
-                Ok(_) if banned => refuse(stream, peer, protocol, Reason::Banned).await,
+                Ok(_) if banned => {
+                    refuse(&service, stream, (peer, protocol), Reason::Banned).await;
+                }
                 Ok(_place) => serve_tcp(stream, peer, protocol, service).await,
-                Err(reason) => refuse(stream, peer, protocol, reason).await,
+                Err(reason) => refuse(&service, stream, (peer, protocol), reason).await,
             }
         });
     }
@@ -437,7 +450,7 @@ async fn identified(
     let _place = match gate.enter(address, Trust::Trusted, service.now_secs()) {
         Ok(place) => place,
         Err(reason) => {
-            refuse(stream, peer, protocol, reason).await;
+            refuse(service, stream, (peer, protocol), reason).await;
             return None;
         }
     };
@@ -454,7 +467,7 @@ async fn identified(
             Some((stream, client))
         }
         Err(error) => {
-            refused::log_cause(Reason::ProxyHeader, &peer, &error);
+            refused::log_cause(service, Reason::ProxyHeader, &peer, &error);
             None
         }
     }
@@ -469,6 +482,7 @@ async fn accept_unix(socket: UnixListener, service: Arc<Service>) {
             Some(ended) = connections.join_next() => note_end(ended),
             accepted = socket.accept() => match accepted {
                 Ok((stream, _)) => {
+                    service.observe.metrics.connections.count(Spoken::Lmtp);
                     connections.spawn(crate::lmtp::serve(Stream::new(stream), Arc::clone(&service), Peer::LOCAL));
                 }
                 Err(error) => {
@@ -489,6 +503,8 @@ fn configure(stream: &tokio::net::TcpStream) {
 }
 
 async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service: Arc<Service>) {
+    let connections = &service.observe.metrics.connections;
+    connections.count(protocol.into());
     match protocol {
         Protocols::Lmtp => crate::lmtp::serve(stream, service, peer).await,
         Protocols::Imap => crate::connection::serve(stream, service, peer).await,
@@ -497,7 +513,8 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
                 return;
             };
             let Ok(share) = service.pre_login.enter(Protection::Tls) else {
-                return refuse(stream, peer, protocol, Reason::PreLoginPool).await;
+                let reason = Reason::PreLoginPool;
+                return refuse(&service, stream, (peer, protocol), reason).await;
             };
             let limit = service.config.limits.handshake_time;
             let shaken = tokio::select! {
@@ -508,6 +525,7 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
             };
             match shaken {
                 Ok(stream) => {
+                    service.observe.shaken(&stream);
                     // The connection takes its own.
                     drop(share);
                     if peer.protection == Protection::Plain {
@@ -515,15 +533,20 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
                     }
                     crate::connection::serve(stream, service, peer).await;
                 }
-                Err(error) => refused::handshake(&peer, &error),
+                Err(error) => refused::handshake(&service, &peer, &error),
             }
         }
     }
 }
 
 /// Says why, where that can be said without a handshake.
-async fn refuse(mut stream: Stream, peer: Peer, protocol: Protocols, reason: Reason) {
-    refused::log(reason, &peer, Claims::default());
+async fn refuse(
+    service: &Service,
+    mut stream: Stream,
+    (peer, protocol): (Peer, Protocols),
+    reason: Reason,
+) {
+    refused::log(service, reason, &peer, Claims::default());
     let mut answer = Vec::new();
     match protocol {
         Protocols::Imap => {

@@ -33,6 +33,10 @@ use wire::{
 use crate::{
     delivery::{Outgoing, Recipient, Refusal, Spool, Spooled, Trace},
     listen::{Peer, Stream, linger},
+    observe::{
+        label::{Delivered, Spoken},
+        live::{Opening, Place},
+    },
     service::Service,
 };
 
@@ -75,6 +79,8 @@ struct Session {
     service: Arc<Service>,
     peer: Peer,
     origin: Arc<str>,
+    /// Its place among those who are connected.
+    place: Place,
     framer: Framer,
     out: Vec<u8>,
     client: Box<str>,
@@ -94,8 +100,17 @@ struct Incoming {
 
 impl Session {
     fn new(stream: Stream, service: Arc<Service>, peer: Peer) -> Self {
-        let origin = format!("lmtp {peer} #{}", service.sessions.next_id());
+        let id = service.sessions.next_id();
+        let origin = format!("lmtp {peer} #{id}");
+        let place = service.observe.enter(Opening {
+            id,
+            protocol: Spoken::Lmtp,
+            peer: &peer,
+            since: stream.since(),
+            opened_secs: service.now_secs(),
+        });
         Self {
+            place,
             stream,
             service,
             peer,
@@ -156,8 +171,13 @@ impl Session {
             }
             self.flush().await?;
             let service = Arc::clone(&self.service);
+            let place = Arc::clone(&self.place);
             tokio::select! {
                 () = service.shutdown.notified() => {}
+                () = place.told_to_end() => {
+                    self.reply(&Reply::Unavailable("ended by the administrator")).await?;
+                    return Ok(None);
+                }
                 read = self.read() => match read {
                     Ok(0) => return Ok(None),
                     Ok(_) => {}
@@ -174,11 +194,16 @@ impl Session {
     async fn read(&mut self) -> io::Result<usize> {
         let buffer = self.framer.buffer();
         buffer.reserve(READ_BYTES);
-        within(
+        let count = within(
             self.service.config.limits.lmtp_idle_time,
             self.stream.read_buf(buffer),
         )
-        .await
+        .await?;
+        self.place.received(count as u64);
+        self.place.heard(Instant::now());
+        let metrics = &self.service.observe.metrics;
+        metrics.lmtp_bytes.add((), count as u64);
+        Ok(count)
     }
 
     /// Queues a reply; it is sent at once unless the client is pipelining (RFC 2920 §3.2).
@@ -203,6 +228,7 @@ impl Session {
             self.stream.flush().await
         };
         within(self.service.config.limits.output_timeout, sent).await?;
+        self.place.sent(self.out.len() as u64);
         self.out.clear();
         Ok(())
     }
@@ -253,6 +279,7 @@ impl Session {
 
     async fn hello(&mut self, client: Box<str>) -> io::Result<Next> {
         self.reset();
+        self.place.named(&client);
         self.client = client;
         self.transaction.hello();
         let config = &self.service.config;
@@ -407,6 +434,7 @@ impl Session {
 
     /// Delivers a complete message and answers for each recipient, in their order.
     async fn finish(&mut self, incoming: Incoming) -> io::Result<Next> {
+        let begun = Instant::now();
         let complete = match incoming.fault {
             Some(fault) => Err(fault),
             None => incoming
@@ -419,7 +447,10 @@ impl Session {
             Ok(message) => self.deliver(message).await,
             Err(fault) => vec![fault; self.recipients.len()],
         };
+        let metrics = &self.service.observe.metrics;
+        metrics.delivery_duration.record_time((), begun.elapsed());
         for reply in &replies {
+            metrics.deliveries.count(delivered(reply));
             reply.encode(&mut self.out);
         }
         self.reset();
@@ -523,6 +554,15 @@ fn spool_fault(error: &io::Error) -> Reply {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Reply::DiskFull,
         _ => Reply::TemporaryFault,
+    }
+}
+
+/// What a reply after the message means.
+fn delivered(reply: &Reply) -> Delivered {
+    match reply.code() {
+        ..300 => Delivered::Stored,
+        300..500 => Delivered::Later,
+        _ => Delivered::Refused,
     }
 }
 

@@ -5,18 +5,27 @@
 //! and no lock. Everything else is done by whoever looks.
 
 pub mod cells;
+pub mod collector;
 pub mod entry;
 pub mod label;
 pub mod live;
+mod look;
 pub mod meter;
 pub mod metrics;
+mod otlp;
+pub mod prometheus;
+pub mod span;
 pub mod trace;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use crate::{listen::Stream, refused::Reason};
 
 use self::{
+    label::Handshake,
     live::{Live, Opening, Place},
     metrics::Metrics,
+    span::Spans,
 };
 
 /// What can be known of a running server.
@@ -25,6 +34,10 @@ pub struct Observe {
     pub metrics: Arc<Metrics>,
     /// Who is connected.
     pub live: Live,
+    /// Since when the server serves, seconds since 1970.
+    pub started_secs: OnceLock<u64>,
+    /// Where spans go, once there is a collector.
+    pub spans: OnceLock<Spans>,
 }
 
 impl Default for Observe {
@@ -40,7 +53,23 @@ impl Observe {
         Self {
             metrics: Arc::new(Metrics::new()),
             live: Live::default(),
+            started_secs: OnceLock::new(),
+            spans: OnceLock::new(),
         }
+    }
+
+    /// A peer is not served, or slowed down.
+    pub fn refused(&self, reason: Reason) {
+        self.metrics.refusals.count(reason);
+    }
+
+    /// A TLS handshake was made.
+    pub fn shaken(&self, stream: &Stream) {
+        let version = stream.secured().map(|secured| secured.version);
+        self.metrics.handshakes.count(match version {
+            Some("TLSv1.3") => Handshake::Tls13,
+            _ => Handshake::Tls12,
+        });
     }
 
     /// Takes a connection into the list of those that are open.

@@ -13,7 +13,7 @@ use std::io;
 
 use wire::imap::code::Code;
 
-use crate::listen::Peer;
+use crate::{listen::Peer, observe::label::Handshake, service::Service};
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $reason:ident = $name:literal, $setting:expr, $code:expr, $text:literal;)+) => {
@@ -112,26 +112,33 @@ pub struct Claims<'a> {
     pub client: Option<&'a str>,
 }
 
-/// Writes the line of a refusal.
-pub fn log(reason: Reason, peer: &Peer, claims: Claims<'_>) {
+/// Counts a refusal and writes its line.
+pub fn log(service: &Service, reason: Reason, peer: &Peer, claims: Claims<'_>) {
+    service.observe.refused(reason);
     write(reason, peer, claims, None);
 }
 
-/// Writes the line of a refusal that a machine has found a reason for.
-pub fn log_cause(reason: Reason, peer: &Peer, cause: &io::Error) {
-    write(reason, peer, Claims::default(), Some(&cause.to_string()));
+/// Counts a refusal that a machine has found a reason for, and writes its line.
+pub fn log_cause(service: &Service, reason: Reason, peer: &Peer, cause: &io::Error) {
+    let claims = Claims::default();
+    service.observe.refused(reason);
+    write(reason, peer, claims, Some(&cause.to_string()));
 }
 
 /// Writes the line of a TLS handshake that failed. A peer that leaves, or takes our certificate for
 /// a wrong one, is not refused: it refuses us.
-pub fn handshake(peer: &Peer, error: &io::Error) {
+pub fn handshake(service: &Service, peer: &Peer, error: &io::Error) {
     let ours = error.get_ref().is_some_and(|cause| {
         let cause = cause.downcast_ref::<rustls::Error>();
         !matches!(cause, None | Some(rustls::Error::AlertReceived(_)))
     });
-    match ours || error.kind() == io::ErrorKind::TimedOut {
-        true => log_cause(Reason::TlsHandshake, peer, error),
-        false => tracing::info!(%peer, %error, "the client gave the TLS handshake up"),
+    let handshakes = &service.observe.metrics.handshakes;
+    if ours || error.kind() == io::ErrorKind::TimedOut {
+        handshakes.count(Handshake::Failed);
+        log_cause(service, Reason::TlsHandshake, peer, error);
+    } else {
+        handshakes.count(Handshake::GivenUp);
+        tracing::info!(%peer, %error, "the client gave the TLS handshake up");
     }
 }
 

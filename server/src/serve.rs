@@ -27,6 +27,7 @@ use crate::{
     cli::Exit,
     config::{Config, Loaded},
     health, listen, memory,
+    observe::collector,
     problem::{Problem, Problems},
     restart::{self, Program, Successor, heir::Heir},
     service::Service,
@@ -516,6 +517,9 @@ impl Running {
         if let Err(error) = service.auth.keep_decoys_in(&loaded.config.store.path) {
             tracing::warn!(%error, "what SCRAM answers for unknown names changes with each start");
         }
+        let started = u64::try_from(service.now_secs()).unwrap_or(0);
+        // Nobody else sets it.
+        let _ = service.observe.started_secs.set(started);
         let mut running = Self {
             imap: sockets.addresses(Role::Imap),
             imaps: sockets.addresses(Role::Imaps),
@@ -540,6 +544,7 @@ impl Running {
         let hangup = handler(SignalKind::hangup());
         self.tasks.spawn(keep_certificates(service(), hangup));
         self.tasks.spawn(write_uses(service()));
+        self.tasks.spawn(collector::run(service()));
         self.tasks.spawn(memory::give_back(service()));
         self.tasks
             .spawn(listen::serve(listening.tcp, listening.lmtp, service()));

@@ -70,6 +70,12 @@ impl Service {
         }
     }
 
+    /// The time: nanoseconds since 1970.
+    #[must_use]
+    pub fn now_nanos(&self) -> u64 {
+        self.clock.now_nanos()
+    }
+
     /// The time: seconds since 1970.
     #[must_use]
     pub fn now_secs(&self) -> i64 {

@@ -8,6 +8,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 pub trait Clock: Send + Sync + 'static {
     /// Seconds since 1970-01-01T00:00:00Z.
     fn now_secs(&self) -> i64;
+
+    /// Nanoseconds since then, as exactly as the clock shows them.
+    fn now_nanos(&self) -> u64 {
+        let secs = u64::try_from(self.now_secs()).unwrap_or(0);
+        secs.saturating_mul(1_000_000_000)
+    }
 }
 
 /// The machine's clock.
@@ -16,11 +22,19 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now_secs(&self) -> i64 {
-        #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-        let now = std::time::SystemTime::now();
-        let since = now.duration_since(std::time::UNIX_EPOCH);
-        since.map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
+        i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX)
     }
+
+    fn now_nanos(&self) -> u64 {
+        u64::try_from(since_1970().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+fn since_1970() -> std::time::Duration {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    let now = std::time::SystemTime::now();
+    now.duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 /// A clock that stands still until it is set.

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use crate::{
     credential::{ActAs, AppPassword, CredentialChange, CredentialId, MainPassword, Verifiers},
     error::Result,
+    histogram::Reading,
     state::{MailboxState, Summary},
 };
 
@@ -70,6 +71,8 @@ pub trait Store: Send + Sync + 'static {
     fn health(&self) -> Result<()>;
     /// How long the transactions that are being written have been so: zero while nothing waits.
     fn busy_for(&self) -> Duration;
+    /// What was counted since the store was opened, and what waits in it.
+    fn measures(&self) -> Measures;
     /// How far a lost index has been made again; `None` if there is nothing to wait for. Accounts
     /// that are not there yet answer after some seconds with [`crate::Error::Unavailable`].
     fn rebuilding(&self) -> Option<Rebuilding>;
@@ -97,6 +100,29 @@ pub struct Room {
     pub waiting_bytes: u64,
     /// Of deleted messages, to be given back, bytes.
     pub dead_bytes: u64,
+}
+
+/// What a store counted since it was opened, and what waits in it.
+#[derive(Clone, Debug)]
+pub struct Measures {
+    /// How long a write and sync of the log took.
+    pub commit_times: Reading,
+    /// How many transactions one of them made durable.
+    pub commit_batches: Reading,
+    /// Transactions that became durable.
+    pub commits: u64,
+    /// Writes and syncs that failed.
+    pub commit_failures: u64,
+    /// When something became durable last, seconds since 1970.
+    pub last_commit_secs: Option<i64>,
+    /// Transactions and pieces of messages that wait to be written, …
+    pub queue_items: u64,
+    /// … and their bytes.
+    pub queue_bytes: u64,
+    /// Frames of the log that are durable and not in the index yet, …
+    pub index_lag_frames: u64,
+    /// … and their bytes without bodies.
+    pub index_lag_bytes: u64,
 }
 
 /// How far a lost index has been made again.

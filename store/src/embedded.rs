@@ -21,6 +21,7 @@ pub(crate) mod incoming;
 pub(crate) mod index;
 pub(crate) mod log;
 pub(crate) mod mailbox;
+pub(crate) mod measures;
 pub(crate) mod planner;
 pub(crate) mod quarantine;
 pub(crate) mod rebuild;

@@ -11,6 +11,7 @@ use super::{
     AuthFailure, Credential, PASSWORD_BYTES_MAX, Proven,
     cache::{Cache, Key},
     hashes::Hashes,
+    known,
     password::hash_password,
 };
 
@@ -53,7 +54,11 @@ impl Checks {
 
     /// Whether a login was right a moment ago.
     pub(super) fn remembers(&self, key: &Key) -> bool {
-        self.verified.holds(key, self.clock.now_secs())
+        let is_known = self.verified.holds(key, self.clock.now_secs());
+        if is_known {
+            known::note();
+        }
+        is_known
     }
 
     /// Remembers a login that was right.
@@ -75,7 +80,10 @@ impl Checks {
         let key = self.key(&[backend.as_bytes(), user.as_bytes(), password]);
         let known = self.verified.account(&key, self.clock.now_secs());
         let user = match known {
-            Some(account) => account,
+            Some(account) => {
+                known::note();
+                account
+            }
             None => {
                 let account = ask.await?.ok_or(AuthFailure::Wrong)?;
                 let times = (self.clock.now_secs(), self.external_secs);

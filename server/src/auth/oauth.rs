@@ -2,7 +2,7 @@
 //! tokens with a signature are verified here, others by asking their issuer. What of a token is
 //! looked at stands in [`jwt`]; a token itself is never logged.
 
-mod http;
+pub(crate) mod http;
 mod introspect;
 pub mod jwt;
 mod keys;

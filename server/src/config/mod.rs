@@ -16,9 +16,9 @@ pub use table::{
 };
 pub use value::{
     Addresses, AllowPlaintextAuth, AuthBackend, Bounds, Bytes, CertificateFiles, CertificateName,
-    CertificateSource, Durations, HttpUrl, KeySource, LogFormat, LogLevel, LogLevels, Network,
-    Networks, Password, ProviderUrl, Raw, Setting, TokenAlgorithms, TokenIssuer, TokenIssuers,
-    Words,
+    CertificateSource, CollectorUrl, Durations, HttpUrl, KeySource, LogFormat, LogLevel, LogLevels,
+    Network, Networks, OtlpProtocol, Password, ProviderUrl, Raw, Setting, TokenAlgorithms,
+    TokenIssuer, TokenIssuers, Words,
 };
 
 mod apply;

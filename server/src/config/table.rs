@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::resolve::Reader;
 use super::value::{
     Addresses, AllowPlaintextAuth, AuthBackend, Bounds, Bytes, CertificateFiles, CertificateName,
-    Durations, HttpUrl, LogFormat, LogLevels, Networks, Password, ProviderUrl, Raw, Setting,
-    TokenAlgorithms, TokenIssuers, Words,
+    CollectorUrl, Durations, HttpUrl, LogFormat, LogLevels, Networks, OtlpProtocol, Password,
+    ProviderUrl, Raw, Setting, TokenAlgorithms, TokenIssuers, Words,
 };
 
 /// A section and its keys.
@@ -306,8 +306,16 @@ settings! {
 
     /// Telemetry.
     Otel as OtelSettings in otel {
-        /// The OpenTelemetry collector's address; null sends nothing.
-        endpoint: Option<String> = "Endpoint", "", ANY;
+        /// The OpenTelemetry collector to which metrics and traces are sent by OTLP; null sends nothing.
+        endpoint: Option<CollectorUrl> = "Endpoint", "", ANY;
+        /// How they are sent; null is HttpProtobuf to port 4318 and Grpc to any other.
+        protocol: Option<OtlpProtocol> = "Protocol", "", ANY;
+        /// What is sent with them, as `name=value,name=value`: collectors of others want a key there.
+        headers: Option<Password> = "Headers", "", ANY;
+        /// How often metrics are sent.
+        export_interval: Duration = "ExportInterval", "10s", SECOND..=HOUR;
+        /// Of a hundred commands so many are traced.
+        trace_percent: u16 = "TracePercent", "100", 0..=100;
     }
 
     /// What is logged, to standard error.
@@ -433,11 +441,7 @@ settings! {
 
 /// Keys that are read and checked, but whose value nothing asks for yet: what they limit comes with
 /// a later part of the server.
-const WITHOUT_EFFECT: &[&str] = &[
-    "Otel:Endpoint",
-    "Limits:NotifyBacklog",
-    "Limits:SearchContexts",
-];
+const WITHOUT_EFFECT: &[&str] = &["Limits:NotifyBacklog", "Limits:SearchContexts"];
 
 impl Key {
     /// Whether another value than the default changes anything.

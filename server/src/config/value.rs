@@ -12,11 +12,15 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 pub use self::certificates::{CertificateFiles, CertificateSource};
-pub use self::choice::{AllowPlaintextAuth, AuthBackend, CertificateName, LogFormat, LogLevel};
+pub use self::choice::{
+    AllowPlaintextAuth, AuthBackend, CertificateName, LogFormat, LogLevel, OtlpProtocol,
+};
+pub use self::collector::CollectorUrl;
 pub use self::oauth::{KeySource, ProviderUrl, TokenAlgorithms, TokenIssuer, TokenIssuers, Words};
 
 mod certificates;
 mod choice;
+mod collector;
 mod oauth;
 
 /// The range a number, size (bytes) or duration (milliseconds) must lie in.

@@ -9,7 +9,7 @@ use wire::{
 
 use super::{Connection, End};
 use crate::{
-    refused::{self, Reason},
+    refused::Reason,
     session::{Credentials, Session, answer::bad, conclude, token, unavailable},
 };
 
@@ -72,7 +72,7 @@ impl Connection {
             Some(Ok(sasl::Line::Response(response))) => Ok(response),
             Some(Ok(sasl::Line::Cancelled)) => Err(bad("Cancelled.")),
             Some(Err(_)) | None => {
-                refused::log(Reason::MalformedLogin, &self.context.peer, self.claims());
+                self.log_refusal(Reason::MalformedLogin);
                 Err(bad("This is not base64, or too long."))
             }
         })
@@ -95,6 +95,7 @@ impl Connection {
     /// Writes the answer to a login, counts failures, and changes to the limits of a user.
     pub(super) async fn logged_in(&mut self, completion: Completion) -> Result<(), End> {
         let failed = matches!(self.session, Session::NotAuthenticated);
+        self.judged(&completion);
         self.answer(completion, Expunge::MustWait).await?;
         let limits = &self.context.service.config.limits;
         if failed {

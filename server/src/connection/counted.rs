@@ -6,8 +6,9 @@ use tokio::time::Instant;
 use wire::{
     frame::Frame,
     imap::{
+        code::Code,
         command::Tag,
-        response::Status,
+        response::{Completion, Status},
         table::{Group, Property},
     },
 };
@@ -16,18 +17,24 @@ use super::Connection;
 use crate::{
     observe::{
         label::{Answer, CommandLabel, Spoken},
-        live::{Opening, Place},
+        live::{Opening, Place, State},
         meter::Meter,
+        span::{Ids, Spans},
         trace::Side,
     },
+    refused::Reason,
     service::Service,
-    session::Context,
+    session::{Context, answer::no},
 };
 
 /// A command that is being answered.
 pub(super) struct Running {
-    command: CommandLabel,
-    begun: Instant,
+    pub(super) command: CommandLabel,
+    pub(super) begun: Instant,
+    /// In which state.
+    pub(super) state: State,
+    /// Those of its span, if there is to be one.
+    pub(super) ids: Option<Box<Ids>>,
 }
 
 /// A place among those who are connected, and what counts the bytes sent.
@@ -60,7 +67,13 @@ impl Connection {
         self.sink.begin(tag);
         let (command, begun) = (CommandLabel::of(property), Instant::now());
         self.note(command, begun);
-        self.running = Some(Running { command, begun });
+        let spans = self.context.service.observe.spans.get();
+        self.running = Some(Running {
+            command,
+            begun,
+            state: self.session.state(),
+            ids: spans.and_then(Spans::begin).map(Box::new),
+        });
     }
 
     /// A command came.
@@ -78,11 +91,31 @@ impl Connection {
             Status::No => Answer::No,
             Status::Bad => Answer::Bad,
         });
-        if let Some(Running { command, begun }) = self.running.take() {
-            let took = now.saturating_duration_since(begun);
-            metrics.command_duration.record_time(command, took);
+        if let Some(running) = self.running.take() {
+            let took = now.saturating_duration_since(running.begun);
+            metrics.command_duration.record_time(running.command, took);
+            self.trace_command(running, status);
         }
         self.context.place.is_in(self.session.state());
+    }
+
+    /// A login was answered so.
+    pub(super) fn judged(&self, completion: &Completion) {
+        let metrics = &self.context.service.observe.metrics;
+        metrics.auth_attempts.count(());
+        let failed = completion.status != Status::Ok;
+        if failed {
+            metrics.auth_failures.count(());
+        }
+        self.trace_login(failed.then_some(completion));
+    }
+
+    /// A login of an address that failed too often was not even looked at.
+    pub(super) fn turned_away(&self) {
+        let metrics = &self.context.service.observe.metrics;
+        metrics.auth_attempts.count(());
+        metrics.auth_failures.count(());
+        self.trace_login(Some(&no(Code::Limit, Reason::Banned.bye().1)));
     }
 
     /// The next frame, told to whoever listens.

@@ -7,10 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Connection, End, gone, told_to_end};
-use crate::{
-    refused::{self, Reason},
-    session::Change,
-};
+use crate::{refused::Reason, session::Change};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -48,7 +45,7 @@ impl Connection {
             return Ok(());
         }
         if !std::mem::replace(&mut self.pace.slowed, true) {
-            refused::log(Reason::CommandsPerMinute, &self.context.peer, self.claims());
+            self.log_refusal(Reason::CommandsPerMinute);
         }
         // What was answered is not held back.
         self.sink.flush().await?;

@@ -146,6 +146,17 @@ impl Mirror {
     }
 }
 
+/// The same for what is not counted in whole numbers.
+#[derive(Default)]
+pub struct MirrorReal(pub(super) Gauge);
+
+impl MirrorReal {
+    /// What it is now.
+    pub fn set(&self, value: f64) {
+        self.0.set(value);
+    }
+}
+
 /// A histogram that is kept elsewhere.
 #[derive(Default)]
 pub struct MirrorHistogram(Mutex<Option<Reading>>);

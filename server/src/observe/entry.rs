@@ -19,7 +19,10 @@ use super::{
     metrics::Metrics,
     trace::Trace,
 };
-use crate::listen::Protection;
+use crate::{
+    auth::{Credential, Known},
+    listen::Protection,
+};
 
 /// Characters that are kept of a name a peer chose.
 const NAME_CHARS_MAX: usize = 128;
@@ -93,12 +96,24 @@ pub struct Entry {
     kicked: Notify,
 }
 
+/// A login that was looked at.
+#[derive(Clone)]
+pub(crate) struct Login {
+    /// Who somebody said it was.
+    pub(crate) user: Arc<str>,
+    /// The name of the app password.
+    pub(crate) key: Option<Arc<str>>,
+    /// Whether it was remembered.
+    pub(crate) known: Known,
+}
+
 /// What has a name: written at login, by ID and by SELECT.
 #[derive(Clone, Default)]
 struct Names {
     user: Option<Arc<str>>,
     mechanism: Option<&'static str>,
     mailbox: Option<Arc<str>>,
+    login: Option<Login>,
 }
 
 /// A connection as it was at one moment.
@@ -243,6 +258,24 @@ impl Entry {
     /// Somebody logs in by this.
     pub fn tries(&self, mechanism: &'static str) {
         self.names.lock().mechanism = Some(mechanism);
+    }
+
+    /// Who it says it is, what that rests on, and whether that was remembered.
+    pub fn claims(&self, user: &str, credential: Option<&Credential>, known: Known) {
+        let key = match credential {
+            Some(Credential::App(_, name)) => Some(cleaned(name)),
+            _ => None,
+        };
+        self.names.lock().login = Some(Login {
+            user: cleaned(user),
+            key,
+            known,
+        });
+    }
+
+    /// The last login that was looked at, told once.
+    pub(crate) fn take_login(&self) -> Option<Login> {
+        self.names.lock().login.take()
     }
 
     /// Somebody logged in.

@@ -5,7 +5,7 @@
 use store::histogram::{COUNTS, Reading, SECONDS};
 
 use super::{
-    cells::{Counter, Gauge, Histograms, Mirror, MirrorHistogram, UpDown},
+    cells::{Counter, Gauge, Histograms, Mirror, MirrorHistogram, MirrorReal, UpDown},
     label::{Answer, CommandLabel, Delivered, Handshake, Label, Shipped, Spoken},
 };
 use crate::refused::Reason;
@@ -140,6 +140,19 @@ impl Instrument for Mirror {
     }
 }
 
+impl Instrument for MirrorReal {
+    const KIND: Kind = Kind::Counter;
+    const LABELS: &'static [&'static str] = &[];
+
+    fn new(_: &str) -> Self {
+        Self::default()
+    }
+
+    fn points(&self) -> Vec<Point> {
+        self.0.points()
+    }
+}
+
 impl Instrument for MirrorHistogram {
     const KIND: Kind = Kind::Histogram;
     const LABELS: &'static [&'static str] = &[];
@@ -228,7 +241,7 @@ metrics! {
     auth_failures: Counter = "imap.auth.failures", "{attempt}";
     /// Logins that were right a moment ago and cost no hash.
     auth_cache_hits: Counter = "imap.auth.cache_hits", "{attempt}";
-    /// How long it took to look at a proof, without the wait that slows guesses down.
+    /// How long it took to look at a proof; what is wrong is told later each time, and that counts.
     auth_duration: Histograms = "imap.auth.duration", "s";
     /// Messages of which BODY, RFC822 or BINARY content was sent, once for each FETCH.
     messages_retrieved: Counter = "imap.messages.retrieved", "{message}";
@@ -270,8 +283,8 @@ metrics! {
     queue_items: Gauge = "store.queue.items", "{item}";
     /// Their bytes.
     queue_bytes: Gauge = "store.queue.bytes", "By";
-    /// Durable transactions that the index does not hold yet.
-    index_lag: Gauge = "store.index.lag", "{transaction}";
+    /// Frames of the log that are durable and not in the index yet.
+    index_lag: Gauge = "store.index.lag", "{frame}";
     /// Accounts whose index is still to be made again.
     index_rebuild: Gauge = "store.index.rebuild.accounts", "{account}";
     /// 1 while the store takes changes, 0 after a failure that keeps it from that.
@@ -289,7 +302,7 @@ metrics! {
     /// Memory that the process holds.
     memory: Gauge = "process.memory.usage", "By";
     /// Processor time that the process used.
-    cpu: Gauge = "process.cpu.time", "s";
+    cpu: MirrorReal = "process.cpu.time", "s";
     /// Files and sockets that the process has open.
     open_files: Gauge = "process.open_files", "{file}";
     /// Messages of telemetry to the collector, by result.

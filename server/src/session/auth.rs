@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use store::{Account, Actor, credential::Scope};
+use tokio::time::Instant;
 use wire::{
     encode::Mode,
     imap::{
@@ -21,7 +22,7 @@ use super::{
     sasl,
 };
 use crate::{
-    auth::{Attempt, AuthFailure, Credential, Identity, Proof},
+    auth::{self, Attempt, AuthFailure, Credential, Identity, Known, Proof},
     refused::{self, Claims, Reason},
     service::LimitReached,
 };
@@ -98,7 +99,17 @@ pub async fn log_in(
         peer: &context.peer,
         act_as,
     };
-    let opened = match context.service.auth.log_in(&attempt).await {
+    let begun = Instant::now();
+    let looked_at = context.service.auth.log_in(&attempt);
+    let (verdict, known) = auth::noting_known(looked_at).await;
+    let metrics = &context.service.observe.metrics;
+    metrics.auth_duration.record_time((), begun.elapsed());
+    if known == Known::Remembered {
+        metrics.auth_cache_hits.count(());
+    }
+    let credential = verdict.as_ref().ok().map(|it| &it.credential);
+    context.place.claims(user, credential, known);
+    let opened = match verdict {
         Ok(identity) => open(&identity, context).await,
         Err(AuthFailure::Wrong) => Err(wrong(user, context)),
         Err(AuthFailure::MayNotActAs) => {
@@ -136,7 +147,7 @@ fn refused(reason: Reason, code: Code, user: Option<&str>, context: &Context) ->
         user,
         client: context.place.client(),
     };
-    refused::log(reason, &context.peer, claims);
+    refused::log(&context.service, reason, &context.peer, claims);
     no(code, reason.bye().1)
 }
 
@@ -178,7 +189,8 @@ async fn open(identity: &Identity, context: &Context) -> Opened {
                 user: Some(&info.name),
                 client: context.place.client(),
             };
-            refused::log(Reason::ConnectionsPerUser, &context.peer, claims);
+            let reason = Reason::ConnectionsPerUser;
+            refused::log(&context.service, reason, &context.peer, claims);
             let text = format!(
                 "This account has {limit} connections already, all that Imap:MaxConnectionsPerUser allows."
             );

@@ -21,7 +21,7 @@ use super::{
     auth::{log_in, malformed, unavailable, wrong},
 };
 use crate::auth::{
-    self, Proof, ScramClaim,
+    self, Known, Proof, ScramClaim,
     oauth::{Refusal, jwt::Unfit},
 };
 
@@ -179,6 +179,7 @@ pub async fn token(mechanism: Mechanism, token: &Token, context: &Context) -> Ju
         Err(Refusal::Unavailable) => Judged::refused(unavailable(), None),
         Err(Refusal::Unfit(why)) => {
             let text = "The token is not accepted.".into();
+            context.place.claims(claimed, None, Known::Asked);
             let refused = wrong(claimed, context);
             let json = auth.token_error(mechanism, why);
             Judged::refused(Completion { text, ..refused }, Some(json))
@@ -188,6 +189,7 @@ pub async fn token(mechanism: Mechanism, token: &Token, context: &Context) -> Ju
 
 /// A proof that is wrong: answered as late, counted and logged as a wrong password.
 async fn refuse(user: &str, context: &Context) -> (Session, Completion) {
+    context.place.claims(user, None, Known::Asked);
     context.service.auth.failed(&context.peer, user).await;
     (Session::NotAuthenticated, wrong(user, context))
 }

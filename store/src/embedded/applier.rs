@@ -134,6 +134,13 @@ impl Backlog {
         self.applied.notify_all();
     }
 
+    /// What is durable and not in the index yet: frames, and their bytes without bodies.
+    pub(crate) fn lag(&self) -> (u64, u64) {
+        let waiting = self.inner.lock();
+        let frames = waiting.published.saturating_sub(waiting.applied);
+        (frames, waiting.lag_bytes)
+    }
+
     /// To here the log is durable.
     pub(crate) fn valid(&self) -> Position {
         self.inner.lock().valid

@@ -152,6 +152,12 @@ impl Queue {
         Ok(())
     }
 
+    /// How much waits: items, and their bytes.
+    pub(crate) fn waiting(&self) -> (u64, u64) {
+        let waiting = self.inner.lock();
+        (waiting.items.len() as u64, waiting.bytes as u64)
+    }
+
     /// Waits until there is room for a transaction.
     pub(crate) async fn room(&self) {
         loop {
@@ -272,8 +278,15 @@ impl Committer {
             let epoch = self.shared.epoch();
             let (stale, batch) = batch.into_iter().partition(|item| item.is_before(epoch));
             self.refuse(stale, &stale_epoch());
+            let begun = Instant::now();
             match outcome.and_then(|()| self.commit(&batch)) {
-                Ok(written) => self.publish(batch, written),
+                Ok(written) => {
+                    let now_secs = self.shared.clock.now_secs();
+                    self.shared
+                        .commits
+                        .committed(&batch, begun.elapsed(), now_secs);
+                    self.publish(batch, written);
+                }
                 Err(error) => self.fail(batch, &error),
             }
         }
@@ -436,6 +449,7 @@ impl Committer {
     /// Raises the epoch, and fails the batch and everything that waits.
     fn fail(&mut self, batch: Vec<Item>, error: &Error) {
         tracing::error!(%error, "a commit failed; plans not yet durable are refused");
+        self.shared.commits.failed();
         let now = Instant::now();
         // The first retry comes at once; while retries fail too they are spaced.
         if self.retry_at.is_none_or(|at| at <= now) {

@@ -36,6 +36,7 @@ use super::{
     encode::encode,
     frame::{Kind, Salt, Unnumbered},
     index::{Event, Index, guarded},
+    measures::Commits,
     rebuild::Gate,
     record::{Record, Transaction},
     recover::{self, Recovered},
@@ -106,6 +107,7 @@ pub(crate) struct Shared {
     pub(crate) index_dir: std::path::PathBuf,
     pub(crate) salt: [u8; 16],
     pub(crate) queue: Queue,
+    pub(crate) commits: Commits,
     pub(crate) backlog: Backlog,
     pub(crate) recent: Recent,
     /// `None` while it is being made again.
@@ -308,6 +310,7 @@ impl Core {
             index_dir: recover::index_dir(dir),
             salt,
             queue: Queue::default(),
+            commits: Commits::default(),
             backlog: Backlog::new(applied, log.valid(), options.index_lag_bytes_max),
             recent: Recent::default(),
             index: RwLock::new(Some(index)),

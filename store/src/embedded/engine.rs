@@ -33,8 +33,8 @@ use super::{
 use crate::{
     clock::Clock,
     contract::{
-        Account, AccountChange, AccountInfo, Actor, Compacted, MailboxInfo, NewAccount, Rebuilding,
-        Room, Shared, Store, Upload, Usage,
+        Account, AccountChange, AccountInfo, Actor, Compacted, MailboxInfo, Measures, NewAccount,
+        Rebuilding, Room, Shared, Store, Upload, Usage,
     },
     disk::{Disk, DiskFile, OpenMode, RealDisk},
     error::{Error, Result},
@@ -441,6 +441,10 @@ impl Store for EmbeddedStore {
 
     fn busy_for(&self) -> Duration {
         self.engine.parts.core.busy_for()
+    }
+
+    fn measures(&self) -> Measures {
+        self.engine.parts.core.shared.measures()
     }
 
     fn rebuilding(&self) -> Option<Rebuilding> {

@@ -47,15 +47,8 @@ impl Http {
     /// # Errors
     /// There are none, or they cannot be read.
     pub(super) fn new(authorities: Option<&Path>, time_max: Duration) -> Result<Self, String> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
-        let roots = roots(authorities)?;
-        let mut config = config.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
-            tls: Arc::new(config),
+            tls: trusting(authorities, b"http/1.1")?,
             time_max,
             turns: Semaphore::new(REQUESTS_MAX),
         })
@@ -78,7 +71,7 @@ impl Http {
 
     async fn exchange(&self, url: &ProviderUrl, ask: Ask<'_>) -> io::Result<Bytes> {
         let request = request(url, ask).map_err(io::Error::other)?;
-        let stream = TokioIo::new(self.connect(url).await?);
+        let stream = TokioIo::new(connect(url, &self.tls).await?);
         let (mut sender, connection) = http1::handshake(stream).await.map_err(io::Error::other)?;
         let answer = async {
             let answer = sender
@@ -102,16 +95,41 @@ impl Http {
         }
         answer.await
     }
+}
 
-    async fn connect(&self, url: &ProviderUrl) -> io::Result<Box<dyn Transport>> {
-        let stream = TcpStream::connect((url.host.as_str(), url.port)).await?;
-        if !url.secure {
-            return Ok(Box::new(stream));
-        }
-        let name = ServerName::try_from(url.host.clone()).map_err(io::Error::other)?;
-        let connector = TlsConnector::from(Arc::clone(&self.tls));
-        Ok(Box::new(connector.connect(name, stream).await?))
+/// A connection to the place of an address.
+///
+/// # Errors
+/// Nobody listens there, or it is not who it should be.
+pub(crate) async fn connect(
+    url: &ProviderUrl,
+    tls: &Arc<ClientConfig>,
+) -> io::Result<Box<dyn Transport>> {
+    let stream = TcpStream::connect((url.host.as_str(), url.port)).await?;
+    if !url.secure {
+        return Ok(Box::new(stream));
     }
+    let name = ServerName::try_from(url.host.clone()).map_err(io::Error::other)?;
+    let connector = TlsConnector::from(Arc::clone(tls));
+    Ok(Box::new(connector.connect(name, stream).await?))
+}
+
+/// TLS that trusts the certificates in a file, or those of the system, and speaks this.
+///
+/// # Errors
+/// There are none, or they cannot be read.
+pub(crate) fn trusting(
+    authorities: Option<&Path>,
+    alpn: &[u8],
+) -> Result<Arc<ClientConfig>, String> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let roots = roots(authorities)?;
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![alpn.to_vec()];
+    Ok(Arc::new(config))
 }
 
 fn request(url: &ProviderUrl, ask: Ask<'_>) -> Result<Request<Full<Bytes>>, hyper::http::Error> {

@@ -77,6 +77,16 @@ choice! {
 }
 
 choice! {
+    /// How telemetry is sent, in OpenTelemetry's words `grpc` and `http/protobuf`.
+    OtlpProtocol {
+        /// Over gRPC.
+        Grpc,
+        /// Over HTTP/1.1.
+        HttpProtobuf,
+    }
+}
+
+choice! {
     /// The least severe message that is logged, in .NET's words.
     LogLevel {
         /// Everything.

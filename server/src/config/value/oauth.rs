@@ -22,6 +22,35 @@ pub struct ProviderUrl {
 }
 
 impl ProviderUrl {
+    /// Reads an address, of which `port` is the port if it names none.
+    pub(super) fn read_any(text: &str, port: Option<u16>) -> Result<Self, String> {
+        let wrong = || "is not the address of something to ask".to_owned();
+        let (secure, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+            (Some(rest), _) => (true, rest),
+            (_, Some(rest)) => (false, rest),
+            (None, None) => return Err(wrong()),
+        };
+        let end = rest.find('/').unwrap_or(rest.len());
+        let (place, target) = rest.split_at(end);
+        let (host, port) = match place.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
+            _ => (place, port.or(Some(if secure { 443 } else { 80 }))),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-:_".contains(&byte);
+        let port = port.filter(|port| *port > 0).ok_or_else(wrong)?;
+        let graphic = target.bytes().all(|byte| byte.is_ascii_graphic());
+        if host.is_empty() || !host.bytes().all(fits) || !graphic || target.contains('#') {
+            return Err(wrong());
+        }
+        Ok(Self {
+            secure,
+            host: host.to_owned(),
+            port,
+            target: if target.is_empty() { "/" } else { target }.to_owned(),
+        })
+    }
+
     /// Host and port as they stand in an address.
     #[must_use]
     pub fn authority(&self) -> String {
@@ -38,34 +67,11 @@ impl Setting for ProviderUrl {
     }
 
     fn parse(text: &str, _: &Bounds) -> Result<Self, String> {
-        let wrong = || "is not the address of something to ask".to_owned();
-        let (secure, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-            (Some(rest), _) => (true, rest),
-            (_, Some(rest)) => (false, rest),
-            (None, None) => return Err(wrong()),
-        };
-        let end = rest.find('/').unwrap_or(rest.len());
-        let (place, target) = rest.split_at(end);
-        let (host, port) = match place.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
-            _ => (place, Some(if secure { 443 } else { 80 })),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-:_".contains(&byte);
-        let port = port.filter(|port| *port > 0).ok_or_else(wrong)?;
-        let graphic = target.bytes().all(|byte| byte.is_ascii_graphic());
-        if host.is_empty() || !host.bytes().all(fits) || !graphic || target.contains('#') {
-            return Err(wrong());
-        }
-        if !secure && !["localhost", "127.0.0.1", "::1"].contains(&host) {
+        let url = Self::read_any(text, None)?;
+        if !url.secure && !["localhost", "127.0.0.1", "::1"].contains(&url.host.as_str()) {
             return Err("crosses the network in clear".to_owned());
         }
-        Ok(Self {
-            secure,
-            host: host.to_owned(),
-            port,
-            target: if target.is_empty() { "/" } else { target }.to_owned(),
-        })
+        Ok(url)
     }
 
     fn show(&self) -> String {

@@ -1,0 +1,78 @@
+//! What is looked up when somebody asks: the store, the disk, the certificate, the process.
+
+use std::{fs, time::UNIX_EPOCH};
+
+use super::{cells::Gauge, metrics::Metrics};
+use crate::{log, service::Service};
+
+/// Looks everything up that is not counted as it happens.
+pub(super) fn look(service: &Service) {
+    let metrics = &*service.observe.metrics;
+    metrics.panics.set(log::panics());
+    let started = service.observe.started_secs.get();
+    set(&metrics.started, started.copied());
+    set(&metrics.pre_login_bytes, Some(service.pre_login.used()));
+    set(&metrics.certificate_expiry, certificate_expiry(service));
+    look_at_store(service, metrics);
+    look_at_process(metrics);
+}
+
+/// A number, or that it is not known.
+fn set(gauge: &Gauge, value: Option<u64>) {
+    match value {
+        Some(value) => gauge.set(value as f64),
+        None => gauge.unset(),
+    }
+}
+
+fn look_at_store(service: &Service, metrics: &Metrics) {
+    let store = &*service.store;
+    let measures = store.measures();
+    metrics.commits.set(measures.commits);
+    metrics.commit_failures.set(measures.commit_failures);
+    metrics.commit_duration.set(measures.commit_times);
+    metrics.commit_batch.set(measures.commit_batches);
+    set(&metrics.queue_items, Some(measures.queue_items));
+    set(&metrics.queue_bytes, Some(measures.queue_bytes));
+    set(&metrics.index_lag, Some(measures.index_lag_frames));
+    let rebuilding = store.rebuilding();
+    let left = rebuilding.map_or(0, |it| it.accounts.saturating_sub(it.accounts_done));
+    set(&metrics.index_rebuild, Some(left));
+    set(&metrics.store_writable, Some(store.health().is_ok().into()));
+    let room = store.room();
+    set(&metrics.bodies_live, Some(room.live_bytes));
+    set(&metrics.bodies_waiting, Some(room.waiting_bytes));
+    set(&metrics.bodies_dead, Some(room.dead_bytes));
+    set(&metrics.accounts, Some(store.accounts().len() as u64));
+    let free = rustix::fs::statvfs(&service.config.store.path).ok();
+    let free = free.map(|it| it.f_bavail.saturating_mul(it.f_frsize));
+    set(&metrics.disk_free, free);
+}
+
+/// When the certificate that ends first ends, seconds since 1970.
+fn certificate_expiry(service: &Service) -> Option<u64> {
+    let certificates = service.tls.as_ref()?.certificates();
+    let ends = certificates.iter().map(|one| one.not_after());
+    let secs = ends.filter_map(|end| end.duration_since(UNIX_EPOCH).ok());
+    secs.map(|end| end.as_secs()).min()
+}
+
+fn look_at_process(metrics: &Metrics) {
+    let pages = fs::read_to_string("/proc/self/statm").ok();
+    let resident = pages.and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
+    let page_bytes = rustix::param::page_size() as u64;
+    set(
+        &metrics.memory,
+        resident.map(|pages| pages.saturating_mul(page_bytes)),
+    );
+    let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    metrics
+        .cpu
+        .set(cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9);
+    // The directory that is read is open itself.
+    let open = fs::read_dir("/proc/self/fd").ok().map(Iterator::count);
+    set(
+        &metrics.open_files,
+        open.map(|count| count.saturating_sub(1) as u64),
+    );
+}
