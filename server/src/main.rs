@@ -107,9 +107,13 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Tls(TlsCommand::Check) => tls_check(&loaded()?, form),
         Command::Healthcheck => healthcheck(&loaded()?, form),
         Command::Completions { shell } => generated(&cli::completions(shell, &mut io::stdout())),
-        Command::Man { out: None } => generated(&cli::manual(&mut io::stdout())),
+        Command::Man { markdown: true, .. } => {
+            generated(&io::stdout().write_all(cli::markdown().as_bytes()))
+        }
+        Command::Man { out: None, .. } => generated(&cli::manual(&mut io::stdout())),
         Command::Man {
             out: Some(directory),
+            ..
         } => generated(&cli::manual_pages(&directory)),
     }
 }
