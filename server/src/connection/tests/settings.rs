@@ -181,3 +181,51 @@ async fn idle_is_kept_alive_as_often_as_is_set() {
     assert!(client.line().await.starts_with("i OK"));
     resume();
 }
+
+#[tokio::test]
+async fn messages_are_fetched_in_steps_of_what_is_set_and_none_is_left_out() {
+    let server = Server::start(&["Imap:MaxMessagesPerSession=2"]).await;
+    let mut client = server.selected().await;
+    for _ in 0..5 {
+        client.append("Subject: x\r\n\r\nx\r\n").await;
+    }
+    let told = client.run("FETCH 1:* UID").await;
+    let fetched = told.iter().filter(|line| line.contains("FETCH (UID"));
+    assert_eq!(fetched.count(), 5, "{told:?}");
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_waited_for_as_long_as_is_set() {
+    let server =
+        Server::start(&["Limits:OutputTimeout=10s", "Limits:OutputBufferBytes=4KiB"]).await;
+    let body = format!("Subject: x\r\n\r\n{}\r\n", "x".repeat(100_000));
+    server.selected().await.append(&body).await;
+    for (waits_s, is_whole) in [(9, true), (11, false)] {
+        let mut deaf = server.connect(256);
+        deaf.line().await;
+        deaf.run("LOGIN tim secret-enough").await;
+        deaf.run("SELECT INBOX").await;
+        deaf.send("f FETCH 1 BODY.PEEK[]\r\n").await;
+        // Its first line has come: the rest waits for it.
+        deaf.line().await;
+        pause();
+        advance(Duration::from_secs(waits_s)).await;
+        resume();
+        let mut last = String::new();
+        loop {
+            let line = deaf.line().await;
+            if line.is_empty() && (last.is_empty() || last.starts_with("f ")) {
+                break;
+            }
+            last = line;
+            if last.starts_with("f ") {
+                break;
+            }
+        }
+        assert_eq!(
+            last.starts_with("f OK"),
+            is_whole,
+            "after {waits_s} s: {last}"
+        );
+    }
+}
