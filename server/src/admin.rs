@@ -248,20 +248,27 @@ pub async fn execute(store: &dyn Store, request: Request) -> Result<Value, Probl
             mailbox_done(renamed, &*opened, &format!("{from}, to be {to}"))
         }
         Request::MailboxSubscribe { account, mailbox } => {
-            let opened = open(store, &account).await?;
-            let name = mailbox_name(&mailbox)?;
-            let subscribed = opened.subscribe(&name, Subscription::On).await;
-            mailbox_done(subscribed, &*opened, &mailbox)
+            subscribe(store, &account, &mailbox, Subscription::On).await
         }
         Request::MailboxUnsubscribe { account, mailbox } => {
-            let opened = open(store, &account).await?;
-            let name = mailbox_name(&mailbox)?;
-            let subscribed = opened.subscribe(&name, Subscription::Off).await;
-            mailbox_done(subscribed, &*opened, &mailbox)
+            subscribe(store, &account, &mailbox, Subscription::Off).await
         }
         Request::Check => check(store).await,
         Request::Compact => compact(store).await,
     }
+}
+
+async fn subscribe(
+    store: &dyn Store,
+    account: &str,
+    mailbox: &str,
+    subscription: Subscription,
+) -> Result<Value, Problem> {
+    let opened = open(store, account).await?;
+    let subscribed = opened
+        .subscribe(&mailbox_name(mailbox)?, subscription)
+        .await;
+    mailbox_done(subscribed, &*opened, mailbox)
 }
 
 async fn add(

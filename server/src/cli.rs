@@ -10,7 +10,7 @@ use clap_complete::Shell;
 pub use self::{
     account::{Account, AccountProperties, AppPassword, PasswordSource, Scope},
     exit::Exit,
-    generated::{completions, manual, manual_pages},
+    generated::{completions, manual, manual_pages, markdown},
     mailbox::{Mailbox, SpecialUse},
     past::{DeedKind, Past},
     setup::{ConfigCommand, TlsCommand},
@@ -146,6 +146,9 @@ pub enum Command {
         /// Write a page for every subcommand into this directory instead
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         out: Option<PathBuf>,
+        /// Print the page of all commands in the manual instead, as Markdown
+        #[arg(long, conflicts_with = "out")]
+        markdown: bool,
     },
 }
 
@@ -296,6 +299,19 @@ mod tests {
         ] {
             assert!(read(line).is_ok(), "{line}");
         }
+    }
+
+    #[test]
+    fn the_page_of_all_commands_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/command-line.md");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, markdown()).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            committed == markdown(),
+            "docs/command-line.md is old: run `UPDATE=1 cargo test -p server cli`"
+        );
     }
 
     #[test]

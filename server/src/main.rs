@@ -122,9 +122,13 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Doctor => doctor(loaded(), form),
         Command::ClientSetup(asked) => client_setup(&loaded()?, asked, form),
         Command::Completions { shell } => generated(&cli::completions(shell, &mut io::stdout())),
-        Command::Man { out: None } => generated(&cli::manual(&mut io::stdout())),
+        Command::Man { markdown: true, .. } => {
+            generated(&io::stdout().write_all(cli::markdown().as_bytes()))
+        }
+        Command::Man { out: None, .. } => generated(&cli::manual(&mut io::stdout())),
         Command::Man {
             out: Some(directory),
+            ..
         } => generated(&cli::manual_pages(&directory)),
     }
 }

@@ -514,4 +514,8 @@ fn revocation_that_cannot_be_checked_keeps_the_server_from_starting() {
     let (code, text) = place.run(&["serve"], "");
     assert_eq!(code, 2, "{text}");
     assert!(text.contains("set Imap:CrlPath"), "{text}");
+    let without = "Imap:CheckCertificateRevocation=false";
+    place.settings.push(without.to_owned());
+    let (_, text) = place.run(&["config", "check"], "");
+    assert!(!text.contains("CrlPath"), "{text}");
 }

@@ -54,6 +54,9 @@ impl Place {
             "Lmtp:Port=0".to_owned(),
             "HealthCheck:Url=".to_owned(),
             "Limits:LoginFailureDelays=0s".to_owned(),
+            "Limits:LoginFailures=50".to_owned(),
+            "Limits:LoginFailuresPerMinute=100".to_owned(),
+            "Limits:BadCommandsBeforeLogin=50".to_owned(),
         ];
         let mut child = program(directory.path(), &settings, &["serve"])
             .spawn()

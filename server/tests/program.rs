@@ -269,7 +269,10 @@ fn administer_history(place: &Place) {
     let log = place.prints(&["log", "--account", "t@x", "--mailbox", "Play/2026"], "");
     let words: Vec<&str> = log.split_whitespace().collect();
     assert!(log.contains("  delivered  Play/2026 1  by "), "{log}");
-    assert!(log.contains("mailbox  created  Play/2026"), "{log}");
+    assert!(
+        log.contains("mailbox  renamed  Work/2026  -> Play/2026"),
+        "{log}"
+    );
     assert!(words.iter().all(|word| !word.contains("INBOX")), "{log}");
     let message = ["log", "--message-id", "nobody@x", "--json"];
     assert_eq!(place.prints(&message, ""), "");

@@ -6,6 +6,7 @@
 mod coverage;
 mod manifests;
 mod page;
+mod reference;
 pub(crate) mod rules;
 mod shape;
 mod text;
@@ -74,6 +75,7 @@ pub(crate) fn check(root: &Path) -> Fallible<Report> {
     problems.extend(manifests::arrows(&tree));
     problems.extend(coverage::transcripts(&tree));
     problems.extend(coverage::protocol_rules(&tree));
+    problems.extend(reference::rows(&tree));
     problems.extend(rules::PAGE.current(&tree));
     problems.extend(threats::rows(&tree));
     problems.extend(threats::PAGE.current(&tree));

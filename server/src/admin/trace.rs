@@ -101,7 +101,7 @@ impl<W: AsyncWrite + Unpin + Send> Teller<'_, W> {
         let shown = said.bytes.get(..SHOWN_BYTES_MAX);
         let mut text = String::from_utf8_lossy(shown.unwrap_or(&said.bytes)).into_owned();
         if shown.is_some() && said.bytes.len() > SHOWN_BYTES_MAX {
-            text.push_str("…");
+            text.push('…');
         }
         let since = self.begun.elapsed();
         let secs = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);

@@ -1,11 +1,13 @@
-//! What is made from the definitions of the command line: completions and manual pages.
+//! What is made from the definitions of the command line: completions, manual pages, and the page
+//! of all commands in the manual.
 
 use std::{
+    fmt::Write as _,
     io::{self, Write},
     path::Path,
 };
 
-use clap::CommandFactory as _;
+use clap::{Arg, Command, CommandFactory as _};
 use clap_complete::Shell;
 use clap_mangen::roff::{Roff, bold, roman};
 
@@ -55,4 +57,48 @@ pub fn manual_pages(directory: &Path) -> io::Result<()> {
     let mut page = Vec::new();
     manual(&mut page)?;
     std::fs::write(directory.join(format!("{PROGRAM}.1")), page)
+}
+
+/// Every command with its arguments and options, as a page of the manual.
+#[must_use]
+pub fn markdown() -> String {
+    let mut page = "# The command line\n\n\
+        <!-- Generated from server/src/cli.rs: do not edit, run `UPDATE=1 cargo test -p server cli`. -->\n\n\
+        Every command takes `--config PATH`, `--set KEY=VALUE` and `--json`. Exit codes are below.\n"
+        .to_owned();
+    let mut program = Cli::command();
+    program.build();
+    describe(&program, "", &mut page);
+    page.push_str("\n## Exit codes\n\n| code | meaning |\n|---:|---|\n");
+    for exit in Exit::ALL {
+        let _ = writeln!(page, "| {} | {} |", exit.code(), exit.meaning());
+    }
+    page
+}
+
+/// The commands below one; a command with commands below it is none itself.
+fn describe(command: &Command, path: &str, page: &mut String) {
+    for below in command
+        .get_subcommands()
+        .filter(|it| it.get_name() != "help")
+    {
+        let path = format!("{path}{}", below.get_name());
+        if below.has_subcommands() {
+            describe(below, &format!("{path} "), page);
+            continue;
+        }
+        let about = below
+            .get_about()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let _ = write!(page, "\n## `{PROGRAM} {path}`\n\n{about}.\n");
+        let own = |arg: &&Arg| {
+            !arg.is_global_set() && !["help", "version"].contains(&arg.get_id().as_str())
+        };
+        for (at, arg) in below.get_arguments().filter(own).enumerate() {
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            let first = if at == 0 { "\n" } else { "" };
+            let _ = writeln!(page, "{first}- `{arg}`: {help}");
+        }
+    }
 }

@@ -160,4 +160,35 @@ mod tests {
         assert_eq!((options.names, options.keyword_bytes_max), (names, 20));
         assert_eq!(config.limits.before_login().search_depth_max, 21);
     }
+
+    #[test]
+    fn what_is_set_of_the_store_reaches_it() {
+        let set = [
+            "Store:SegmentBytes=2MiB",
+            "Store:ReserveBytes=3MiB",
+            "Store:CacheBytes=4MiB",
+            "Store:CompressionLevel=5",
+            "Store:UndeleteWindow=6h",
+            "Limits:KeywordsPerMailbox=37",
+            "Limits:Mailboxes=38",
+            "Limits:MessageBytes=39MiB",
+        ];
+        let options = Options {
+            set: set.iter().map(ToString::to_string).collect(),
+            ..Options::default()
+        };
+        let options = load(&options).unwrap().config.store_options();
+        let expected = store::Options {
+            segment_bytes: 2 << 20,
+            reserve_bytes: 3 << 20,
+            mailbox_cache_bytes: 4 << 20,
+            compression_level: 5,
+            undelete_secs: 6 * 3_600,
+            keywords_per_mailbox_max: 37,
+            mailboxes_max: 38,
+            message_bytes_max: (39 << 20) + TRACE_BYTES,
+            ..store::Options::default()
+        };
+        assert_eq!(options, expected);
+    }
 }

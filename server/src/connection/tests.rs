@@ -888,3 +888,4 @@ async fn the_right_to_act_as_another_ends_with_its_sessions() {
 }
 
 mod limits;
+mod settings;

@@ -442,7 +442,7 @@ impl Store for EmbeddedStore {
             self.engine.planner(account).await?;
         }
         let engine = Arc::clone(&self.engine);
-        blocking(move || super::history::tell(&engine, query, &to)).await
+        blocking(move || super::history::tell(&engine, &query, &to)).await
     }
 
     fn health(&self) -> Result<()> {

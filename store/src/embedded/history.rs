@@ -35,17 +35,15 @@ const MISSING_MAX: usize = 100;
 /// Tells the past until it is told, or nobody listens. Blocking.
 pub(crate) fn tell(
     engine: &Arc<Engine>,
-    query: HistoryQuery,
+    query: &HistoryQuery,
     to: &mpsc::Sender<Past>,
 ) -> Result<HistoryEnd> {
     let shared = Arc::clone(&engine.parts.core.shared);
-    let mut links = Vec::new();
     let mut end = HistoryEnd::default();
-    for (file, bytes) in
-        recover::valid_links(&shared.segments, shared.backlog.valid(), &mut end.missing)?
-    {
-        links.push(Link { file, bytes });
-    }
+    let valid = shared.backlog.valid();
+    let links = recover::valid_links(&shared.segments, valid, &mut end.missing)?;
+    let link = |(file, bytes)| Link { file, bytes };
+    let links: Vec<Link> = links.into_iter().map(link).collect();
     let mut deeds = Deeds::new(engine, query.clone());
     let from = match query.message_id {
         // Which messages have it may have been said long before.
@@ -53,7 +51,7 @@ pub(crate) fn tell(
         None => first_since(&shared, &links, query.since_secs)?,
     };
     for link in links.get(from..).unwrap_or_default() {
-        if !concerns(&shared, link, &query)? {
+        if !concerns(&shared, link, query)? {
             continue;
         }
         let mut reader = SegmentReader::open(&shared, link)?;

@@ -82,13 +82,18 @@ fn token() -> Vec<u8> {
 async fn an_unknown_key_is_asked_for_once_in_a_while() {
     let provider = Provider::answering("200 OK", NO_KEYS.to_owned()).await;
     let clock = Arc::new(ManualClock::new(NOW));
-    let oauth = oauth(&provider.with_keys(), &clock);
+    let mut set = provider.with_keys();
+    set.push("OAuth:JwksPause=2m".to_owned());
+    let oauth = oauth(&set, &clock);
     for _ in 0..5 {
         let refused = oauth.account(&token()).await;
         assert_eq!(refused, Err(Refusal::Unfit(Unfit::Key)));
     }
     assert_eq!(provider.asked(), 1);
-    clock.set(NOW + 60);
+    clock.set(NOW + 119);
+    oauth.account(&token()).await.unwrap_err();
+    assert_eq!(provider.asked(), 1);
+    clock.set(NOW + 120);
     let refused = oauth.account(&token()).await;
     assert_eq!(refused, Err(Refusal::Unfit(Unfit::Key)));
     assert_eq!(provider.asked(), 2);
@@ -146,17 +151,23 @@ async fn keys_that_are_only_old_are_used_while_somebody_asks_for_new_ones() {
 
 #[tokio::test]
 async fn an_opaque_token_is_asked_about_and_remembered_for_a_while() {
-    let answer = r#"{"active":true,"aud":"imap","username":"tim"}"#;
+    let answer = r#"{"active":true,"aud":"imap","username":"other","login":"tim"}"#;
     let provider = Provider::answering("200 OK", answer.to_owned()).await;
     let clock = Arc::new(ManualClock::new(NOW));
-    let oauth = oauth(&provider.with_questions(), &clock);
+    let mut set = provider.with_questions();
+    set.push("OAuth:IntrospectionAccountClaim=login".to_owned());
+    set.push("OAuth:IntrospectionCacheTime=2m".to_owned());
+    let oauth = oauth(&set, &clock);
     for _ in 0..3 {
         assert_eq!(oauth.account(b"opaque").await.as_deref(), Ok("tim"));
     }
     assert_eq!(provider.asked(), 1);
     oauth.account(b"another").await.unwrap();
     assert_eq!(provider.asked(), 2);
-    clock.set(NOW + 60);
+    clock.set(NOW + 119);
+    oauth.account(b"opaque").await.unwrap();
+    assert_eq!(provider.asked(), 2);
+    clock.set(NOW + 120);
     oauth.account(b"opaque").await.unwrap();
     assert_eq!(provider.asked(), 3);
 }

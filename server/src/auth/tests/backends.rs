@@ -223,12 +223,16 @@ async fn a_command_that_cannot_tell_or_does_not_end_is_unavailable() {
 async fn a_directory_is_asked_again_only_when_its_word_is_old() {
     let directory = Directory::start().await;
     let asked = directory.binds();
-    let backend = Backend::ldap(directory, &NAMED).await;
+    let set = [&NAMED[..], &["Auth:CacheTime=2m"]].concat();
+    let backend = Backend::ldap(directory, &set).await;
     for _ in 0..3 {
         backend.by("tim", "tanstaaf").await.unwrap();
     }
     assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
-    backend.given.clock.set(NOW + 61);
+    backend.given.clock.set(NOW + 119);
+    backend.by("tim", "tanstaaf").await.unwrap();
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
+    backend.given.clock.set(NOW + 121);
     backend.by("tim", "tanstaaf").await.unwrap();
     assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 2);
     // No bind without a password reaches it: it would be taken as anonymous and succeed.

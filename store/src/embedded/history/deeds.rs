@@ -80,7 +80,7 @@ impl Deeds {
                 (None, _) => false,
             };
             if let Record::Body(body) = record {
-                self.follow_body(body.id, body.fixed.thread_keys.first())?;
+                self.follow_body(body.id, body.fixed.thread_keys.first().map(|id| &**id))?;
             }
             let Some(account) = account.filter(|_| is_wanted) else {
                 continue;
@@ -228,8 +228,8 @@ impl Deeds {
         }])
     }
 
-    fn follow_body(&mut self, id: BodyId, message_id: Option<&Box<str>>) -> Result<()> {
-        if message_id.is_some() && message_id == self.query.message_id.as_ref() {
+    fn follow_body(&mut self, id: BodyId, message_id: Option<&str>) -> Result<()> {
+        if message_id.is_some() && message_id == self.query.message_id.as_deref() {
             self.bodies.insert(id);
         }
         match self.bodies.len() > FOLLOWED_MAX {
