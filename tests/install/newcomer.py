@@ -63,11 +63,11 @@ class Newcomer:
         screen = lambda: subprocess.run([*tmux, "capture-pane", "-p", "-t", "n"], capture_output=True, text=True, check=False).stdout  # noqa: E731
         try:
             for question, keys in answers:
-                until(lambda: question in screen(), "neomutt asks %r: %s" % (question, screen()))
+                until(lambda: question in screen(), "neomutt asks %r" % question)
                 subprocess.run([*tmux, "send-keys", "-t", "n", *keys], check=True)
             until(lambda: expected in screen(), "neomutt shows %r: %s" % (expected, screen()))
-            self.note("".join("  | %s\n" % line for line in screen().splitlines() if line.strip()))
         finally:
+            self.note("".join("  | %s\n" % line for line in screen().splitlines() if line.strip()))
             subprocess.run([*tmux, "kill-server"], check=False, capture_output=True)
 
     def close(self):
@@ -126,9 +126,10 @@ def from_source(_):
         newcomer.types("sed -i s,^unit=.*,unit=/etc/systemd/system/relate-imap.service, /usr/local/bin/systemctl  # the stand-in's")
         newcomer.types(block("docs/installing.md", "relate-imap account list\n"), "docs/installing.md")
         newcomer.types(block("docs/installing.md", "hello"), "docs/installing.md")
-        newcomer.types("apt-get install -y -q --no-install-recommends neomutt", outside=True)
+        newcomer.types("apt-get install -y -q --no-install-recommends openssl curl neomutt", outside=True)
+        newcomer.types(block("docs/installing.md", "openssl req"), "docs/installing.md")
         newcomer.types("relate-imap doctor", "README.md")
-        newcomer.neomutt("imap://anna%40example.org@localhost/INBOX", [*NO_FOLDER, ("assword", [PASSWORD, "Enter"])], "hello")
+        newcomer.neomutt("imaps://anna%40example.org@localhost/INBOX", [*NO_FOLDER, *ACCEPT, ("assword", [PASSWORD, "Enter"])], "hello")
         # And README's two commands.
         newcomer.types("systemctl stop relate-imap")
         log = OUT / "newcomer-up.txt"
