@@ -85,10 +85,10 @@ def by_package(_):
     deb = ROOT / done.stdout.split()[-1]
     newcomer = Newcomer("package")
     try:
-        newcomer.room.put(deb, "/root/" + deb.name)
+        newcomer.room.put(deb, "/srv/" + deb.name)
         install, account = block("README.md", "apt install ./").strip().splitlines()
         newcomer.types("apt-get update -q", outside=True)
-        newcomer.types(install.replace("apt install", "apt-get install -y -q --no-install-recommends"), "README.md", outside=True)
+        newcomer.types("cd /srv\n" + install.replace("apt install", "apt-get install -y -q --no-install-recommends"), "README.md", outside=True)
         # README asks for the password; the page gives it on standard input.
         newcomer.types(block("docs/installing.md", "relate-imap account list\n"), "docs/installing.md")
         newcomer.types(block("docs/installing.md", "hello"), "docs/installing.md")
@@ -113,16 +113,16 @@ def from_source(_):
             newcomer.room.put("%s/%s" % (toolchain, name), "/opt/rust/" + name)
         newcomer.room.run("ln -s /opt/rust/bin/rustc /opt/rust/bin/cargo /usr/local/bin/")
         for name in ("cache", "index"):
-            newcomer.room.put(cargo_home / "registry" / name, "/root/.cargo/registry/" + name)
+            newcomer.room.put(cargo_home / "registry" / name, "/srv/cargo/registry/" + name)
         archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=True).stdout
-        (newcomer.room.root / "root/relate-imap").mkdir()
-        subprocess.run(["tar", "-x", "-C", str(newcomer.room.root / "root/relate-imap")], input=archive, check=True)
+        (newcomer.room.root / "srv/relate-imap").mkdir()
+        subprocess.run(["tar", "-x", "-C", str(newcomer.room.root / "srv/relate-imap")], input=archive, check=True)
         newcomer.types("apt-get update -q", outside=True)
         build = block("docs/installing.md", "apt install build-essential").strip().splitlines()
         newcomer.types(build[0].replace("apt install", "apt-get install -y -q --no-install-recommends"), "docs/installing.md", outside=True)
-        unoptimised = "export CARGO_NET_OFFLINE=true CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64\n"
-        newcomer.types("cd relate-imap\n" + unoptimised + build[1], "docs/installing.md", timeout=2400)
-        newcomer.types("cd relate-imap\n" + block("docs/installing.md", "relate-imap.sysusers"), "docs/installing.md")
+        unoptimised = "export CARGO_HOME=/srv/cargo CARGO_NET_OFFLINE=true CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64\n"
+        newcomer.types("cd /srv/relate-imap\n" + unoptimised + build[1], "docs/installing.md", timeout=2400)
+        newcomer.types("cd /srv/relate-imap\n" + block("docs/installing.md", "relate-imap.sysusers"), "docs/installing.md")
         newcomer.types("sed -i s,^unit=.*,unit=/etc/systemd/system/relate-imap.service, /usr/local/bin/systemctl  # the stand-in's")
         newcomer.types(block("docs/installing.md", "relate-imap account list\n"), "docs/installing.md")
         newcomer.types(block("docs/installing.md", "hello"), "docs/installing.md")
