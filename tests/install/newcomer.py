@@ -102,6 +102,19 @@ def by_package(_):
         newcomer.close()
 
 
+def tries_out(newcomer):
+    """The second of README's two commands, on a machine with nothing else."""
+    log = OUT / "newcomer-up.txt"
+    log.unlink(missing_ok=True)
+    newcomer.note("\n[README.md]\n$ relate-imap up\n")
+    newcomer.room.spawn("mkdir -p try && cd try && { relate-imap up & echo $! > /run/up.pid; wait; }", log)
+    until(lambda: "Ctrl-C ends it" in log.read_text(), "up is ready")
+    newcomer.note(log.read_text())
+    password = re.search(r"password  (\S+)", log.read_text()).group(1)
+    newcomer.neomutt("imaps://you%40localhost@localhost/INBOX", [*NO_FOLDER, *ACCEPT, ("assword", [password, "Enter"])], "relate-imap")
+    newcomer.types("kill -INT $(cat /run/up.pid); while kill -0 $(cat /run/up.pid) 2>/dev/null; do sleep 0.1; done  # Ctrl-C")
+
+
 @check
 def from_source(_):
     newcomer = Newcomer("source")
@@ -122,24 +135,15 @@ def from_source(_):
         newcomer.types(build[0].replace("apt install", "apt-get install -y -q --no-install-recommends"), "docs/installing.md", outside=True)
         unoptimised = "export CARGO_HOME=/srv/cargo CARGO_NET_OFFLINE=true CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64\n"
         newcomer.types("cd /srv/relate-imap\n" + unoptimised + build[1], "docs/installing.md", timeout=2400)
+        newcomer.types("apt-get install -y -q --no-install-recommends openssl curl neomutt", outside=True)
+        tries_out(newcomer)
         newcomer.types("cd /srv/relate-imap\n" + block("docs/installing.md", "relate-imap.sysusers"), "docs/installing.md")
         newcomer.types("sed -i s,^unit=.*,unit=/etc/systemd/system/relate-imap.service, /usr/local/bin/systemctl  # the stand-in's")
         newcomer.types(block("docs/installing.md", "relate-imap account list\n"), "docs/installing.md")
         newcomer.types(block("docs/installing.md", "hello"), "docs/installing.md")
-        newcomer.types("apt-get install -y -q --no-install-recommends openssl curl neomutt", outside=True)
         newcomer.types(block("docs/installing.md", "openssl req"), "docs/installing.md")
         newcomer.types("relate-imap doctor", "README.md")
         newcomer.neomutt("imaps://anna%40example.org@localhost/INBOX", [*NO_FOLDER, *ACCEPT, ("assword", [PASSWORD, "Enter"])], "hello")
-        # And README's two commands.
-        newcomer.types("systemctl stop relate-imap")
-        log = OUT / "newcomer-up.txt"
-        log.unlink(missing_ok=True)
-        newcomer.note("\n[README.md]\n$ relate-imap up\n")
-        newcomer.room.spawn("mkdir -p try && cd try && relate-imap up", log)
-        until(lambda: "Paste one of these" in log.read_text() and "Ctrl-C" in log.read_text(), "up is ready")
-        newcomer.note(log.read_text())
-        password = re.search(r"password  (\S+)", log.read_text()).group(1)
-        newcomer.neomutt("imaps://you%40localhost@localhost/INBOX", [*NO_FOLDER, *ACCEPT, ("assword", [password, "Enter"])], "relate-imap")
     finally:
         newcomer.close()
 
