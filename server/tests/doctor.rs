@@ -133,7 +133,7 @@ fn who_holds_a_port_is_named() {
     let mut place = Place::new();
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = held.local_addr().unwrap().port();
-    place.settings.push(format!("Imap:Port={port}"));
+    place.settings[2] = format!("Imap:Port={port}");
     let (_, wrong) = place.doctor();
     let own = format!("process {}", std::process::id());
     let told = wrong

@@ -63,11 +63,11 @@ class Newcomer:
         screen = lambda: subprocess.run([*tmux, "capture-pane", "-p", "-t", "n"], capture_output=True, text=True, check=False).stdout  # noqa: E731
         try:
             for question, keys in answers:
-                until(lambda: question in screen(), "neomutt asks %r: %s" % (question, screen()))
+                until(lambda: question in screen(), "neomutt asks %r" % question)
                 subprocess.run([*tmux, "send-keys", "-t", "n", *keys], check=True)
             until(lambda: expected in screen(), "neomutt shows %r: %s" % (expected, screen()))
-            self.note("".join("  | %s\n" % line for line in screen().splitlines() if line.strip()))
         finally:
+            self.note("".join("  | %s\n" % line for line in screen().splitlines() if line.strip()))
             subprocess.run([*tmux, "kill-server"], check=False, capture_output=True)
 
     def close(self):
@@ -85,10 +85,10 @@ def by_package(_):
     deb = ROOT / done.stdout.split()[-1]
     newcomer = Newcomer("package")
     try:
-        newcomer.room.put(deb, "/root/" + deb.name)
+        newcomer.room.put(deb, "/srv/" + deb.name)
         install, account = block("README.md", "apt install ./").strip().splitlines()
         newcomer.types("apt-get update -q", outside=True)
-        newcomer.types(install.replace("apt install", "apt-get install -y -q --no-install-recommends"), "README.md", outside=True)
+        newcomer.types("cd /srv\n" + install.replace("apt install", "apt-get install -y -q --no-install-recommends"), "README.md", outside=True)
         # README asks for the password; the page gives it on standard input.
         newcomer.types(block("docs/installing.md", "relate-imap account list\n"), "docs/installing.md")
         newcomer.types(block("docs/installing.md", "hello"), "docs/installing.md")
@@ -102,6 +102,19 @@ def by_package(_):
         newcomer.close()
 
 
+def tries_out(newcomer):
+    """The second of README's two commands, on a machine with nothing else."""
+    log = OUT / "newcomer-up.txt"
+    log.unlink(missing_ok=True)
+    newcomer.note("\n[README.md]\n$ relate-imap up\n")
+    newcomer.room.spawn("mkdir -p try && cd try && { relate-imap up & echo $! > /run/up.pid; wait; }", log)
+    until(lambda: "Ctrl-C ends it" in log.read_text(), "up is ready")
+    newcomer.note(log.read_text())
+    password = re.search(r"password  (\S+)", log.read_text()).group(1)
+    newcomer.neomutt("imaps://you%40localhost@localhost/INBOX", [*NO_FOLDER, *ACCEPT, ("assword", [password, "Enter"])], "relate-imap")
+    newcomer.types("kill -INT $(cat /run/up.pid); while kill -0 $(cat /run/up.pid) 2>/dev/null; do sleep 0.1; done  # Ctrl-C")
+
+
 @check
 def from_source(_):
     newcomer = Newcomer("source")
@@ -113,32 +126,24 @@ def from_source(_):
             newcomer.room.put("%s/%s" % (toolchain, name), "/opt/rust/" + name)
         newcomer.room.run("ln -s /opt/rust/bin/rustc /opt/rust/bin/cargo /usr/local/bin/")
         for name in ("cache", "index"):
-            newcomer.room.put(cargo_home / "registry" / name, "/root/.cargo/registry/" + name)
+            newcomer.room.put(cargo_home / "registry" / name, "/srv/cargo/registry/" + name)
         archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=True).stdout
-        (newcomer.room.root / "root/relate-imap").mkdir()
-        subprocess.run(["tar", "-x", "-C", str(newcomer.room.root / "root/relate-imap")], input=archive, check=True)
+        (newcomer.room.root / "srv/relate-imap").mkdir()
+        subprocess.run(["tar", "-x", "-C", str(newcomer.room.root / "srv/relate-imap")], input=archive, check=True)
         newcomer.types("apt-get update -q", outside=True)
         build = block("docs/installing.md", "apt install build-essential").strip().splitlines()
         newcomer.types(build[0].replace("apt install", "apt-get install -y -q --no-install-recommends"), "docs/installing.md", outside=True)
-        unoptimised = "export CARGO_NET_OFFLINE=true CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64\n"
-        newcomer.types("cd relate-imap\n" + unoptimised + build[1], "docs/installing.md", timeout=2400)
-        newcomer.types("cd relate-imap\n" + block("docs/installing.md", "relate-imap.sysusers"), "docs/installing.md")
+        unoptimised = "export CARGO_HOME=/srv/cargo CARGO_NET_OFFLINE=true CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64\n"
+        newcomer.types("cd /srv/relate-imap\n" + unoptimised + build[1], "docs/installing.md", timeout=2400)
+        newcomer.types("apt-get install -y -q --no-install-recommends openssl curl neomutt", outside=True)
+        tries_out(newcomer)
+        newcomer.types("cd /srv/relate-imap\n" + block("docs/installing.md", "relate-imap.sysusers"), "docs/installing.md")
         newcomer.types("sed -i s,^unit=.*,unit=/etc/systemd/system/relate-imap.service, /usr/local/bin/systemctl  # the stand-in's")
         newcomer.types(block("docs/installing.md", "relate-imap account list\n"), "docs/installing.md")
         newcomer.types(block("docs/installing.md", "hello"), "docs/installing.md")
-        newcomer.types("apt-get install -y -q --no-install-recommends neomutt", outside=True)
+        newcomer.types(block("docs/installing.md", "openssl req"), "docs/installing.md")
         newcomer.types("relate-imap doctor", "README.md")
-        newcomer.neomutt("imap://anna%40example.org@localhost/INBOX", [*NO_FOLDER, ("assword", [PASSWORD, "Enter"])], "hello")
-        # And README's two commands.
-        newcomer.types("systemctl stop relate-imap")
-        log = OUT / "newcomer-up.txt"
-        log.unlink(missing_ok=True)
-        newcomer.note("\n[README.md]\n$ relate-imap up\n")
-        newcomer.room.spawn("mkdir -p try && cd try && relate-imap up", log)
-        until(lambda: "Paste one of these" in log.read_text() and "Ctrl-C" in log.read_text(), "up is ready")
-        newcomer.note(log.read_text())
-        password = re.search(r"password  (\S+)", log.read_text()).group(1)
-        newcomer.neomutt("imaps://you%40localhost@localhost/INBOX", [*NO_FOLDER, *ACCEPT, ("assword", [password, "Enter"])], "relate-imap")
+        newcomer.neomutt("imaps://anna%40example.org@localhost/INBOX", [*NO_FOLDER, *ACCEPT, ("assword", [PASSWORD, "Enter"])], "hello")
     finally:
         newcomer.close()
 

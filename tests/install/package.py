@@ -27,7 +27,7 @@ class World:
     def __init__(self):
         self.deb = build()
         self.room = rooms.Room(rooms.base())
-        self.room.put(self.deb, "/root/relate-imap.deb")
+        self.room.put(self.deb, "/srv/relate-imap.deb")
         self.room.put(ROOT / "tests/manual/systemctl", "/usr/local/bin/systemctl")
 
 
@@ -41,7 +41,7 @@ def lintian_finds_nothing(world):
 
 @check
 def it_installs_with_its_user_and_directories(world):
-    world.room.run("dpkg -i relate-imap.deb")
+    world.room.run("dpkg -i /srv/relate-imap.deb")
     shown = world.room.run("stat -c '%U:%G %a %n' /var/lib/relate-imap /etc/relate-imap/appsettings.json /etc/relate-imap/tls; getent passwd relate-imap")
     assert shown.splitlines()[:3] == ["relate-imap:relate-imap 700 /var/lib/relate-imap", "root:relate-imap 640 /etc/relate-imap/appsettings.json",
                                       "root:relate-imap 750 /etc/relate-imap/tls"], shown
@@ -96,7 +96,7 @@ def doctor_finds_nothing_wrong_but_what_is(world):
 
 @check
 def a_changed_configuration_survives_an_upgrade(world):
-    world.room.run("sed -i 's/\"MaxConnectionsPerUser\": 20/\"MaxConnectionsPerUser\": 30/' /etc/relate-imap/appsettings.json && dpkg -i relate-imap.deb")
+    world.room.run("sed -i 's/\"MaxConnectionsPerUser\": 20/\"MaxConnectionsPerUser\": 30/' /etc/relate-imap/appsettings.json && dpkg -i /srv/relate-imap.deb")
     assert "30" in world.room.run("relate-imap config show | grep -i MaxConnectionsPerUser")
     assert "root:relate-imap 640" in world.room.run("stat -c '%U:%G %a' /etc/relate-imap/appsettings.json")
 
