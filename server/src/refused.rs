@@ -149,7 +149,7 @@ fn write(service: &Service, reason: Reason, peer: &Peer, claims: Claims<'_>, cau
         return;
     }
     let address = peer.address.map(|address| address.ip().to_canonical());
-    service.observe.refused(reason);
+    service.observe.metrics.refusals.count(reason);
     let now_secs = service.now_secs();
     let refusals = &service.observe.refusals;
     refusals.note(reason, address, claims, now_secs);
