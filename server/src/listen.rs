@@ -541,8 +541,10 @@ fn configure(stream: &tokio::net::TcpStream) {
 }
 
 async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service: Arc<Service>) {
-    let connections = &service.observe.metrics.connections;
-    connections.count(protocol.into());
+    if !peer.is_probe {
+        let connections = &service.observe.metrics.connections;
+        connections.count(protocol.into());
+    }
     match protocol {
         Protocols::Lmtp => crate::lmtp::serve(stream, service, peer).await,
         Protocols::Imap => crate::connection::serve(stream, service, peer).await,
@@ -559,7 +561,9 @@ async fn serve_tcp(stream: Stream, mut peer: Peer, protocol: Protocols, service:
                 .await
             {
                 Ok(stream) => {
-                    service.observe.shaken(&stream);
+                    if !peer.is_probe {
+                        service.observe.shaken(&stream);
+                    }
                     // The connection takes its own.
                     drop(share);
                     if peer.protection == Protection::Plain {

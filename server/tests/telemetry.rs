@@ -403,3 +403,53 @@ async fn a_collector_that_says_nothing_keeps_nobody() {
         assert_eq!((exports.at(0), exports.at(1) > 0), (0, true));
     }
 }
+
+/// Somebody listens to a session: what it says is heard, its secrets and its mail are not.
+#[tokio::test]
+async fn what_is_overheard_holds_no_secret_and_no_mail() {
+    let place = Place::new(9, Speaks::Http).await;
+    let (mut ours, theirs) = tokio::io::duplex(64 * 1024);
+    let service = Arc::clone(&place.service);
+    let serving = connection::serve(Stream::new(theirs), service, Peer::LOCAL);
+    let serving = tokio::spawn(serving);
+    let mut greeting = [0; 4];
+    ours.read_exact(&mut greeting).await.unwrap();
+    let (sender, mut listener) = mpsc::channel(1_000);
+    let entry = place.service.observe.live.entries().remove(0);
+    entry.trace.listen(sender);
+    let script = format!(
+        "a AUTHENTICATE PLAIN\r\nAGFubmEAbWFya2Vy\r\nb AUTHENTICATE PLAIN AGFubmEAbWFya2Vy\r\n\
+         c LOGIN anna marker extra\r\nd LOGIN anna {{6+}}\r\nmarker\r\n\
+         e LOGIN anna \"{PASSWORD}\"\r\nf LOGIN anna marker\r\ng SELECT INBOX\r\n\
+         h APPEND INBOX {{10+}}\r\nmarker\r\n\r\n\r\ni UID FETCH 1 BODY[]\r\nj LOGOUT\r\n"
+    );
+    ours.write_all(script.as_bytes()).await.unwrap();
+    let mut said = String::new();
+    ours.read_to_string(&mut said).await.unwrap();
+    assert!(said.contains("marker"), "the client itself is told: {said}");
+    serving.await.unwrap();
+    let mut heard = String::new();
+    while let Ok(said) = listener.try_recv() {
+        heard.push_str(std::str::from_utf8(&said.bytes).unwrap());
+    }
+    for secret in ["marker", "battery", "AGFubmEAbWFya2Vy"] {
+        assert!(!heard.contains(secret), "{secret}: {heard}");
+    }
+    for line in [
+        "a AUTHENTICATE [not told]\r\n",
+        "+ [not told]\r\n",
+        "c [not understood",
+        "d LOGIN [not told]\r\n",
+        "d NO",
+        "f LOGIN [not told]\r\n",
+        "g SELECT INBOX\r\n",
+        "h APPEND INBOX {10+}\r\n",
+        "i UID FETCH 1 BODY[]\r\n",
+        "* 1 FETCH (",
+        "j OK",
+    ] {
+        assert!(heard.contains(line), "{line}: {heard}");
+    }
+    assert_eq!(entry.trace.missed(), 0);
+    place.end().await;
+}

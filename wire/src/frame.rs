@@ -225,8 +225,12 @@ pub struct Framer {
     /// The greatest capacity seen since the buffer was allocated.
     peak: usize,
     /// The text of the command that is being cut off, where somebody wants it.
-    heard: Option<Box<Vec<u8>>>,
+    heard: Option<Box<Heard>>,
 }
+
+/// The text of a command. Seldom wanted, so it lies apart.
+#[derive(Debug, Default)]
+struct Heard(Vec<u8>);
 
 impl Default for Framer {
     fn default() -> Self {
@@ -304,7 +308,7 @@ impl Framer {
     pub fn next_heard(&mut self, limits: &Limits) -> (Frame, Vec<u8>) {
         self.heard = Some(Box::default());
         let frame = self.next(limits);
-        (frame, *self.heard.take().unwrap_or_default())
+        (frame, self.heard.take().unwrap_or_default().0)
     }
 
     /// Lets the client send the literal or message that was announced.
@@ -436,7 +440,7 @@ impl Framer {
         let whole = self.buffer.get(..line.end).unwrap_or_default();
         let (head, parsed) = command::parse(whole, Extent::Whole, limits);
         if let (Some(heard), Ok(_)) = (&mut self.heard, &parsed) {
-            heard.extend_from_slice(whole);
+            heard.0.extend_from_slice(whole);
         }
         self.drop_front(line.next);
         Some(match parsed {
@@ -496,7 +500,7 @@ impl Framer {
             match (parsed, head.tag.clone()) {
                 (Ok(Command::Authenticated(Authenticated::Append(append))), Some(tag)) => {
                     if let Some(heard) = &mut self.heard {
-                        heard.extend_from_slice(before);
+                        heard.0.extend_from_slice(before);
                     }
                     self.drop_front(line.next);
                     return Some(self.announce(&tag, &append.first.clone(), limits, |tag| {

@@ -79,8 +79,10 @@ impl Connection {
     /// A command came.
     pub(super) fn note(&self, command: CommandLabel, now: Instant) {
         self.context.place.command(command, now);
-        let metrics = &self.context.service.observe.metrics;
-        metrics.commands.count(command);
+        if !self.context.place.is_probe {
+            let metrics = &self.context.service.observe.metrics;
+            metrics.commands.count(command);
+        }
     }
 
     /// A command was answered.
