@@ -95,7 +95,8 @@ async fn run(mut connection: Connection, opening: Opening<'_>) {
         Ok(()) => loop {
             match connection.step().await {
                 Ok(Flow::On) => {}
-                Ok(Flow::StartTls) => match connection.start_tls().await {
+                // Boxed: it holds the connection twice, and happens once.
+                Ok(Flow::StartTls) => match Box::pin(connection.start_tls()).await {
                     Ok(secured) => connection = secured,
                     Err(()) => return,
                 },
