@@ -139,6 +139,7 @@ impl Place {
             "Otel:Headers=api-key=marker".to_owned(),
             "Otel:ExportInterval=1s".to_owned(),
             "Limits:LoginFailureDelays=0s".to_owned(),
+            "Limits:LoginFailures=20".to_owned(),
         ];
         let loaded = config::load(&config::Options {
             set: set.to_vec(),

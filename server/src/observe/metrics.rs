@@ -243,7 +243,7 @@ metrics! {
     auth_cache_hits: Counter = "imap.auth.cache_hits", "{attempt}";
     /// How long it took to look at a proof; what is wrong is told later each time, and that counts.
     auth_duration: Histograms = "imap.auth.duration", "s";
-    /// Messages of which BODY, RFC822 or BINARY content was sent, once for each FETCH.
+    /// Messages of which BODY, RFC822 or BINARY content was sent, once for each FETCH; a header alone is none.
     messages_retrieved: Counter = "imap.messages.retrieved", "{message}";
     /// Bytes sent to IMAP clients, before TLS.
     bytes_sent: Counter = "imap.bytes.sent", "By";

@@ -100,7 +100,8 @@ pub async fn log_in(
         act_as,
     };
     let begun = Instant::now();
-    let looked_at = context.service.auth.log_in(&attempt);
+    // Boxed: passed on, it would stand in the connection more than once.
+    let looked_at = Box::pin(context.service.auth.log_in(&attempt));
     let (verdict, known) = auth::noting_known(looked_at).await;
     let metrics = &context.service.observe.metrics;
     metrics.auth_duration.record_time((), begun.elapsed());
