@@ -15,7 +15,7 @@ use std::{
     path::Path,
     process::Child,
     sync::mpsc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use rcgen::{CertificateParams, KeyPair};
@@ -219,7 +219,9 @@ fn answer(mut stream: TcpStream) -> Answer {
 /// A certificate for localhost that ends so many seconds from now.
 fn write_certificate(directory: &Path, end_secs: i64) -> (String, String) {
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = server::serve::system_time()
+        .duration_since(UNIX_EPOCH)
+        .unwrap();
     let end = now.as_secs().checked_add_signed(end_secs).unwrap();
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     params.not_before = epoch + Duration::from_secs(now.as_secs() - 90 * DAY);

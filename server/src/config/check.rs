@@ -201,6 +201,14 @@ fn shared_ports(loaded: &Loaded) -> Vec<Problem> {
     problems
 }
 
+/// Whether others than this machine can ask for its health, and could not show a token.
+fn is_shown_without_token(config: &Config) -> bool {
+    let health = &config.health_check;
+    let mut addresses = health.url.iter().flat_map(super::HttpUrl::addresses);
+    let is_open = addresses.any(|address| !address.ip().is_loopback());
+    is_open && health.token.is_none() && health.token_path.is_none()
+}
+
 /// What the server can start with, but hardly as its operator meant it.
 pub(super) fn warnings(loaded: &Loaded) -> Vec<Warning> {
     let imap = &loaded.config.imap;
@@ -247,13 +255,7 @@ pub(super) fn warnings(loaded: &Loaded) -> Vec<Warning> {
             "set Imap:Port, or Imap:SecurePort and Imap:CertificatePath",
         );
     }
-    let health = &loaded.config.health_check;
-    let asked_from_outside = health
-        .url
-        .iter()
-        .flat_map(super::HttpUrl::addresses)
-        .any(|address| !address.ip().is_loopback());
-    if asked_from_outside && health.token.is_none() && health.token_path.is_none() {
+    if is_shown_without_token(&loaded.config) {
         warn(
             "others than this machine can ask for its health, and see no more than a word: there is no token",
             "HealthCheck:Url",
