@@ -11,6 +11,7 @@ import ssl
 import sys
 import threading
 import time
+import traceback
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "kill")]
 import writers  # noqa: E402
@@ -20,11 +21,17 @@ SECONDS = 60
 BYE = b"* BYE "
 
 
+def is_connecting(gone):
+    """Whether it was not yet open: a queue that nobody takes from any more is reset when its socket closes."""
+    names = [frame.name for frame in traceback.extract_tb(gone.__traceback__)]
+    return "__init__" in names
+
+
 def way(gone):
     """How a connection ended: by an error of the system, or by the server's closing it."""
     error = gone
     while error is not None:
-        if isinstance(error, (ConnectionRefusedError, FileNotFoundError)):
+        if isinstance(error, (ConnectionRefusedError, FileNotFoundError)) or isinstance(error, OSError) and is_connecting(gone):
             return "refused"
         if isinstance(error, OSError):
             return "reset"
