@@ -106,15 +106,14 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Config(command) => configuration(&command, &loaded, form),
         Command::Tls(TlsCommand::Check) => tls_check(&loaded()?, form),
         Command::Healthcheck => healthcheck(&loaded()?, form),
-        Command::Completions { shell } => generated(&cli::completions(shell, &mut io::stdout())),
+        Command::Completions { shell } => printed(&cli::completions(shell, &mut io::stdout())),
         Command::Man { markdown: true, .. } => {
-            generated(&io::stdout().write_all(cli::markdown().as_bytes()))
+            printed(&io::stdout().write_all(cli::markdown().as_bytes()))
         }
-        Command::Man { out: None, .. } => generated(&cli::manual(&mut io::stdout())),
-        Command::Man {
-            out: Some(directory),
-            ..
-        } => generated(&cli::manual_pages(&directory)),
+        Command::Man { out, .. } => printed(&match out {
+            None => cli::manual(&mut io::stdout()),
+            Some(directory) => cli::manual_pages(&directory),
+        }),
     }
 }
 
@@ -271,10 +270,6 @@ fn healthcheck(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {
     })?;
     printed(&print(&value, form))?;
     Ok(if healthy { Exit::Fine } else { Exit::Failed })
-}
-
-fn generated(written: &io::Result<()>) -> Result<Exit, Failure> {
-    printed(written)
 }
 
 /// Who closes the pipe has read enough.
