@@ -3,6 +3,7 @@
 
 use std::{
     io::{self, Write as _},
+    net::IpAddr,
     process::ExitCode,
 };
 
@@ -72,11 +73,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Mailbox(command) => administer(&loaded()?, mailbox_request(command), form),
         Command::Log(asked) => past(&loaded()?, asked, form),
         Command::Who { user, address } => {
-            let chosen = Chosen {
-                user,
-                address,
-                session: None,
-            };
+            let chosen = chosen(user, None, address);
             live(&loaded()?, &LiveRequest::Who(chosen), form)
         }
         Command::Kick {
@@ -84,21 +81,10 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             session,
             address,
         } => {
-            let chosen = Chosen {
-                user,
-                session,
-                address,
-            };
+            let chosen = chosen(user, session, address);
             live(&loaded()?, &LiveRequest::Kick(chosen), form)
         }
-        Command::Trace { user, address } => {
-            let chosen = Chosen {
-                user,
-                address,
-                session: None,
-            };
-            traced(&loaded()?, chosen, form)
-        }
+        Command::Trace { user, address } => traced(&loaded()?, chosen(user, None, address), form),
         Command::Session { account } => tunnel::run(&loaded()?.config, &account),
         Command::Check => check(&loaded()?, form),
         Command::Bench => bench(&loaded()?, form),
@@ -177,6 +163,14 @@ fn bench(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {
         let value = bench::run(&loaded.config).await?;
         printed(&print(&value, form)).map(|_| ())
     })
+}
+
+fn chosen(user: Option<String>, session: Option<u64>, address: Option<IpAddr>) -> Chosen {
+    Chosen {
+        user,
+        session,
+        address,
+    }
 }
 
 fn live(loaded: &Loaded, request: &LiveRequest, form: Form) -> Result<Exit, Failure> {
