@@ -3,6 +3,7 @@
 
 use std::{
     io::{self, Write as _},
+    net::IpAddr,
     process::ExitCode,
 };
 
@@ -85,11 +86,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Mailbox(command) => administer(&loaded()?, mailbox_request(command), form),
         Command::Log(asked) => past(&loaded()?, asked, form),
         Command::Who { user, address } => {
-            let chosen = Chosen {
-                user,
-                address,
-                session: None,
-            };
+            let chosen = chosen(user, None, address);
             live(&loaded()?, &LiveRequest::Who(chosen), form)
         }
         Command::Kick {
@@ -97,21 +94,10 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             session,
             address,
         } => {
-            let chosen = Chosen {
-                user,
-                session,
-                address,
-            };
+            let chosen = chosen(user, session, address);
             live(&loaded()?, &LiveRequest::Kick(chosen), form)
         }
-        Command::Trace { user, address } => {
-            let chosen = Chosen {
-                user,
-                address,
-                session: None,
-            };
-            traced(&loaded()?, chosen, form)
-        }
+        Command::Trace { user, address } => traced(&loaded()?, chosen(user, None, address), form),
         Command::Session { account } => tunnel::run(&loaded()?.config, &account),
         Command::Check => check(&loaded()?, form),
         Command::Bench => bench(&loaded()?, form),
@@ -121,15 +107,14 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Healthcheck => healthcheck(&loaded()?, form),
         Command::Doctor => doctor(loaded(), form),
         Command::ClientSetup(asked) => client_setup(&loaded()?, asked, form),
-        Command::Completions { shell } => generated(&cli::completions(shell, &mut io::stdout())),
+        Command::Completions { shell } => printed(&cli::completions(shell, &mut io::stdout())),
         Command::Man { markdown: true, .. } => {
-            generated(&io::stdout().write_all(cli::markdown().as_bytes()))
+            printed(&io::stdout().write_all(cli::markdown().as_bytes()))
         }
-        Command::Man { out: None, .. } => generated(&cli::manual(&mut io::stdout())),
-        Command::Man {
-            out: Some(directory),
-            ..
-        } => generated(&cli::manual_pages(&directory)),
+        Command::Man { out, .. } => printed(&match out {
+            None => cli::manual(&mut io::stdout()),
+            Some(directory) => cli::manual_pages(&directory),
+        }),
     }
 }
 
@@ -195,6 +180,14 @@ fn bench(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {
         let value = bench::run(&loaded.config).await?;
         printed(&print(&value, form)).map(|_| ())
     })
+}
+
+fn chosen(user: Option<String>, session: Option<u64>, address: Option<IpAddr>) -> Chosen {
+    Chosen {
+        user,
+        session,
+        address,
+    }
 }
 
 fn live(loaded: &Loaded, request: &LiveRequest, form: Form) -> Result<Exit, Failure> {
@@ -339,10 +332,6 @@ fn client_setup(loaded: &Loaded, asked: cli::ClientSetup, form: Form) -> Result<
         SetupFormat::Dns => client_setup::dns(&setup),
     };
     printed(&io::stdout().write_all(text.as_bytes()))
-}
-
-fn generated(written: &io::Result<()>) -> Result<Exit, Failure> {
-    printed(written)
 }
 
 /// Who closes the pipe has read enough.

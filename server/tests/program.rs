@@ -232,6 +232,7 @@ fn administer_mailboxes(place: &Place) {
         play["uid_validity"].as_u64().unwrap() > 1 && play["highest_modseq"].as_u64().unwrap() > 1
     );
     assert!(place.prints(&["check"], "").contains("yes"));
+    assert!(place.prints(&["compact"], "").contains("freed_bytes"));
 }
 
 /// How much there is, and who did what, of what [`administer_mailboxes`] left.

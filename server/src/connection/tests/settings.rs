@@ -34,6 +34,7 @@ async fn takes(server: &Server, when: When, command: &str) -> bool {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of settings")]
 #[tokio::test]
 async fn what_a_client_sends_is_taken_within_what_is_set_and_refused_beyond() {
     let word = |letters: usize| "a".repeat(letters);
