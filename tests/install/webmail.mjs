@@ -55,14 +55,19 @@ const steps = {
     await row(subject).waitFor({state: 'hidden'});
   },
   async open(name) {
+    const listed = page.waitForResponse((answer) => answer.url().includes('_action=list'));
     await folder(name).locator('a').first().click();
     await page.waitForFunction((n) => globalThis.rcmail.env.mailbox.includes(n), name);
+    await listed;
     await idle();
   },
   async remove(subject) {
+    await idle();
     await row(subject).locator('.subject').first().click();
-    await page.waitForFunction(() => globalThis.rcmail.message_list.get_selection().length === 1);
-    await page.click('#toolbar-menu a.delete, a.delete:not(.disabled)');
+    // The command is there once the message is selected and its preview has begun.
+    await page.waitForFunction(() => globalThis.rcmail.message_list.get_selection().length === 1
+      && globalThis.rcmail.commands.delete && !globalThis.rcmail.busy);
+    await page.locator('a.delete:not(.disabled):visible').first().click();
     const sure = page.locator('.ui-dialog button.mainaction');
     await Promise.race([row(subject).waitFor({state: 'hidden'}), sure.waitFor().then(() => sure.click(), () => {})]);
     await row(subject).waitFor({state: 'hidden'});
