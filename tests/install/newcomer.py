@@ -47,7 +47,8 @@ class Newcomer:
         self.note("\n%s%s\n" % ("[%s]\n" % page if page else "", "".join("$ %s\n" % line for line in script.strip().splitlines())))
         done = subprocess.run(self.room.command("set -e\n" + script, outside), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, errors="replace", timeout=timeout, check=False)
-        lines = done.stdout.splitlines()
+        # Where apt got it from is this machine's affair.
+        lines = [line for line in done.stdout.splitlines() if not line.startswith(("Get:", "Hit:", "W: "))]
         shown = lines if len(lines) <= 40 else [*lines[:5], "[%d lines]" % (len(lines) - 15), *lines[-10:]]
         self.note("\n".join(shown) + "\n" + ("" if done.returncode == 0 else "=> %d\n" % done.returncode))
         assert done.returncode == 0, "%s: %s" % (script, done.stdout[-1500:])

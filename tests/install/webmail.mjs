@@ -16,6 +16,16 @@ const row = (subject) => page.locator('#messagelist tbody tr:visible', {hasText:
 const folder = (name) => page.locator('#mailboxlist li', {hasText: name}).first();
 const idle = () => page.waitForFunction(() => !globalThis.rcmail?.busy);
 
+// Roundcube drops a click while it loads something; a person clicks again.
+async function insist(action, done) {
+  for (let tries = 0; tries < 6; tries++) {
+    await idle();
+    await action();
+    if (await done({timeout: 3000}).then(() => true, () => false)) return;
+  }
+  throw new Error('nothing came of six clicks');
+}
+
 const steps = {
   async login(user, password) {
     await page.goto(url);
@@ -28,8 +38,9 @@ const steps = {
     for (const name of names) await folder(name).waitFor();
   },
   async listed(subject) {
-    await page.click('a.refresh');
-    await row(subject).waitFor();
+    // Not "Refresh": that asks what changed since the page last counted, and a message that came between
+    // the page's first list and its first count is never new to it.
+    await insist(() => folder('Inbox').locator('a').first().click(), (o) => row(subject).waitFor(o));
   },
   async read(subject, text) {
     await row(subject).locator('.subject a, .subject span.subject').last().click();
@@ -39,10 +50,12 @@ const steps = {
   },
   async flag(subject) {
     // The icon shows under the pointer only.
-    await row(subject).hover();
-    await row(subject).locator('td.flags .flag').click({force: true});
-    await page.waitForFunction((s) => [...document.querySelectorAll('#messagelist tbody tr.flagged')]
-      .some((tr) => tr.textContent.includes(s)), subject);
+    const flagged = (o) => page.waitForFunction((s) => [...document.querySelectorAll('#messagelist tbody tr.flagged')]
+      .some((tr) => tr.textContent.includes(s)), subject, o);
+    await insist(async () => {
+      await row(subject).hover();
+      await row(subject).locator('td.flags .flag').click({force: true});
+    }, flagged);
   },
   async drag(subject, name) {
     const from = await row(subject).locator('.subject').first().boundingBox();
@@ -55,17 +68,21 @@ const steps = {
     await row(subject).waitFor({state: 'hidden'});
   },
   async open(name) {
+    const listed = page.waitForResponse((answer) => answer.url().includes('_action=list'));
     await folder(name).locator('a').first().click();
     await page.waitForFunction((n) => globalThis.rcmail.env.mailbox.includes(n), name);
+    await listed;
     await idle();
   },
   async remove(subject) {
+    await idle();
     await row(subject).locator('.subject').first().click();
     await page.waitForFunction(() => globalThis.rcmail.message_list.get_selection().length === 1);
-    await page.click('#toolbar-menu a.delete, a.delete:not(.disabled)');
-    const sure = page.locator('.ui-dialog button.mainaction');
-    await Promise.race([row(subject).waitFor({state: 'hidden'}), sure.waitFor().then(() => sure.click(), () => {})]);
-    await row(subject).waitFor({state: 'hidden'});
+    await insist(async () => {
+      await page.locator('a.delete:not(.disabled):visible').first().click();
+      const sure = page.locator('.ui-dialog:visible button.mainaction');
+      if (await sure.isVisible()) await sure.click();
+    }, (o) => row(subject).waitFor({...o, state: 'hidden'}));
   },
   async search(word) {
     await page.fill('#mailsearchform', word);
