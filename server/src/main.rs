@@ -56,14 +56,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     };
     let loaded = || config::load(&options).map_err(Failure::configuration);
     match cli.command {
-        Command::Serve(arguments) => {
-            let start = Start::new(arguments.inherit)?;
-            let loaded = loaded().inspect_err(|failure| start.fails(failure))?;
-            let refused = refuse_root(&loaded.config.store.path);
-            refused.inspect_err(|failure| start.fails(failure))?;
-            log::begin(&loaded.config.logging);
-            many_threads(serve::run(&loaded, start))
-        }
+        Command::Serve(arguments) => served(loaded, Start::new(arguments.inherit)?),
         Command::Restart => {
             let loaded = loaded()?;
             become_owner(&loaded.config.store.path)?;
@@ -116,6 +109,14 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             Some(directory) => cli::manual_pages(&directory),
         }),
     }
+}
+
+fn served(loaded: impl Fn() -> Result<Loaded, Failure>, start: Start) -> Result<Exit, Failure> {
+    let loaded = loaded().inspect_err(|failure| start.fails(failure))?;
+    let refused = refuse_root(&loaded.config.store.path);
+    refused.inspect_err(|failure| start.fails(failure))?;
+    log::begin(&loaded.config.logging);
+    many_threads(serve::run(&loaded, start))
 }
 
 fn many_threads(work: impl Future<Output = Result<(), Failure>>) -> Result<Exit, Failure> {
