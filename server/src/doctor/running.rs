@@ -101,19 +101,11 @@ fn health(value: &Value, place: &str) -> Vec<Finding> {
     findings
 }
 
-/// The checks with their names, whether they come as a list or by name.
+/// The checks with their names.
 fn named(checks: Option<&Value>) -> Vec<(&str, &Value)> {
-    match checks {
-        Some(Value::Object(fields)) => fields
-            .iter()
-            .map(|(name, check)| (name.as_str(), check))
-            .collect(),
-        Some(Value::Array(rows)) => rows
-            .iter()
-            .filter_map(|check| Some((check.get("name")?.as_str()?, check)))
-            .collect(),
-        _ => Vec::new(),
-    }
+    let rows = checks.and_then(Value::as_array).into_iter().flatten();
+    rows.filter_map(|check| Some((check.get("name")?.as_str()?, check)))
+        .collect()
 }
 
 /// How many accounts the running server has.
@@ -136,17 +128,17 @@ mod tests {
     fn what_the_server_says_of_itself_is_passed_on() {
         for (value, level, part) in [
             (
-                json!({ "status": "Healthy", "checks": { "imap": { "status": "Healthy" } } }),
+                json!({ "status": "Healthy", "checks": [{ "name": "imap", "status": "Healthy" }] }),
                 Level::Fine,
                 "well",
             ),
             (
-                json!({ "status": "Degraded", "checks": { "index": { "status": "Degraded", "description": "made again" } } }),
+                json!({ "status": "Degraded", "checks": [{ "name": "index", "status": "Degraded", "description": "made again" }] }),
                 Level::Warning,
                 "made again",
             ),
             (
-                json!({ "status": "Unhealthy", "checks": { "store": { "status": "Unhealthy", "description": "poisoned" } } }),
+                json!({ "status": "Unhealthy", "checks": [{ "name": "store", "status": "Unhealthy", "description": "poisoned" }] }),
                 Level::Wrong,
                 "poisoned",
             ),

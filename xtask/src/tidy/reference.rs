@@ -7,7 +7,7 @@ use super::{Problem, Tree};
 
 const REFERENCE: &str = "docs/reference.tsv";
 /// Things that have no test yet; it only goes down.
-const UNTESTED_MAX: usize = 19;
+const UNTESTED_MAX: usize = 17;
 /// What stands in place of the test of such a thing.
 const NONE: &str = "-";
 
