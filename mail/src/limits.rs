@@ -80,7 +80,5 @@ pub const DECODE_STEP_BYTES: usize = 64 * 1024;
 pub const UNDECODED_BYTES_MAX: usize = 64 * 1024;
 /// HTML whose text is taken at once. A tag on the border of two such pieces may show.
 pub const HTML_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// The beginning of a body that a preview is made of.
-pub const PREVIEW_INPUT_BYTES_MAX: u64 = 256 * 1024;
 /// A preview, in characters (RFC 8970 §3.3).
 pub const PREVIEW_CHARS_MAX: usize = 200;

@@ -5,6 +5,7 @@ mod scratch;
 
 use std::{
     path::{Path, PathBuf},
+    pin::pin,
     time::Duration,
 };
 
@@ -46,13 +47,18 @@ pub async fn run(config: &Config) -> Result<Value, Failure> {
             )
         })?;
     let stop = Stopped::default();
-    let measuring = measure(config, scratch.path(), &stop);
+    let mut measuring = pin!(measure(config, scratch.path(), &stop));
     tokio::select! {
-        measured = measuring => measured.map_err(|what| {
+        measured = &mut measuring => measured.map_err(|what| {
             failed(what, &place, "see that there is room: 1 GiB is enough")
         }),
         () = signals.stop() => {
             stop.set();
+            // A store that still writes would write into what is being removed.
+            tokio::select! {
+                _ended = measuring => {}
+                () = signals.stop() => {}
+            }
             Err(failed("the measurement was stopped".to_owned(), &place, "nothing of it stays"))
         }
     }

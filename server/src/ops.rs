@@ -4,7 +4,7 @@
 pub mod access;
 mod answer;
 pub mod ask;
-mod checks;
+pub(crate) mod checks;
 mod door;
 mod page;
 pub mod probe;

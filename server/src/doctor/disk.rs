@@ -5,16 +5,12 @@ use std::path::Path;
 use rustix::fs::{StatVfsMountFlags, statfs, statvfs};
 
 use super::Finding;
-use crate::config::Config;
-
-/// Free bytes below which there is a warning, as in the health check.
-const FREE_WARNING: u64 = 1_000_000_000;
-/// Free bytes below which something is wrong, as in the health check.
-const FREE_WRONG: u64 = 100_000_000;
-/// Free inodes below which there is a warning. The store makes few files, but others use them too.
-const INODES_WARNING: u64 = 10_000;
-/// Free inodes below which something is wrong.
-const INODES_WRONG: u64 = 100;
+use crate::{
+    config::Config,
+    ops::checks::{
+        DISK_DEGRADED_BYTES, DISK_DEGRADED_INODES, DISK_UNHEALTHY_BYTES, DISK_UNHEALTHY_INODES,
+    },
+};
 
 /// Kinds of file systems (statfs(2)) that do not keep what was synced, or not for long.
 const UNSAFE: [(u64, &str, &str); 10] = [
@@ -125,8 +121,10 @@ fn judge(volume: &Volume, reserve: u64, place: &str) -> Vec<Finding> {
     let what = format!("only {inodes} more files can be made");
     let next = "remove files on that disk (`df -i`, `du --inodes`), or make a larger one";
     match inodes {
-        ..INODES_WRONG => findings.push(Finding::wrong(what, place, next)),
-        INODES_WRONG..INODES_WARNING => findings.push(Finding::warning(what, place, next)),
+        ..DISK_UNHEALTHY_INODES => findings.push(Finding::wrong(what, place, next)),
+        DISK_UNHEALTHY_INODES..DISK_DEGRADED_INODES => {
+            findings.push(Finding::warning(what, place, next))
+        }
         _ => {}
     }
     if let Some((_, name, why)) = UNSAFE.iter().find(|(kind, ..)| *kind == volume.kind) {
@@ -156,13 +154,15 @@ fn judge(volume: &Volume, reserve: u64, place: &str) -> Vec<Finding> {
 fn room(free: u64, reserve: u64, place: &str) -> Finding {
     let what = format!("{} MB are free", free / 1_000_000);
     let next = "`relate-imap compact` gives back what deleted mail holds; else make room or a larger disk (docs/operations.md, \"The disk is full\")";
-    if free < FREE_WRONG.max(reserve) {
+    if free < reserve {
         let what = format!(
             "{what}: no new mail is taken below Store:ReserveBytes ({} MB)",
             reserve / 1_000_000
         );
         Finding::wrong(what, place, next)
-    } else if free < FREE_WARNING.max(reserve.saturating_mul(2)) {
+    } else if free < DISK_UNHEALTHY_BYTES {
+        Finding::wrong(what, place, next)
+    } else if free < DISK_DEGRADED_BYTES.max(reserve.saturating_mul(2)) {
         Finding::warning(what, place, next)
     } else {
         Finding::fine(what, place)

@@ -167,7 +167,7 @@ pub struct Row {
 }
 
 /// A name a peer chose, without control characters and not longer than is shown.
-fn cleaned(name: &str) -> Arc<str> {
+pub(super) fn cleaned(name: &str) -> Arc<str> {
     let plain = name.chars().filter(|letter| !letter.is_control());
     plain.take(NAME_CHARS_MAX).collect::<String>().into()
 }

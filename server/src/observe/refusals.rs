@@ -4,13 +4,11 @@ use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use parking_lot::Mutex;
 
+use super::entry::cleaned;
 use crate::refused::{Claims, Reason};
 
 /// How many are kept.
 const KEPT: usize = 200;
-/// Characters that are kept of a name a peer chose.
-const NAME_CHARS_MAX: usize = 128;
-
 /// The last refusals.
 #[derive(Default)]
 pub struct Refusals(Mutex<Kept>);
@@ -73,12 +71,6 @@ impl Refusals {
     pub fn newest(&self) -> Vec<Refusal> {
         self.0.lock().newest_last.iter().rev().cloned().collect()
     }
-}
-
-/// A name a peer chose, without control characters and not longer than is shown.
-fn cleaned(name: &str) -> Arc<str> {
-    let plain = name.chars().filter(|letter| !letter.is_control());
-    plain.take(NAME_CHARS_MAX).collect::<String>().into()
 }
 
 #[cfg(test)]

@@ -25,13 +25,13 @@ const CERTIFICATE_DEGRADED: Duration = Duration::from_secs(30 * DAY.as_secs());
 /// … and sooner than this it should have been.
 const CERTIFICATE_UNHEALTHY: Duration = Duration::from_secs(7 * DAY.as_secs());
 /// Less free than this should be looked at, …
-const DISK_DEGRADED_BYTES: u64 = 1_000_000_000;
-/// … and with less the next delivery may be the last.
-const DISK_UNHEALTHY_BYTES: u64 = 100_000_000;
+pub(crate) const DISK_DEGRADED_BYTES: u64 = 1_000_000_000;
+/// … and with less, whatever `Store:ReserveBytes` keeps back, other programs fail too.
+pub(crate) const DISK_UNHEALTHY_BYTES: u64 = 100_000_000;
 /// The same of inodes: the store makes a file for every 128 MiB, but other programs …
-const DISK_DEGRADED_INODES: u64 = 10_000;
+pub(crate) const DISK_DEGRADED_INODES: u64 = 10_000;
 /// … may leave none.
-const DISK_UNHEALTHY_INODES: u64 = 1_000;
+pub(crate) const DISK_UNHEALTHY_INODES: u64 = 1_000;
 /// How long a file system may take to say how full it is.
 const DISK_TIME_MAX: Duration = Duration::from_secs(5);
 
