@@ -395,12 +395,13 @@ impl Connection {
         self.pace().await?;
         self.begin(&tagged.tag, tagged.command.property());
         let expunge = tagged.command.expunge();
-        let login = matches!(
-            tagged.command,
-            Command::NotAuthenticated(
-                NotAuthenticated::Login(_) | NotAuthenticated::Authenticate(_)
-            )
-        );
+        let login = matches!(self.session, Session::NotAuthenticated)
+            && matches!(
+                tagged.command,
+                Command::NotAuthenticated(
+                    NotAuthenticated::Login(_) | NotAuthenticated::Authenticate(_)
+                )
+            );
         tracing::debug!(origin = %self.context.origin, command = tagged.command.property().name);
         if login && self.is_banned() {
             self.turned_away();

@@ -53,6 +53,8 @@ const REPLIES_BYTES_MAX: usize = 4 * 1024;
 const MESSAGE_PATIENCE: Duration = Duration::from_secs(5);
 /// What a client is told when the server stops (RFC 5321 §3.8).
 const STOPPING: Reply = Reply::Unavailable("shutting down");
+/// What it is told when somebody ends its session.
+const ENDED: Reply = Reply::Unavailable("ended by the administrator");
 
 /// Serves a client until it leaves, is silent for too long, or the server stops.
 pub async fn serve(stream: Stream, service: Arc<Service>, peer: Peer) {
@@ -166,6 +168,10 @@ impl Session {
                 self.reply(&STOPPING).await?;
                 return Ok(None);
             }
+            if self.place.is_told_to_end() {
+                self.reply(&ENDED).await?;
+                return Ok(None);
+            }
             if let Some(line) = self.framer.line() {
                 return Ok(Some(line));
             }
@@ -174,10 +180,7 @@ impl Session {
             let place = Arc::clone(&self.place);
             tokio::select! {
                 () = service.shutdown.notified() => {}
-                () = place.told_to_end() => {
-                    self.reply(&Reply::Unavailable("ended by the administrator")).await?;
-                    return Ok(None);
-                }
+                () = place.told_to_end() => {}
                 read = self.read() => match read {
                     Ok(0) => return Ok(None),
                     Ok(_) => {}

@@ -17,13 +17,14 @@
 
 use std::{
     ffi::OsString,
+    fs,
     io::{self, IoSlice},
     mem::MaybeUninit,
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
-        unix::net::UnixStream as StdUnixStream,
+        unix::{fs::MetadataExt as _, net::UnixStream as StdUnixStream},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
@@ -42,6 +43,7 @@ use tokio::{
 use crate::{
     problem::Problem,
     sockets::{Origin, Role, Sockets},
+    systemd,
 };
 
 pub mod heir;
@@ -91,6 +93,8 @@ impl Message {
 pub struct Program {
     path: PathBuf,
     arguments: Vec<OsString>,
+    /// Why its end would be taken for the service's.
+    bound: Option<&'static str>,
 }
 
 impl Program {
@@ -100,12 +104,39 @@ impl Program {
     /// # Errors
     /// The system does not say where it is.
     pub fn own() -> io::Result<Self> {
-        let arguments = std::env::args_os().skip(1);
+        let mut arguments = std::env::args_os();
+        let itself = std::env::current_exe()?;
+        // A link that is set to another version later is to count then.
+        let named = arguments.next().map(PathBuf::from);
+        let named = named.filter(|path| path.is_absolute() && is_same(path, &itself));
+        let arguments: Vec<_> = arguments.collect();
+        let is_heir = arguments.iter().any(|argument| argument == OPTION);
         Ok(Self {
-            path: std::env::current_exe()?,
-            arguments: arguments.filter(|argument| argument != OPTION).collect(),
+            path: named.unwrap_or(itself),
+            bound: if is_heir { None } else { bound() },
+            arguments: arguments
+                .into_iter()
+                .filter(|argument| argument != OPTION)
+                .collect(),
         })
     }
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| fs::metadata(path).map(|it| (it.dev(), it.ino()));
+    matches!((file(one), file(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Why the end of a process that nobody was before would be taken for the service's: a service
+/// manager that is not told of another process (`Type=simple`), or the `init` of a container.
+fn bound() -> Option<&'static str> {
+    let is_told = std::env::var_os(systemd::SOCKET).is_some();
+    if std::process::id() == 1 {
+        return Some("this is the first process of its container, which ends with it");
+    }
+    let parent = rustix::process::getppid();
+    (!is_told && parent == Some(Pid::INIT))
+        .then_some("whoever started this takes its end for the end of the service")
 }
 
 /// The other process, while it is not certain that it will serve.
@@ -127,9 +158,9 @@ impl Successor {
             let what = format!("the new process cannot be started: {error}");
             Problem::new(what, &place, next)
         };
-        if std::process::id() == 1 {
-            let what = "this is the first process of its container, which ends with it";
-            return Err(Problem::new(what, &place, "restart the container"));
+        if let Some(what) = program.bound {
+            let next = "restart the service or the container; under systemd have `Type=notify` in the unit";
+            return Err(Problem::new(what, &place, next));
         }
         let (ours, theirs) = StdUnixStream::pair().map_err(cannot)?;
         let child = Command::new(&program.path)

@@ -42,6 +42,8 @@ use crate::{
 
 /// How long closing the store may take, as systemd is told.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
+/// How long those that are not waited for any more may take to say so.
+const CUT_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long the store's lock is waited for when its holder has closed the store.
 const LOCK_TIME_MAX: Duration = Duration::from_secs(5);
 /// How often it is tried.
@@ -163,8 +165,8 @@ async fn start_heir(
     heir.wait_for_store().await?;
     let store = open_left_store(&loaded.config).await?;
     let running = site.start(loaded, store).await?;
-    given.unlink();
     heir.serves().await;
+    given.unlink();
     Ok((site, running))
 }
 
@@ -566,7 +568,15 @@ impl Running {
         let ended = tokio::time::timeout(time_max, self.ended()).await;
         if ended.is_err() {
             self.service.shutdown.cut();
-            self.ended().await;
+            if tokio::time::timeout(CUT_TIME_MAX, self.ended())
+                .await
+                .is_err()
+            {
+                // Whatever it is that they wait for, such as a disk that does not answer.
+                tracing::warn!(tasks = self.tasks.len(), "not waited for any more");
+                self.tasks.abort_all();
+                self.ended().await;
+            }
         }
         self.service.store.close().await;
     }

@@ -22,7 +22,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::service::Service;
 
 /// Where systemd listens.
-const SOCKET: &str = "NOTIFY_SOCKET";
+pub(crate) const SOCKET: &str = "NOTIFY_SOCKET";
 /// How often it is told how things stand, if the watchdog does not want that more often.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
 /// How often more time is asked for.
@@ -106,6 +106,10 @@ pub async fn patiently<T>(what: &str, work: impl Future<Output = T>) -> T {
     }
 }
 
+/// How long nobody may serve while one server takes the place of another, before systemd is no
+/// longer told that all is well.
+const UNSERVED_MAX: Duration = Duration::from_secs(60);
+
 /// Who serves at the moment; nobody while one server takes the place of another.
 pub type Serving = Arc<Mutex<Option<Arc<Service>>>>;
 
@@ -118,13 +122,19 @@ pub async fn report(serving: Serving) {
     let watchdog = watchdog_interval();
     // Twice in its time, as sd_watchdog_enabled(3) advises.
     let every = watchdog.map_or(STATUS_EVERY, |interval| (interval / 2).min(STATUS_EVERY));
+    let mut unserved = Duration::ZERO;
     loop {
         tokio::time::sleep(every).await;
         let service = serving.lock().clone();
         let Some(service) = service else {
-            tell(&[State::Watchdog]);
+            unserved += every;
+            // One server takes the place of another; not for ever.
+            if unserved <= UNSERVED_MAX {
+                tell(&[State::Watchdog]);
+            }
             continue;
         };
+        unserved = Duration::ZERO;
         let text = status(&service);
         let is_alive = watchdog.is_none_or(|interval| service.store.busy_for() < interval);
         match is_alive {

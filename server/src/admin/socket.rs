@@ -165,11 +165,31 @@ async fn follow(
     request: FollowRequest,
 ) -> io::Result<()> {
     let user = stream.peer_cred()?.uid();
-    let (from, to) = stream.into_split();
+    let (mut from, to) = stream.into_split();
     let mut to = ToSocket(BufWriter::new(to));
-    let done = match request {
-        FollowRequest::Log(request) => history::tell(&*service.store, request, &mut to).await,
-        FollowRequest::Trace(chosen) => trace::run(service, &chosen, (user, from, &mut to)).await,
+    let following = async {
+        match request {
+            FollowRequest::Log(request) => {
+                let mut byte = [0];
+                tokio::select! {
+                    done = history::tell(&*service.store, request, &mut to) => Some(done),
+                    // It has nothing more to say: what comes is its end.
+                    _ = from.read(&mut byte) => None,
+                }
+            }
+            FollowRequest::Trace(chosen) => {
+                Some(trace::run(service, &chosen, (user, from, &mut to)).await)
+            }
+        }
+    };
+    let done = tokio::select! {
+        biased;
+        done = following => done,
+        // Nor is anybody waited for who does not read.
+        () = service.shutdown.notified() => None,
+    };
+    let Some(done) = done else {
+        return Ok(());
     };
     write(&mut to.0, done).await?;
     to.0.shutdown().await

@@ -29,8 +29,6 @@ use crate::{
 
 /// Sayings that may wait for whoever reads them.
 const QUEUE: usize = 512;
-/// Of one saying so much is shown, bytes.
-const SHOWN_BYTES_MAX: usize = 8 << 10;
 /// How often it is looked whether something was missed.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -98,11 +96,6 @@ impl<W: AsyncWrite + Unpin + Send> Teller<'_, W> {
         if !self.tell_missed().await {
             return false;
         }
-        let shown = said.bytes.get(..SHOWN_BYTES_MAX);
-        let mut text = String::from_utf8_lossy(shown.unwrap_or(&said.bytes)).into_owned();
-        if shown.is_some() && said.bytes.len() > SHOWN_BYTES_MAX {
-            text.push('…');
-        }
         let since = self.begun.elapsed();
         let secs = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
         let side = match said.side {
@@ -114,7 +107,7 @@ impl<W: AsyncWrite + Unpin + Send> Teller<'_, W> {
             "after_ms": u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
             "session": said.session,
             "from": side,
-            "text": text,
+            "text": String::from_utf8_lossy(&said.bytes),
         });
         self.tell(item).await
     }

@@ -56,8 +56,10 @@ impl Context {
     /// Bytes came from the client.
     pub(super) fn received(&self, bytes: usize) {
         self.place.received(bytes as u64);
-        let metrics = &self.service.observe.metrics;
-        metrics.bytes_received.add((), bytes as u64);
+        if !self.place.is_probe {
+            let metrics = &self.service.observe.metrics;
+            metrics.bytes_received.add((), bytes as u64);
+        }
     }
 }
 
@@ -67,7 +69,9 @@ impl Connection {
         self.sink.begin(tag);
         let (command, begun) = (CommandLabel::of(property), Instant::now());
         self.note(command, begun);
+        let is_client = !self.context.place.is_probe;
         let spans = self.context.service.observe.spans.get();
+        let spans = spans.filter(|_| is_client);
         self.running = Some(Running {
             command,
             begun,
@@ -87,6 +91,9 @@ impl Connection {
 
     /// A command was answered.
     pub(super) fn ended(&mut self, status: Status, now: Instant) {
+        if self.context.place.is_probe {
+            return;
+        }
         let metrics = &self.context.service.observe.metrics;
         metrics.answers.count(match status {
             Status::Ok => Answer::Ok,

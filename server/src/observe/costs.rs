@@ -18,6 +18,10 @@ use parking_lot::Mutex;
 
 /// Clients that are told apart in a day; what is beyond them counts as one without a name.
 const CLIENTS_MAX: usize = 1_000;
+/// Names of clients that one account may have in a day: whoever makes them up takes nobody's room.
+const NAMES_OF_ONE_MAX: usize = 16;
+/// Those who are not told apart.
+const OTHERS: &str = "(others)";
 /// The bits of an estimate, in words of 64.
 const WORDS: usize = 512;
 const BITS: u64 = WORDS as u64 * 64;
@@ -79,13 +83,7 @@ impl Costs {
         let mut day = self.0.lock();
         day.begin(now_secs);
         let number = day.number;
-        let name = match day.clients.len() >= CLIENTS_MAX && !day.clients.contains_key(&name) {
-            false => name,
-            true => Name {
-                user: "(others)".into(),
-                client: None,
-            },
-        };
+        let name = day.place(name);
         let cost = day.clients.entry(name);
         Arc::clone(cost.or_insert_with(|| Arc::new(Cost::new(number))))
     }
@@ -104,6 +102,26 @@ impl Costs {
 }
 
 impl Day {
+    /// Under which name somebody is kept: its own while there is room, for it and for all.
+    fn place(&mut self, name: Name) -> Name {
+        if self.clients.contains_key(&name) {
+            return name;
+        }
+        if self.clients.len() >= CLIENTS_MAX {
+            // Those whose sessions all told another name later.
+            let is_used = |cost: &Arc<Cost>| cost.sessions.load(Relaxed) > 0;
+            self.clients.retain(|_, cost| is_used(cost));
+        }
+        let own = self.clients.keys().filter(|kept| kept.user == name.user);
+        let user = match (self.clients.len() >= CLIENTS_MAX, own.count()) {
+            (true, _) => OTHERS.into(),
+            (false, NAMES_OF_ONE_MAX..) => name.user,
+            (false, _) => return name,
+        };
+        let client = (*user != *OTHERS).then(|| OTHERS.into());
+        Name { user, client }
+    }
+
     fn begin(&mut self, now_secs: i64) {
         let number = now_secs.div_euclid(DAY_SECS);
         if self.number != number {

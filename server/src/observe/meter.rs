@@ -31,7 +31,9 @@ impl Meter {
     pub fn sent(&mut self, bytes: &[u8]) {
         let count = bytes.len() as u64;
         self.entry.sent(count);
-        self.entry.metrics.bytes_sent.add((), count);
+        if !self.entry.is_probe {
+            self.entry.metrics.bytes_sent.add((), count);
+        }
         if let Some(skim) = &mut self.skim {
             let lines = skim.lines(bytes);
             if !lines.is_empty() {

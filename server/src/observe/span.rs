@@ -89,6 +89,9 @@ impl Spans {
     /// The numbers of a new trace and its first span; `None` for one that is not to be made.
     #[must_use]
     pub fn begin(&self) -> Option<Ids> {
+        if self.percent == 0 {
+            return None;
+        }
         let trace: [u8; 16] = chance()?;
         let drawn = u16::from_be_bytes([trace[14], trace[15]]) % HUNDRED;
         let span = (drawn < self.percent).then(chance)??;

@@ -2,13 +2,16 @@
 //! command at a time, and what it is answered. Nothing is done while nobody listens.
 //!
 //! Secrets never come here: of LOGIN and AUTHENTICATE only the name is told, and of what goes back
-//! and forth within a login nothing (`connection/overheard.rs`). The contents of messages are told
+//! and forth within a login nothing (`connection/counted.rs`). The contents of messages are told
 //! by their size.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+
+/// Of a command or a piece of an answer that is longer than this, no more is told.
+const TOLD_BYTES_MAX: usize = 8 << 10;
 
 /// Who said something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,7 +69,13 @@ impl Trace {
     }
 
     /// Passes something on. A session waits for no listener.
-    pub fn say(&self, said: Said) {
+    pub fn say(&self, mut said: Said) {
+        // What waits for a slow listener is bounded by number and by size.
+        if said.bytes.len() > TOLD_BYTES_MAX {
+            said.bytes.truncate(TOLD_BYTES_MAX);
+            said.bytes.extend_from_slice("…".as_bytes());
+            said.bytes.shrink_to_fit();
+        }
         let sent = match &*self.listener.lock() {
             Some(listener) => listener.try_send(said),
             None => return,

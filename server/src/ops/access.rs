@@ -28,9 +28,11 @@ pub(super) const COOKIE_SECS: i64 = 12 * 60 * 60;
 /// What the cookie's key is derived for.
 const COOKIE_CONTEXT: &str = "relate-imap 2026-11-28 cookie of the status page";
 /// What a proxy adds to what it relays.
-const RELAYED: [HeaderName; 4] = [
+const RELAYED: [HeaderName; 6] = [
     HeaderName::from_static("forwarded"),
     HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
     HeaderName::from_static("x-real-ip"),
     HeaderName::from_static("via"),
 ];

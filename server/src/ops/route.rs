@@ -190,6 +190,10 @@ fn value_of<B>(request: &Request<B>, name: &str) -> Option<String> {
 }
 
 async fn health(ops: &Ops, question: Question, standing: Standing) -> Answer {
+    // Or it would tell at once, to whoever guesses, whether a token is right.
+    if standing == Standing::WrongToken {
+        tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
+    }
     let report = report(ops, question).await;
     let status = match question.is_yes(&report) {
         true => StatusCode::OK,

@@ -56,6 +56,10 @@ pub(crate) fn tell(
         }
         let mut reader = SegmentReader::open(&shared, link)?;
         while let Some(read) = reader.next()? {
+            // Whether or not there is something to tell.
+            if to.is_closed() {
+                return Ok(end);
+            }
             match read {
                 Read::Transaction(transaction) => {
                     end.begins_secs.get_or_insert(transaction.time_secs);
