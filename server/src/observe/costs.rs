@@ -290,17 +290,32 @@ mod tests {
     #[test]
     fn names_that_clients_invent_do_not_fill_the_memory() {
         let costs = Costs::default();
-        for number in 0..CLIENTS_MAX + 50 {
+        for number in 0..NAMES_OF_ONE_MAX + 50 {
             let cost = costs.of(name("tim", &number.to_string()), NOW);
             cost.session();
             cost.command();
         }
         let (_, bills) = costs.bills(NOW);
+        assert_eq!(bills.len(), NAMES_OF_ONE_MAX + 1);
+        let others = |bill: &&Bill| bill.name.client.as_deref() == Some(OTHERS);
+        assert_eq!(bills.iter().find(others).unwrap().commands, 50);
+    }
+
+    #[test]
+    fn beyond_so_many_clients_all_are_one_and_those_without_sessions_make_room() {
+        let costs = Costs::default();
+        let many = CLIENTS_MAX + 50;
+        for number in 0..many {
+            let cost = costs.of(name(&number.to_string(), "phone"), NOW);
+            cost.session();
+            cost.command();
+            if number == 0 {
+                cost.moved();
+            }
+        }
+        let (_, bills) = costs.bills(NOW);
         assert_eq!(bills.len(), CLIENTS_MAX + 1);
-        let others = bills
-            .iter()
-            .find(|bill| &*bill.name.user == "(others)")
-            .unwrap();
-        assert_eq!(others.commands, 50);
+        let others = bills.iter().find(|bill| &*bill.name.user == OTHERS);
+        assert_eq!(others.unwrap().commands, 49);
     }
 }
