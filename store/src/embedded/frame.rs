@@ -22,6 +22,10 @@ pub(crate) const HEADER_BYTES: usize = 44;
 /// Nothing larger is a frame, bytes of payload.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 16 << 20;
 const MAGIC: &[u8; 4] = b"rlog";
+/// Whoever writes anything that this version does not read (a kind of frame, a record, a field of
+/// [`Start`]) begins a segment for it whose frames say 2, with this header and its checksum: then this
+/// version refuses the store ([`is_of_later_version`]) instead of taking what it cannot read for a torn
+/// tail, and cutting it off.
 const VERSION: u8 = 1;
 
 /// A position in the order of frames; 0 is before the first.
@@ -225,9 +229,52 @@ pub(crate) fn slices<'a>(
         .collect()
 }
 
+/// Whether these bytes are the header of a start frame that a later version of the program wrote.
+pub(crate) fn is_of_later_version(bytes: &[u8]) -> bool {
+    let Some((covered, crc)) = bytes.split_at_checked(HEADER_BYTES - 4) else {
+        return false;
+    };
+    let is_later = covered.get(4).is_some_and(|version| *version > VERSION);
+    // A flipped bit is damage, and no version.
+    let is_valid = crc.get(..4) == Some(&Salt::NONE.crc(covered).to_le_bytes()[..]);
+    covered.starts_with(MAGIC) && is_later && is_valid
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// The header of a start frame as a later version would write it.
+    pub(crate) fn of_later_version() -> [u8; HEADER_BYTES] {
+        let header = Header {
+            kind: Kind::Start,
+            len: 8,
+            payload_crc: 0,
+            lsn: 1,
+            durable: 0,
+            group: 0,
+        };
+        let mut bytes = header.encode(Salt::NONE);
+        bytes[4] = VERSION + 1;
+        let crc = Salt::NONE.crc(&bytes[..HEADER_BYTES - 4]).to_le_bytes();
+        bytes[HEADER_BYTES - 4..].copy_from_slice(&crc);
+        bytes
+    }
+
+    #[test]
+    fn a_later_version_is_known_and_a_flipped_bit_is_none() {
+        let later = of_later_version();
+        assert!(is_of_later_version(&later));
+        let mut ours = later;
+        ours[4] = VERSION;
+        assert!(!is_of_later_version(&ours));
+        for bit in 0..later.len() * 8 {
+            let mut bytes = later;
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(!is_of_later_version(&bytes), "bit {bit}");
+        }
+        assert!(!is_of_later_version(&later[..20]));
+    }
 
     #[test]
     fn a_header_goes_both_ways_and_knows_its_store() {

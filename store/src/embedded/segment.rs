@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::frame::{HEADER_BYTES, Header, Kind, Lsn, Salt, Start};
+use super::frame::{HEADER_BYTES, Header, Kind, Lsn, Salt, Start, is_of_later_version};
 use crate::{
     Error, Result,
     disk::{Disk, DiskFile, OpenMode},
@@ -179,9 +179,22 @@ impl Segments {
     }
 
     /// What a segment begins with, if that can be read.
+    ///
+    /// # Errors
+    /// The disk's, or that a later version of the program wrote it.
     pub(crate) fn start(&self, number: u32) -> io::Result<Option<Start>> {
         let file = self.file(number)?;
         let len = file.len()?;
+        let mut header = [0; HEADER_BYTES];
+        if len >= HEADER_BYTES as u64 {
+            file.read_at(0, &mut header)?;
+        }
+        if is_of_later_version(&header) {
+            return Err(io::Error::other(format!(
+                "segment {} was written by a later version of relate-imap: start that one",
+                number_of(number)
+            )));
+        }
         let mut scanner = Scanner::new(file, Salt::NONE, 0, len);
         let Some(Item::Frame {
             header, payload, ..

@@ -14,7 +14,10 @@ use crate::{
     clock::ManualClock,
     contract::Quota,
     disk::{RealDisk, SimDisk},
-    embedded::record::{BodyData, BodyRecord, FlagsRecord, MailboxRecord, MessageRecord},
+    embedded::{
+        frame::tests::of_later_version,
+        record::{BodyData, BodyRecord, FlagsRecord, MailboxRecord, MessageRecord},
+    },
 };
 
 pub(crate) fn options() -> Options {
@@ -215,6 +218,29 @@ fn look(core: &Core) {
     let mut report = Vec::new();
     core.check(&mut report).unwrap();
     assert_eq!(report, Vec::<String>::new());
+}
+
+#[test]
+fn a_store_of_a_later_version_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let opened = open(&disk, dir.path()).unwrap();
+    fill(&opened.core);
+    opened.core.close();
+    let later = dir.path().join("log/00009000.seg");
+    let mut written = of_later_version().to_vec();
+    written.extend([7; 100]);
+    std::fs::write(&later, &written).unwrap();
+    let refused = open(&disk, dir.path()).err().unwrap().to_string();
+    assert!(
+        refused.contains("a later version of relate-imap"),
+        "{refused}"
+    );
+    assert_eq!(std::fs::read(&later).unwrap(), written);
+    std::fs::remove_file(&later).unwrap();
+    let opened = open(&disk, dir.path()).unwrap();
+    look(&opened.core);
+    opened.core.close();
 }
 
 #[test]
