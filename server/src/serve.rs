@@ -328,6 +328,7 @@ impl Server<'_> {
             let running = self.site.start(self.loaded, store).await?;
             self.serves(&running);
             not_restarted(problem, asker).await;
+            self.answer_others().await;
             return Ok(After::Serve(running));
         }
         if let Some(process) = process {
@@ -336,7 +337,18 @@ impl Server<'_> {
         successor.release().await;
         tracing::info!(process, "another process has taken the place of this one");
         answer(asker, Ok(json!({ "process": process }))).await;
+        self.answer_others().await;
         Ok(After::End)
+    }
+
+    /// Those who asked for the same meanwhile: it is not done again for them.
+    async fn answer_others(&mut self) {
+        while let Ok(asker) = self.site.asked.try_recv() {
+            let what = "a restart was under way already";
+            let next = "see in the log what became of it";
+            let problem = Problem::new(what, "the running server", next);
+            answer(Some(asker), Err(problem)).await;
+        }
     }
 }
 
