@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -46,6 +46,8 @@ pub struct Name {
     pub client: Option<Arc<str>>,
 }
 
+type Bits = [AtomicU64; WORDS];
+
 /// What one of them costs.
 pub struct Cost {
     day: i64,
@@ -54,7 +56,8 @@ pub struct Cost {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     bodies: AtomicU64,
-    seen: [AtomicU64; WORDS],
+    /// The bits; most clients that only wait never need the room.
+    seen: OnceLock<Box<Bits>>,
 }
 
 /// What one of them cost until one moment.
@@ -140,7 +143,7 @@ impl Cost {
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             bodies: AtomicU64::new(0),
-            seen: [const { AtomicU64::new(0) }; WORDS],
+            seen: OnceLock::new(),
         }
     }
 
@@ -183,7 +186,10 @@ impl Cost {
         self.bodies.fetch_add(whole, Relaxed);
         let bit = spread(body.get()) % BITS;
         let word = usize::try_from(bit / 64).unwrap_or(0);
-        if let Some(word) = self.seen.get(word) {
+        let seen = self
+            .seen
+            .get_or_init(|| Box::new([const { AtomicU64::new(0) }; WORDS]));
+        if let Some(word) = seen.get(word) {
             let bit = 1 << (bit % 64);
             // Mostly it is set, and a word that is only read stays with all processors.
             if word.load(Relaxed) & bit == 0 {
@@ -206,7 +212,10 @@ impl Cost {
     }
 
     fn different(&self) -> u64 {
-        let words = self.seen.iter().map(|word| word.load(Relaxed));
+        let Some(seen) = self.seen.get() else {
+            return 0;
+        };
+        let words = seen.iter().map(|word| word.load(Relaxed));
         let unset: u64 = words.map(|word| u64::from(word.count_zeros())).sum();
         // With no bit left the answer is "more than can be told".
         let (all, unset) = (BITS as f64, unset.max(1) as f64);
