@@ -43,7 +43,17 @@ class Wire:
         except TimeoutError:
             raise
         except OSError as error:
-            raise Gone from error
+            raise Gone(self.left()) from error
+
+    def left(self):
+        """What was said before the end: it can be read although nothing can be sent any more."""
+        heard = b""
+        try:
+            while data := self.file.read1(1 << 16):
+                heard += data
+        except OSError:
+            pass
+        return heard
 
     def line(self):
         return self.whole(lambda: self.file.readline(), lambda line: line.endswith(b"\r\n"))

@@ -34,7 +34,8 @@ def way(gone):
         if isinstance(error, (ConnectionRefusedError, FileNotFoundError)) or isinstance(error, OSError) and is_connecting(gone):
             return "refused"
         if isinstance(error, OSError):
-            return "reset"
+            # Who sends more than a second after it was told finds nobody there.
+            return "told" if BYE in gone.told else "reset"
         error = error.__cause__
     return "told" if BYE in gone.told else "closed without a word"
 
