@@ -13,7 +13,7 @@ use std::{
     io::{BufRead as _, BufReader as LineReader},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command},
+    process::Command,
     sync::{Arc, mpsc},
     time::Duration,
 };
@@ -31,7 +31,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 mod support;
 
-use support::{free_port, output, program};
+use support::{Killed, free_port, output, program};
 
 /// Sessions that are open while the certificate is replaced.
 const SESSIONS: usize = 200;
@@ -49,15 +49,8 @@ struct Place {
 
 /// A server, its log, and its end.
 struct Serving {
-    child: Child,
+    child: Killed,
     log: mpsc::Receiver<String>,
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Serving {
@@ -149,7 +142,10 @@ impl Place {
                 let _ = sender.send(line);
             }
         });
-        let serving = Serving { child, log };
+        let serving = Serving {
+            child: Killed(child),
+            log,
+        };
         serving.logs("serving");
         serving
     }

@@ -13,7 +13,6 @@ use std::{
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
-    process::Child,
 };
 
 use serde_json::Value;
@@ -21,20 +20,11 @@ use tempfile::TempDir;
 
 mod support;
 
-use support::{free_port, output, program};
+use support::{Killed, free_port, output, program};
 
 struct Place {
     directory: TempDir,
     settings: Vec<String>,
-}
-
-struct Serving(Child);
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 impl Place {
@@ -96,7 +86,7 @@ impl Place {
         (code, wrong)
     }
 
-    fn serve(&self) -> Serving {
+    fn serve(&self) -> Killed {
         let mut child = program(self.directory.path(), &self.settings, &["serve"])
             .spawn()
             .unwrap();
@@ -105,7 +95,7 @@ impl Place {
         assert!(lines.any(|line| line.contains("serving")), "no server");
         // The log is read to its end, so that the server never waits for us.
         std::thread::spawn(move || lines.count());
-        Serving(child)
+        Killed(child)
     }
 }
 

@@ -11,7 +11,7 @@
 use std::{
     io::{BufRead as _, BufReader, Lines, Write as _},
     net::TcpStream,
-    process::{Child, ChildStdout, Command},
+    process::{ChildStdout, Command},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -19,27 +19,17 @@ use tempfile::TempDir;
 
 mod support;
 
-use support::{free_port, output, program};
+use support::{Killed, free_port, output, program};
 
 /// What every secret of these tests begins with; only a secret does.
 const MARK: &str = "Geheim7Qx9";
-
-/// A process that is killed when dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A server with accounts anna and ben, whose password is secret.
 struct Place {
     directory: TempDir,
     settings: Vec<String>,
     imap: u16,
-    _server: Running,
+    _server: Killed,
 }
 
 impl Place {
@@ -73,7 +63,7 @@ impl Place {
             directory,
             settings,
             imap,
-            _server: Running(child),
+            _server: Killed(child),
         };
         for name in ["anna@x", "ben@x"] {
             let add = ["account", "add", name, "--password-stdin"];
@@ -106,7 +96,7 @@ impl Place {
         assert!(first.starts_with("-- following"), "{first}");
         Trace {
             lines,
-            _child: Running(child),
+            _child: Killed(child),
         }
     }
 
@@ -131,7 +121,7 @@ impl Place {
 
 struct Trace {
     lines: Lines<BufReader<ChildStdout>>,
-    _child: Running,
+    _child: Killed,
 }
 
 impl Trace {

@@ -11,7 +11,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    process::{Child, ChildStderr},
+    process::ChildStderr,
 };
 
 use serde_json::Value;
@@ -19,21 +19,14 @@ use tempfile::TempDir;
 
 mod support;
 
-use support::{free_port, output, program};
+use support::{Killed, free_port, output, program};
 
 struct Server {
-    child: Child,
+    child: Killed,
     log: BufReader<ChildStderr>,
     imap: u16,
     lmtp: u16,
     _directory: TempDir,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Server {
@@ -59,7 +52,7 @@ impl Server {
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut server = Self {
-            child,
+            child: Killed(child),
             log,
             imap,
             lmtp,

@@ -13,7 +13,6 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::Path,
-    process::Child,
     sync::mpsc,
     time::{Duration, UNIX_EPOCH},
 };
@@ -24,7 +23,7 @@ use tempfile::TempDir;
 
 mod support;
 
-use support::{free_port, output, program};
+use support::{Killed, free_port, output, program};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const DAY: u64 = 24 * 60 * 60;
@@ -41,15 +40,8 @@ struct Place {
 }
 
 struct Serving {
-    child: Child,
+    _child: Killed,
     log: mpsc::Receiver<String>,
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Serving {
@@ -154,7 +146,10 @@ impl Place {
                 let _ = sender.send(line);
             }
         });
-        let serving = Serving { child, log };
+        let serving = Serving {
+            _child: Killed(child),
+            log,
+        };
         serving.logs("serving");
         serving
     }

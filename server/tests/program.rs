@@ -12,14 +12,14 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::PathBuf,
-    process::{Child, Command},
+    process::Command,
 };
 
 use tempfile::TempDir;
 
 mod support;
 
-use support::{free_port, output, program};
+use support::{Killed, free_port, output, program};
 
 /// A directory with a store, and ports that are its own.
 struct Place {
@@ -35,16 +35,6 @@ struct Done {
     code: i32,
     out: String,
     err: String,
-}
-
-/// A server that is killed when dropped.
-struct Serving(Child);
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 impl Place {
@@ -97,14 +87,14 @@ impl Place {
         assert!(done.err.contains(message), "{arguments:?}: {}", done.err);
     }
 
-    fn serve(&self) -> Serving {
+    fn serve(&self) -> Killed {
         let mut child = self.command(&["serve"]).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut lines = log.lines().map_while(Result::ok);
         assert!(lines.any(|line| line.contains("serving")), "no server");
         // The log is read to its end, so that the server never waits for us.
         std::thread::spawn(move || lines.count());
-        Serving(child)
+        Killed(child)
     }
 
     /// The tagged answer to LOGIN.
@@ -460,7 +450,7 @@ fn up_reads_its_first_message_where_passwords_are_taken_over_tls_only() {
         format!("Imap:SecurePort={}", free_port()),
         "Imap:AllowPlaintextAuth=Never".to_owned(),
     ]);
-    let mut up = Serving(place.command(&["up"]).spawn().unwrap());
+    let mut up = Killed(place.command(&["up"]).spawn().unwrap());
     let screen = BufReader::new(up.0.stdout.take().unwrap());
     let mut lines = screen.lines().map_while(Result::ok);
     assert!(lines.any(|line| line == "relate-imap is ready."));
@@ -470,7 +460,7 @@ fn up_reads_its_first_message_where_passwords_are_taken_over_tls_only() {
 #[test]
 fn up_without_tls_prints_lines_for_the_plain_port() {
     let place = Place::new();
-    let mut up = Serving(place.command(&["up"]).spawn().unwrap());
+    let mut up = Killed(place.command(&["up"]).spawn().unwrap());
     let screen = BufReader::new(up.0.stdout.take().unwrap());
     let mut lines = screen.lines().map_while(Result::ok);
     let url = format!("'imap://localhost:{}/INBOX;MAILINDEX=1'", place.imap);
@@ -648,7 +638,7 @@ fn refusals(format: &str) -> (Vec<String>, String) {
     );
     let mut child = place.command(&["serve"]).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
-    let mut serving = Serving(child);
+    let mut serving = Killed(child);
     let mut first = String::new();
     while !first.contains("serving") {
         first.clear();

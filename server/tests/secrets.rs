@@ -15,7 +15,6 @@ use std::{
     net::TcpStream,
     os::unix::net::UnixStream,
     path::Path,
-    process::Child,
     sync::Arc,
     thread::JoinHandle,
 };
@@ -28,7 +27,7 @@ use rustls::{
 
 mod support;
 
-use support::{free_port, output, program};
+use support::{Killed, free_port, output, program};
 
 /// What every secret of these tests begins with; only a secret does.
 const MARK: &str = "Geheim7Qx9";
@@ -82,7 +81,7 @@ struct Place {
 }
 
 /// A server, and its log to the end.
-struct Serving(Child, JoinHandle<String>);
+struct Serving(Killed, JoinHandle<String>);
 
 impl Serving {
     fn log(mut self) -> String {
@@ -153,7 +152,7 @@ impl Place {
             log.read_to_string(&mut all).unwrap();
             all
         });
-        Serving(child, rest)
+        Serving(Killed(child), rest)
     }
 
     /// What a client is told that says all this and then no more.

@@ -3,8 +3,9 @@
 use std::{
     io::Write as _,
     net::TcpListener,
+    ops::{Deref, DerefMut},
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 /// A port on which nobody listens.
@@ -33,4 +34,28 @@ pub(crate) fn output(mut command: Command, input: &str) -> Output {
     // A command that ends before it has read all of it is fine.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
+}
+
+/// A process that is killed when dropped.
+pub(crate) struct Killed(pub(crate) Child);
+
+impl Deref for Killed {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Killed {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
