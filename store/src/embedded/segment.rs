@@ -185,21 +185,17 @@ impl Segments {
     pub(crate) fn start(&self, number: u32) -> io::Result<Option<Start>> {
         let file = self.file(number)?;
         let len = file.len()?;
-        let mut header = [0; HEADER_BYTES];
-        if len >= HEADER_BYTES as u64 {
-            file.read_at(0, &mut header)?;
-        }
-        if is_of_later_version(&header) {
-            return Err(io::Error::other(format!(
-                "segment {} was written by a later version of relate-imap: start that one",
-                number_of(number)
-            )));
-        }
         let mut scanner = Scanner::new(file, Salt::NONE, 0, len);
         let Some(Item::Frame {
             header, payload, ..
         }) = scanner.first()?
         else {
+            if is_of_later_version(scanner.bytes(0, HEADER_BYTES)?) {
+                return Err(io::Error::other(format!(
+                    "segment {} was written by a later version of relate-imap: start that one",
+                    number_of(number)
+                )));
+            }
             return Ok(None);
         };
         let start = Start::decode(&payload).ok();

@@ -3,10 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
-use mail::{
-    id::{MailboxId, ModSeq, Uid},
-    set::UidSet,
-};
+use mail::id::{MailboxId, ModSeq};
 
 use super::*;
 use crate::{
@@ -17,8 +14,8 @@ use crate::{
         core::{
             Core,
             tests::{
-                ACCOUNT, MAILBOX, account, account_of, body, commit, mailbox, mailbox_of, message,
-                options, packed, segments_of, summaries_of,
+                ACCOUNT, MAILBOX, account, account_of, body, commit, expunged, mailbox, mailbox_of,
+                message, options, packed, segments_of, summaries_of,
             },
         },
         record::{BodyData, Purge, Record},
@@ -113,11 +110,6 @@ fn delivery_to(account: mail::id::AccountId, to: MailboxId, uid: u32) -> Vec<Rec
         body(uid.into(), packed(&text), &text),
         Record::Messages(account, to, vec![row]),
     ]
-}
-
-fn expunged(first: u32, last: u32, mod_seq: u64) -> Record {
-    let uids = UidSet::range(Uid::new(first).unwrap(), Uid::new(last).unwrap());
-    Record::Expunged(ACCOUNT, MAILBOX, ModSeq::new(mod_seq).unwrap(), uids)
 }
 
 fn id(n: u64) -> BodyId {

@@ -173,7 +173,7 @@ fn flagged(uid: u32, mod_seq: u64) -> Record {
     Record::Flags(ACCOUNT, MAILBOX, ModSeq::new(mod_seq).unwrap(), vec![flags])
 }
 
-fn expunged(first: u32, last: u32, mod_seq: u64) -> Record {
+pub(crate) fn expunged(first: u32, last: u32, mod_seq: u64) -> Record {
     let uids = UidSet::range(Uid::new(first).unwrap(), Uid::new(last).unwrap());
     Record::Expunged(ACCOUNT, MAILBOX, ModSeq::new(mod_seq).unwrap(), uids)
 }
