@@ -1,6 +1,9 @@
 //! Names and passwords as people choose them, and the forms in which passwords are kept.
 
+use std::sync::LazyLock;
+
 use argon2::{Algorithm, Argon2, Params, Version, password_hash::PasswordHasher as _};
+use rustls::crypto::{SecureRandom, aws_lc_rs};
 use store::credential::Verifiers;
 use zeroize::Zeroizing;
 
@@ -169,11 +172,10 @@ pub fn check_app_name(name: &str) -> Result<(), Unfit> {
 
 /// Fills with random bytes of the system.
 pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Unfit> {
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    provider
-        .secure_random
-        .fill(bytes)
-        .map_err(|_| Unfit::Machine)
+    // Making a provider means listing all that it can do: once, not for each span of each command.
+    static SOURCE: LazyLock<&'static dyn SecureRandom> =
+        LazyLock::new(|| aws_lc_rs::default_provider().secure_random);
+    SOURCE.fill(bytes).map_err(|_| Unfit::Machine)
 }
 
 #[cfg(test)]

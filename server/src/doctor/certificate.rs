@@ -5,12 +5,12 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::{Finding, Level};
-use crate::{config::Config, problem::Problem, tls::explain::explain};
-
-/// Days before its end from which a certificate is a warning, as in the health check.
-const DAYS_WARNING: u64 = 30;
-/// Days before its end from which something is wrong: renewal has failed for weeks.
-const DAYS_WRONG: u64 = 7;
+use crate::{
+    config::Config,
+    ops::checks::{CERTIFICATE_DEGRADED_DAYS, CERTIFICATE_UNHEALTHY_DAYS},
+    problem::Problem,
+    tls::explain::explain,
+};
 
 /// Loads the certificates as the server does and plays its clients.
 pub(super) async fn check(config: &Config, now: SystemTime) -> Vec<Finding> {
@@ -81,8 +81,10 @@ fn days_left(certificate: &Value) -> Finding {
     );
     let next = "renew it, and see why that did not happen by itself (`systemctl list-timers`); a new file is taken into use without a restart";
     match days {
-        ..DAYS_WRONG => Finding::wrong(what, text("file"), next),
-        DAYS_WRONG..DAYS_WARNING => Finding::warning(what, text("file"), next),
+        ..CERTIFICATE_UNHEALTHY_DAYS => Finding::wrong(what, text("file"), next),
+        CERTIFICATE_UNHEALTHY_DAYS..CERTIFICATE_DEGRADED_DAYS => {
+            Finding::warning(what, text("file"), next)
+        }
         _ => Finding::fine(what, text("file")),
     }
 }

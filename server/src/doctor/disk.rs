@@ -9,6 +9,7 @@ use crate::{
     config::Config,
     ops::checks::{
         DISK_DEGRADED_BYTES, DISK_DEGRADED_INODES, DISK_UNHEALTHY_BYTES, DISK_UNHEALTHY_INODES,
+        Free,
     },
 };
 
@@ -87,10 +88,10 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
 fn volume(path: &Path) -> std::io::Result<Volume> {
     let (room, kind) = (statvfs(path)?, statfs(path)?);
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let path = path.canonicalize()?;
+    let (path, free) = (path.canonicalize()?, Free::of(&room));
     Ok(Volume {
-        free: room.f_bavail.saturating_mul(room.f_frsize),
-        inodes_free: (room.f_files > 0).then_some(room.f_favail),
+        free: free.bytes,
+        inodes_free: free.inodes,
         kind: u64::try_from(kind.f_type).unwrap_or_default() & 0xffff_ffff,
         read_only: room.f_flag.contains(StatVfsMountFlags::RDONLY),
         options: options(&mounts, &path).to_owned(),

@@ -3,7 +3,7 @@
 use std::{fs, time::UNIX_EPOCH};
 
 use super::{cells::Gauge, metrics::Metrics};
-use crate::{log, service::Service};
+use crate::{log, ops::checks::Free, service::Service};
 
 /// Looks everything up that is not counted as it happens.
 pub(super) fn look(service: &Service) {
@@ -44,9 +44,8 @@ fn look_at_store(service: &Service, metrics: &Metrics) {
     set(&metrics.bodies_waiting, Some(room.waiting_bytes));
     set(&metrics.bodies_dead, Some(room.dead_bytes));
     set(&metrics.accounts, Some(store.accounts().len() as u64));
-    let free = rustix::fs::statvfs(&service.config.store.path).ok();
-    let free = free.map(|it| it.f_bavail.saturating_mul(it.f_frsize));
-    set(&metrics.disk_free, free);
+    let free = Free::at(&service.config.store.path).ok();
+    set(&metrics.disk_free, free.map(|free| free.bytes));
 }
 
 /// When the certificate that ends first ends, seconds since 1970.

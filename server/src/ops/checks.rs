@@ -20,10 +20,10 @@ use crate::{
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// A certificate that ends sooner should be renewed, …
-const CERTIFICATE_DEGRADED: Duration = Duration::from_secs(30 * DAY.as_secs());
-/// … and sooner than this it should have been.
-const CERTIFICATE_UNHEALTHY: Duration = Duration::from_secs(7 * DAY.as_secs());
+/// A certificate that ends in fewer days should be renewed, …
+pub(crate) const CERTIFICATE_DEGRADED_DAYS: u64 = 30;
+/// … and in fewer than these it should have been.
+pub(crate) const CERTIFICATE_UNHEALTHY_DAYS: u64 = 7;
 /// Less free than this should be looked at, …
 pub(crate) const DISK_DEGRADED_BYTES: u64 = 1_000_000_000;
 /// … and with less, whatever `Store:ReserveBytes` keeps back, other programs fail too.
@@ -153,9 +153,10 @@ fn grade_certificate(certificate: &Certificate, now: SystemTime) -> Finding {
     let left = left(certificate, now);
     let days = left.as_secs() / DAY.as_secs();
     let text = format!("{place} is good for {days} days, until {until}.");
-    let status = match left {
-        left if left <= CERTIFICATE_UNHEALTHY => Status::Unhealthy,
-        left if left <= CERTIFICATE_DEGRADED => Status::Degraded,
+    let within = |days: u64| left <= Duration::from_secs(days * DAY.as_secs());
+    let status = match () {
+        () if within(CERTIFICATE_UNHEALTHY_DAYS) => Status::Unhealthy,
+        () if within(CERTIFICATE_DEGRADED_DAYS) => Status::Degraded,
         _ => Status::Healthy,
     };
     match status {
@@ -166,21 +167,26 @@ fn grade_certificate(certificate: &Certificate, now: SystemTime) -> Finding {
 
 /// What is free where the store is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Free {
-    pub(super) bytes: u64,
-    pub(super) bytes_total: u64,
+pub(crate) struct Free {
+    pub(crate) bytes: u64,
+    pub(crate) bytes_total: u64,
     /// None where the file system makes them as they are needed.
-    inodes: Option<u64>,
+    pub(crate) inodes: Option<u64>,
 }
 
 impl Free {
-    fn of(path: &Path) -> std::io::Result<Self> {
-        let found = rustix::fs::statvfs(path)?;
-        Ok(Self {
+    /// On the file system of this path. It may take as long as that takes to answer.
+    pub(crate) fn at(path: &Path) -> std::io::Result<Self> {
+        Ok(Self::of(&rustix::fs::statvfs(path)?))
+    }
+
+    /// Of a file system that was asked.
+    pub(crate) fn of(found: &rustix::fs::StatVfs) -> Self {
+        Self {
             bytes: found.f_bavail.saturating_mul(found.f_frsize),
             bytes_total: found.f_blocks.saturating_mul(found.f_frsize),
             inodes: (found.f_files > 0).then_some(found.f_favail),
-        })
+        }
     }
 }
 
@@ -200,7 +206,7 @@ async fn disk(service: &Service) -> Finding {
 
 /// Asks the file system, which may be one that does not answer.
 pub(super) async fn free(path: PathBuf) -> std::io::Result<Free> {
-    let asked = tokio::task::spawn_blocking(move || Free::of(&path));
+    let asked = tokio::task::spawn_blocking(move || Free::at(&path));
     match tokio::time::timeout(DISK_TIME_MAX, asked).await {
         Ok(asked) => asked.map_err(std::io::Error::other)?,
         Err(_) => Err(std::io::ErrorKind::TimedOut.into()),

@@ -49,5 +49,12 @@ pub(super) const ASSETS: [Asset; 6] = [
 pub(super) const PAGE: &str = include_str!("page/index.html");
 /// The form for the token.
 pub(super) const SIGN_IN: &str = include_str!("page/sign-in.html");
+
 /// The form, after another token was shown.
-pub(super) const SIGN_IN_AGAIN: &str = include_str!("page/sign-in-again.html");
+pub(super) fn sign_in_again() -> String {
+    SIGN_IN.replace(
+        r#"aria-describedby="hint">"#,
+        "aria-invalid=\"true\" aria-describedby=\"wrong\">\n\
+         <p class=\"wrong\" id=\"wrong\" role=\"alert\">That is another token.</p>",
+    )
+}

@@ -176,7 +176,10 @@ async fn with_token(ops: &Ops, token: &str) -> Answer {
         None if !ops.access.has_token() => answer::to_page(&Access::no_cookie()),
         None => {
             tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
-            answer::asking(answer::html(StatusCode::UNAUTHORIZED, page::SIGN_IN_AGAIN))
+            answer::asking(answer::html(
+                StatusCode::UNAUTHORIZED,
+                page::sign_in_again(),
+            ))
         }
     }
 }
