@@ -31,8 +31,8 @@ use tokio::{
     time::timeout,
 };
 
-/// Inputs that one server takes.
-const INPUTS: u32 = 200;
+/// Inputs that one server takes: the check after each walks through the accounts of all before it.
+const INPUTS: u32 = 40;
 /// Longer than any session of these takes: only a hang does.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What is between client and server.
