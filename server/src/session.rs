@@ -16,6 +16,7 @@ mod list;
 mod login;
 mod mailbox;
 mod own_deleted;
+mod quota;
 mod sasl;
 mod search;
 mod select;
@@ -259,6 +260,10 @@ impl Authenticated {
             C::List(list) => self.list(&list, context, sink).await,
             C::Lsub(lsub) => self.lsub(&lsub, sink).await,
             C::Namespace => self.namespace(sink).await,
+            C::GetQuota(root) => self.get_quota(&root, context, sink).await,
+            C::GetQuotaRoot(mailbox) => self.get_quota_root(&mailbox, context, sink).await,
+            C::SetQuota => quota::set_quota(),
+            C::Xlist(xlist) => self.xlist(&xlist, sink).await,
             C::Status(status) => self.status(&status, context, sink).await,
             // Handled by the callers, which own the state that these change.
             C::Select(_) | C::Append(_) | C::Idle => Ok(wrong_state()),

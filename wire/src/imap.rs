@@ -16,6 +16,8 @@ pub mod fetch;
 mod fixture;
 pub mod list;
 pub mod mailbox;
+pub(crate) mod object_id;
+pub mod quota;
 pub mod response;
 pub mod search;
 pub mod select;

@@ -118,6 +118,8 @@ impl Authenticated {
             Code::UidValidity(state.summary.uid_validity),
             "UIDs are valid.",
         ));
+        // RFC 8474 §4.2.
+        out.push(status(Code::MailboxId(state.id), "The mailbox's own id."));
         out
     }
 

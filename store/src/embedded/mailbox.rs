@@ -286,9 +286,10 @@ impl Mailbox for EmbeddedMailbox {
         let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop.0);
         let turns = Arc::clone(&self.account.engine.searches);
+        let now_secs = self.account.context().now_secs;
         blocking(move || {
             let pace = Pace::new(&turns, &stopped);
-            search(&state, &predicate, &*core, &pace)
+            search(&state, &predicate, now_secs, (&*core, &pace))
         })
         .await
     }

@@ -1,8 +1,8 @@
-//! Response codes with their data (RFC 9051 §7.1, RFC 5530, RFC 4315, RFC 7889).
+//! Response codes with their data (RFC 9051 §7.1, RFC 5530, RFC 4315, RFC 7889, RFC 8474).
 
 use mail::{
     flag::SystemFlags,
-    id::{Uid, UidValidity},
+    id::{MailboxId, Uid, UidValidity},
     set::UidSet,
 };
 
@@ -47,6 +47,8 @@ pub enum Code {
     InUse,
     /// LIMIT
     Limit,
+    /// MAILBOXID (RFC 8474 §4.1, §4.2)
+    MailboxId(MailboxId),
     /// NONEXISTENT
     NonExistent,
     /// NOPERM
@@ -110,6 +112,7 @@ impl Code {
             Self::HasChildren => "HASCHILDREN",
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
+            Self::MailboxId(..) => "MAILBOXID",
             Self::NonExistent => "NONEXISTENT",
             Self::NoPerm => "NOPERM",
             Self::NotSaved => "NOTSAVED",

@@ -1,7 +1,7 @@
 //! A whole command as a value, grouped by the states in which it is allowed (RFC 9051 §6).
 
 use super::{
-    append, auth, basic, list, mailbox, search, select, sequence, status, store,
+    append, auth, basic, list, mailbox, quota, search, select, sequence, status, store,
     table::{self, Expunge, Property},
     transfer,
 };
@@ -89,6 +89,14 @@ pub enum Authenticated {
     Append(append::Append),
     /// IDLE
     Idle,
+    /// GETQUOTA (RFC 9208)
+    GetQuota(quota::GetQuota),
+    /// GETQUOTAROOT (RFC 9208)
+    GetQuotaRoot(quota::GetQuotaRoot),
+    /// SETQUOTA (RFC 9208)
+    SetQuota,
+    /// XLIST
+    Xlist(list::Lsub),
 }
 
 /// Commands of the selected state.
@@ -179,6 +187,10 @@ impl Authenticated {
             Self::Status(_) => &table::STATUS,
             Self::Append(_) => &table::APPEND,
             Self::Idle => &table::IDLE,
+            Self::GetQuota(_) => &table::GETQUOTA,
+            Self::GetQuotaRoot(_) => &table::GETQUOTAROOT,
+            Self::SetQuota => &table::SETQUOTA,
+            Self::Xlist(_) => &table::XLIST,
         }
     }
 }

@@ -39,11 +39,15 @@ pub enum StatusItem {
     Recent,
     /// APPENDLIMIT (RFC 7889)
     AppendLimit,
+    /// MAILBOXID (RFC 8474 §4.3): the number of the mailbox
+    MailboxId,
+    /// DELETED-STORAGE (RFC 9208 §4.1.4)
+    DeletedStorage,
 }
 
 impl StatusItem {
     /// Every item with its name.
-    pub const NAMES: [(Self, &'static str); 8] = [
+    pub const NAMES: [(Self, &'static str); 10] = [
         (Self::Messages, "MESSAGES"),
         (Self::UidNext, "UIDNEXT"),
         (Self::UidValidity, "UIDVALIDITY"),
@@ -52,6 +56,8 @@ impl StatusItem {
         (Self::Size, "SIZE"),
         (Self::Recent, "RECENT"),
         (Self::AppendLimit, "APPENDLIMIT"),
+        (Self::MailboxId, "MAILBOXID"),
+        (Self::DeletedStorage, "DELETED-STORAGE"),
     ];
 
     /// The item with this name in upper case.
@@ -103,7 +109,8 @@ mod tests {
 
     #[test]
     fn status_items() {
-        let all = "MESSAGES UIDNEXT UIDVALIDITY UNSEEN DELETED SIZE RECENT APPENDLIMIT";
+        let all = "MESSAGES UIDNEXT UIDVALIDITY UNSEEN DELETED SIZE RECENT APPENDLIMIT \
+            MAILBOXID DELETED-STORAGE";
         match accept(&format!("STATUS \"a b\" ({all} messages size)")) {
             Command::Authenticated(Authenticated::Status(status)) => {
                 assert_eq!(status.items, StatusItem::NAMES.map(|(item, _)| item));

@@ -5,7 +5,9 @@
 //! may be told are all computed from it; so is which grammar reads a command.
 
 use super::command::Command;
-use super::{append, auth, basic, fetch, list, mailbox, search, select, status, store, transfer};
+use super::{
+    append, auth, basic, fetch, list, mailbox, quota, search, select, status, store, transfer,
+};
 use crate::cursor::{Cursor, Parsed};
 
 /// One command.
@@ -245,6 +247,42 @@ pub static IDLE: Property = Property {
     source: "RFC 9051 §6.3.13",
     grammar: basic::idle,
 };
+/// GETQUOTA (RFC 9208 §4.1.1).
+pub static GETQUOTA: Property = Property {
+    name: "GETQUOTA",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("QUOTA"),
+    source: "RFC 9208 §4.1.1",
+    grammar: quota::get_quota,
+};
+/// GETQUOTAROOT (RFC 9208 §4.1.2).
+pub static GETQUOTAROOT: Property = Property {
+    name: "GETQUOTAROOT",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("QUOTA"),
+    source: "RFC 9208 §4.1.2",
+    grammar: quota::get_quota_root,
+};
+/// SETQUOTA: understood as RFC 2087 asks, and always refused, so QUOTASET is not offered (RFC 9208 §4.1.3).
+pub static SETQUOTA: Property = Property {
+    name: "SETQUOTA",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("QUOTA"),
+    source: "RFC 9208 §4.1.3",
+    grammar: quota::set_quota,
+};
+/// XLIST, from before special uses had a standard: Outlook 2013 knows no other (Gmail).
+pub static XLIST: Property = Property {
+    name: "XLIST",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("XLIST"),
+    source: "Gmail",
+    grammar: list::xlist,
+};
 /// CHECK (RFC 3501 §6.4.1).
 pub static CHECK: Property = Property {
     name: "CHECK",
@@ -382,7 +420,7 @@ pub static UID_MOVE: Property = Property {
 };
 
 /// Every command, in the order of RFC 9051 §6.
-pub static TABLE: [&Property; 36] = [
+pub static TABLE: [&Property; 40] = [
     &CAPABILITY,
     &NOOP,
     &LOGOUT,
@@ -404,6 +442,10 @@ pub static TABLE: [&Property; 36] = [
     &STATUS,
     &APPEND,
     &IDLE,
+    &GETQUOTA,
+    &GETQUOTAROOT,
+    &SETQUOTA,
+    &XLIST,
     &CHECK,
     &CLOSE,
     &UNSELECT,
@@ -433,7 +475,7 @@ mod tests {
     use crate::imap::fixture::{accept, frame};
 
     /// A command of each row.
-    const SAMPLES: [&str; 36] = [
+    const SAMPLES: [&str; 40] = [
         "CAPABILITY",
         "NOOP",
         "LOGOUT",
@@ -455,6 +497,10 @@ mod tests {
         "STATUS a (SIZE)",
         "APPEND a {1}\r\n",
         "IDLE",
+        "GETQUOTA a",
+        "GETQUOTAROOT a",
+        "SETQUOTA a ()",
+        "XLIST a b",
         "CHECK",
         "CLOSE",
         "UNSELECT",
