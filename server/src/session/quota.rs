@@ -18,6 +18,8 @@ use super::{
 const ROOT: &str = "account";
 /// The unit of STORAGE, bytes.
 const STORAGE_UNIT: u64 = 1_024;
+/// The greatest `number64` (RFC 9051 §9).
+const NUMBER_MAX: u64 = i64::MAX.cast_unsigned();
 
 impl Authenticated {
     pub(super) async fn get_quota(
@@ -68,16 +70,21 @@ impl Authenticated {
             (Resource::Message, usage.messages, quota.messages),
             (Resource::Mailbox, mailboxes, Some(u64::from(mailboxes_max))),
         ];
-        let limited = resources
-            .into_iter()
-            .filter_map(|(resource, usage, limit)| {
-                Some(QuotaResource {
-                    resource,
-                    usage,
-                    limit: limit?,
-                })
-            });
+        let limited = resources.into_iter();
+        let limited = limited.filter_map(|(resource, usage, limit)| {
+            let limit = limit?;
+            Some(of(resource, usage, limit))
+        });
         Untagged::Quota(ROOT, limited.collect())
+    }
+}
+
+/// Numbers on the wire have 63 bits (RFC 9208 §3.1.2).
+fn of(resource: Resource, usage: u64, limit: u64) -> QuotaResource {
+    QuotaResource {
+        resource,
+        usage: usage.min(NUMBER_MAX),
+        limit: limit.min(NUMBER_MAX),
     }
 }
 
@@ -92,4 +99,17 @@ pub(super) fn set_quota() -> Outcome {
 /// Somebody without a name is told nothing (RFC 9208 §8).
 fn not_told() -> wire::imap::response::Completion {
     no(Code::NoPerm, "An anonymous user is told of no quota.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_63_bits() {
+        let told = of(Resource::Message, u64::MAX, u64::MAX);
+        assert_eq!((told.usage, told.limit), (NUMBER_MAX, NUMBER_MAX));
+        let told = of(Resource::Message, 0, NUMBER_MAX);
+        assert_eq!((told.usage, told.limit), (0, NUMBER_MAX));
+    }
 }
