@@ -247,6 +247,16 @@ async fn threat_11_scram_asks_everybody_alike() {
     assert_eq!(given.auth.scram("tim", Hash::Sha1, Scope::Imap).1, None);
 }
 
+/// The salt is the password's: who asks for both learns that an alias is of the account, as a
+/// message to it would tell. Of names that are nobody's each has its own.
+#[tokio::test]
+async fn scram_asks_an_alias_as_its_account() {
+    let given = Given::new().await;
+    let asked = |user: &str| given.auth.scram(user, Hash::Sha256, Scope::Imap).0.salt;
+    assert_eq!(asked("tim"), asked("tim@localhost"));
+    assert_ne!(asked("nobody"), asked("nobody@localhost"));
+}
+
 #[tokio::test]
 async fn scram_is_offered_when_all_can_use_it_or_the_operator_says_so() {
     for (setting, all, some) in [

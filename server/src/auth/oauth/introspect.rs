@@ -38,6 +38,7 @@ impl Introspection {
                 audiences: settings.introspection_audience.0.clone(),
                 scopes: settings.scope.0.clone(),
                 account_claim: settings.introspection_account_claim.clone(),
+                unsaid: super::unsaid(settings),
                 skew_secs: super::secs(settings.clock_skew),
             },
             kept_secs: super::secs(settings.introspection_cache_time),
