@@ -151,7 +151,7 @@ async fn a_password_is_that_of_its_account_by_any_name() {
 }
 
 #[tokio::test]
-async fn a_changed_password_is_forgotten_at_once() {
+async fn threat_10_a_changed_password_is_forgotten_at_once() {
     let given = Given::new().await;
     given.by("tim", "tanstaaf").await.unwrap();
     let new = keep_password(b"other").unwrap();

@@ -9,11 +9,34 @@ use std::{
 
 use base64::Engine as _;
 
-use crate::place::{PASSWORD, Place};
+use crate::place::{PASSWORD, Place, add_account};
 
 /// What an attack may take in a debug build on a busy machine; one that works takes for ever.
 const AT_ONCE: Duration = Duration::from_secs(5);
 const NO_SETTINGS: &[String] = &[];
+
+/// Many log in by turns, all with the same password: what is remembered of one serves no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_threat_10_two_hundred_users_by_turns_see_their_own_mail() {
+    const USERS: usize = 200;
+    const TURNS: usize = 10;
+    let place = Place::new(NO_SETTINGS).await;
+    for user in 0..USERS {
+        let name = format!("user{user}");
+        add_account(&place.service, &name).await;
+        let message = format!("Subject: mail of {name}.\r\n\r\nx\r\n");
+        place.client(&name).await.append("INBOX", &message).await;
+    }
+    for turn in 0..USERS * TURNS {
+        // A step that shares no factor with their number: all come, in no order.
+        let name = format!("user{}", turn * 7_919 % USERS);
+        let mut talk = place.client(&name).await;
+        talk.run("SELECT INBOX").await;
+        let fetched = talk.run("FETCH 1:* BODY.PEEK[HEADER]").await.text();
+        assert!(fetched.contains(&format!("mail of {name}.")), "{fetched}");
+        assert_eq!(fetched.matches("mail of ").count(), 1, "{fetched}");
+    }
+}
 
 #[tokio::test]
 async fn threat_13_hostile_patterns_over_many_names_are_answered_at_once() {
