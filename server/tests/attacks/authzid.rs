@@ -172,13 +172,21 @@ async fn threat_08_every_mechanism_with_every_authorization_identity() {
 async fn threat_08_what_anonymous_says_of_itself_opens_nothing_else() {
     let secured = Secured::new().await;
     for (identity, meant) in identities() {
-        let first = STANDARD.encode(&identity);
+        let first = initial(&identity);
         let (mut talk, _) = secured.connect().await;
         let answer = talk.ask(&format!("AUTHENTICATE ANONYMOUS {first}")).await;
         match answer.tagged.starts_with("OK ") {
             true => assert_eq!(whose(&mut talk).await, "bob", "{meant:?}"),
             false => assert_eq!(answer.tagged, MALFORMED, "{meant:?}"),
         }
+    }
+}
+
+/// An initial response; `=` is an empty one (RFC 4959 §3).
+fn initial(message: &[u8]) -> String {
+    match message {
+        [] => "=".to_owned(),
+        message => STANDARD.encode(message),
     }
 }
 
@@ -273,7 +281,7 @@ impl Secured {
                     "SCRAM-SHA-256-PLUS" => (&b"p=tls-exporter,"[..], &exporter[..]),
                     _ => (&b"n,"[..], &[][..]),
                 };
-                let header = [flag, &named, b","].concat();
+                let header = [flag, &named[..], b","].concat();
                 let bound = Bound {
                     mechanism: scram,
                     header: &header,
@@ -283,11 +291,7 @@ impl Secured {
                 return (talk, answer);
             }
         };
-        let first = match &message[..] {
-            // An empty initial response (RFC 4959 §3).
-            [] => "=".to_owned(),
-            message => STANDARD.encode(message),
-        };
+        let first = initial(&message);
         talk.send(format!("t AUTHENTICATE {mechanism} {first}\r\n").as_bytes())
             .await;
         loop {

@@ -448,8 +448,15 @@ async fn threat_07_names_cannot_forge_a_log_line_and_secrets_are_in_none() {
     }
     talk.run(&format!("LOGIN tim {PASSWORD}")).await;
     let mut lmtp = place.deliverer().await;
-    lmtp.send(b"RCPT TO:<\"mark\\\x1b[2J\"@forged>\r\n").await;
-    lmtp.reply().await;
+    for line in [
+        "RCPT TO:<\"mark\\\x1b[2J\"@forged>",
+        "MAIL FROM:<\"f address=192.0.2.66 x\"@forged> SMTPUTF8",
+        "RCPT TO:<\"m reason=forged address=192.0.2.66 x\"@forged>",
+        "RCPT TO:<\"m\u{202e}forged\"@forged>",
+    ] {
+        lmtp.send(format!("{line}\r\n").as_bytes()).await;
+        lmtp.reply().await;
+    }
     talk.run("LOGOUT").await;
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(logged.contains("command=\"LOGIN\""), "{logged}");
@@ -457,6 +464,10 @@ async fn threat_07_names_cannot_forge_a_log_line_and_secrets_are_in_none() {
         !logged.contains("secretmark") && !logged.contains(PASSWORD),
         "{logged}"
     );
+    // What a peer says is in quotes, so that it does not look like a field.
+    let refused = "user=\"\\\"m reason=forged address=192.0.2.66 x\\\"@forged\"";
+    assert!(logged.contains(refused), "{logged}");
+    assert!(!logged.contains('\u{202e}'), "{logged}");
     for line in logged.lines() {
         assert!(line.starts_with("20"), "a line that is no entry: {line:?}");
         assert!(
