@@ -301,7 +301,11 @@ impl Auth {
         let (local, domain) = user.rsplit_once('@').unwrap_or((user, ""));
         let (base, _) = local.split_once(DETAIL_SEPARATOR).unwrap_or((local, ""));
         let (before, _) = user.rsplit_once(DETAIL_SEPARATOR)?;
-        let names = [format!("{base}@{domain}"), base.to_owned(), before.to_owned()];
+        let names = [
+            format!("{base}@{domain}"),
+            base.to_owned(),
+            before.to_owned(),
+        ];
         let found = names.iter().find_map(|name| self.store.find_account(name));
         found.map(|owner| owner.name.clone())
     }

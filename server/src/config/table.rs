@@ -416,6 +416,8 @@ settings! {
         parameters_per_field: u32 = "ParametersPerField", "128", 1..=128;
         /// Mailboxes of one account.
         mailboxes: u32 = "Mailboxes", "10000", 6..=MANY;
+        /// Messages of one account, whatever its quota; then it is over quota. A copy of a message costs no space on the disk, but memory while its mailbox is open.
+        messages: u32 = "Messages", "5000000", 1..=u32::MAX as u64;
         /// The length of one level of the name of a new mailbox; mailboxes that are there keep their names.
         mailbox_level_bytes: Bytes = "MailboxLevelBytes", "255", 16..=255;
         /// Levels of the name of a new mailbox.

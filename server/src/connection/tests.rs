@@ -884,7 +884,10 @@ async fn a_session_by_a_password_kept_elsewhere_ends_when_its_account_is_disable
         ..AccountChange::default()
     };
     let store = &server.service.store;
-    store.change_account(server.tim().id, disable).await.unwrap();
+    store
+        .change_account(server.tim().id, disable)
+        .await
+        .unwrap();
     client.is_told_bye("disabled").await;
 }
 

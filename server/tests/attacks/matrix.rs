@@ -62,6 +62,9 @@ const SAMPLES_MAX: usize = 4;
 /// Bytes of an argument that are cut and spoiled.
 const SPOILED_BYTES_MAX: usize = 48;
 
+/// What stands for a literal of a transcript.
+const LITERAL: &[u8] = b"{5+}\r\nhello";
+
 /// Stands in mail, a name and a keyword of the other account, and in nothing that this one is told
 /// (threat 26).
 const MARKER: &str = "marker7f3a";
@@ -163,7 +166,7 @@ fn sample(line: &str) -> Option<(String, Vec<u8>)> {
     let literal = rest
         .strip_suffix("{+}")
         .or_else(|| rest.strip_suffix("{}"))
-        .map(|before| format!("{before}{{5+}}\r\nhello"));
+        .map(|before| format!("{before}{}", String::from_utf8_lossy(LITERAL)));
     let is_captured = |part: &str| !part.starts_with(|c: char| c.is_ascii_digit());
     if !matches!(head.split('[').next(), Some("C"))
         || rest.split('<').skip(1).any(is_captured)
@@ -197,7 +200,10 @@ fn arguments(samples: &[Vec<u8>], allowed: bool) -> Vec<Vec<u8>> {
         for hostile in HOSTILE.iter().filter(|hostile| hostile.len() < 8) {
             all.push([sample, *hostile].concat());
         }
-        for at in 1..sample.len().min(SPOILED_BYTES_MAX) {
+        // A literal stays whole: the server would wait for the rest of it.
+        let literal = sample.windows(LITERAL.len()).position(|at| at == LITERAL);
+        let end = literal.unwrap_or(sample.len());
+        for at in 1..end.min(SPOILED_BYTES_MAX) {
             all.push(sample[..at].to_vec());
             let mut spoiled = sample.clone();
             spoiled[at] = SPOILERS[at % SPOILERS.len()];

@@ -42,7 +42,10 @@ pub(super) fn rows(tree: &Tree) -> Vec<Problem> {
     };
     let tested = tested(tree);
     let table = tree.text(TABLE).unwrap_or_default();
-    let commands: Vec<&str> = commands_in_table(table).into_iter().map(|it| it.1).collect();
+    let commands: Vec<&str> = commands_in_table(table)
+        .into_iter()
+        .map(|it| it.1)
+        .collect();
     let lines = threats.lines().enumerate();
     lines
         .filter(|(_, line)| !line.starts_with('#'))

@@ -232,7 +232,14 @@ async fn a_certificate_or_token_is_taken_without_asking_a_program_or_directory()
     let asked = directory.binds();
     for proof in [Proof::Certificate, Proof::Token] {
         let command = Backend::command(nobody, &[]).await;
-        assert!(command.given.auth.log_in(&attempt("tim", proof)).await.is_ok());
+        assert!(
+            command
+                .given
+                .auth
+                .log_in(&attempt("tim", proof))
+                .await
+                .is_ok()
+        );
         let file = Backend::file(&[]).await;
         let users = file._files.path().join("users");
         assert!(file.given.auth.log_in(&attempt("tim", proof)).await.is_ok());
