@@ -172,6 +172,17 @@ mod tests {
     }
 
     #[test]
+    fn threat_09_an_address_counts_only_if_it_is_said_to_be_verified() {
+        let answer = json!({"active": true, "email": "tim@example.org", "scope": "imap"});
+        let by_address = "OAuth:IntrospectionAccountClaim=email";
+        let refused = judged(&[by_address], answer.clone());
+        assert_eq!(refused, Err(Unfit::Nobody));
+        let trusting = [by_address, "OAuth:RequireVerifiedEmail=false"];
+        let (account, _) = judged(&trusting, answer).unwrap();
+        assert_eq!(account, "tim@example.org");
+    }
+
+    #[test]
     fn who_asks_is_encoded_twice() {
         let said = authorization("a b", "p:w+ö");
         let said = said.strip_prefix("Basic ").unwrap();

@@ -34,7 +34,7 @@ const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
 /// The claim that is a mail address (OpenID Connect Core §5.1).
 const EMAIL: &str = "email";
 /// Claims that stand in ID tokens (OpenID Connect Core §3.1.3.6, §3.3.2.11) and in security events
-/// such as logouts (RFC 8417 §2.2) only.
+/// such as logouts (RFC 8417) only.
 const OTHER_KINDS: [&str; 4] = ["at_hash", "c_hash", "s_hash", "events"];
 /// What Keycloak calls in `typ`, among the claims, what is no access token (`Bearer`).
 const OTHER_TYPES: [&str; 4] = ["ID", "Refresh", "Offline", "Logout"];
@@ -346,7 +346,7 @@ impl Demands {
 }
 
 /// Whether claims say that they are of another kind of token: one that tells an application who
-/// logged in to it, which any other application could show here (RFC 8725 §2.8), or one about a
+/// logged in to it, which any other application could show here (RFC 8725 §3.11), or one about a
 /// logout.
 fn is_another_kind(claims: &Claims) -> bool {
     let typ = claims.get("typ").and_then(Value::as_str);
