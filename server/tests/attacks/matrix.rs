@@ -58,9 +58,12 @@ const HOSTILE: [&[u8]; 44] = [
 /// What is put in the place of a byte.
 const SPOILERS: [u8; 8] = *b"\0\x80(\"*{ 9";
 /// Transcripts' arguments that are used of one command.
-const SAMPLES_MAX: usize = 4;
+const SAMPLES_MAX: usize = 8;
 /// Bytes of an argument that are cut and spoiled.
 const SPOILED_BYTES_MAX: usize = 48;
+
+/// Messages in INBOX of which most are removed.
+const MANY: u32 = 20;
 
 /// What stands for a literal of a transcript.
 const LITERAL: &[u8] = b"{5+}\r\nhello";
@@ -102,7 +105,12 @@ impl State {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn long_threat_14_19_and_26_every_command_in_every_state_with_every_malformed_argument() {
     let samples = samples();
-    let set = ["BadCommands", "BadCommandsBeforeLogin", "LoginFailures"];
+    let set = [
+        "BadCommands",
+        "BadCommandsBeforeLogin",
+        "LoginFailures",
+        "CommandsPerMinute",
+    ];
     let set = set.map(|key| format!("Limits:{key}=1000000"));
     let place = Place::new(&set).await;
     let mut other = place.client("bob").await;
@@ -205,9 +213,11 @@ fn arguments(samples: &[Vec<u8>], allowed: bool) -> Vec<Vec<u8>> {
         let end = literal.unwrap_or(sample.len());
         for at in 1..end.min(SPOILED_BYTES_MAX) {
             all.push(sample[..at].to_vec());
-            let mut spoiled = sample.clone();
-            spoiled[at] = SPOILERS[at % SPOILERS.len()];
-            all.push(spoiled);
+            for spoiler in SPOILERS {
+                let mut spoiled = sample.clone();
+                spoiled[at] = spoiler;
+                all.push(spoiled);
+            }
         }
     }
     all
@@ -233,9 +243,21 @@ async fn restore(talk: &mut Talk, state: State) {
         State::Examined => "EXAMINE INBOX",
     };
     let selected = talk.run(select).await;
-    if selected.untagged.iter().any(|line| line == "* 0 EXISTS") {
-        talk.append("INBOX", "Subject: x\r\n\r\nx\r\n").await;
-        talk.run("COPY 1 INBOX").await;
+    let exists = selected.untagged.iter().find_map(|line| {
+        let count = line.strip_prefix("* ")?.strip_suffix(" EXISTS")?;
+        count.parse::<u32>().ok()
+    });
+    match exists.unwrap_or_default() {
+        0 => {
+            talk.append("INBOX", "Subject: x\r\n\r\nx\r\n").await;
+            talk.run("COPY 1 INBOX").await;
+        }
+        // What succeeds fills it, and each FETCH would tell of all of it.
+        MANY.. if state == State::Selected => {
+            talk.run("STORE 3:* +FLAGS.SILENT (\\Deleted)").await;
+            talk.run("EXPUNGE").await;
+        }
+        _ => {}
     }
 }
 
