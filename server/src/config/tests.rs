@@ -739,7 +739,7 @@ fn start_up_warns_of_what_was_hardly_meant() {
         ),
         (vec![local, "Imap:Port=0"], vec!["no IMAP listener"]),
         (
-            vec![local, "Limits:SearchContexts=5"],
+            vec![local, "Limits:NotifyBacklog=5"],
             vec!["no effect yet"],
         ),
     ] {
