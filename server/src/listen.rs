@@ -683,7 +683,10 @@ mod tests {
     }
 
     /// A server with a certificate of its own and these settings.
-    fn with_tls(directory: &Path, set: &[&str]) -> (Arc<Service>, crate::config::CertificateSource) {
+    fn with_tls(
+        directory: &Path,
+        set: &[&str],
+    ) -> (Arc<Service>, crate::config::CertificateSource) {
         let source = crate::tls::self_signed(directory, crate::serve::system_time()).unwrap();
         let tls = Tls::new(&crate::tls::load(&source).unwrap()).unwrap();
         let options = crate::config::Options {

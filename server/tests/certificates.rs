@@ -180,7 +180,8 @@ impl Place {
     /// Without any setting of certificates, and with these.
     fn instead(mut self, set: &[&str]) -> Self {
         self.settings.retain(|one| !one.starts_with("Imap:Cert"));
-        self.settings.extend(set.iter().map(|one| (*one).to_owned()));
+        self.settings
+            .extend(set.iter().map(|one| (*one).to_owned()));
         self
     }
 
@@ -545,7 +546,9 @@ async fn clients_are_shown_the_files_that_are_set() {
         format!("Imap:CertificateKeyPath={}", path("own.key")),
     ];
     let mut place = place.instead(&[&set[0], &set[1]]);
-    place.settings.retain(|one| !one.starts_with("Imap:SecurePort"));
+    place
+        .settings
+        .retain(|one| !one.starts_with("Imap:SecurePort"));
     place.settings.push(format!("Imap:SecurePort={port}"));
     {
         let _serving = place.serve();
@@ -553,7 +556,10 @@ async fn clients_are_shown_the_files_that_are_set() {
         let config = ClientConfig::builder().with_root_certificates(place.roots("own"));
         let connector = TlsConnector::from(Arc::new(config.with_no_client_auth()));
         let name = ServerName::try_from("own.example").unwrap();
-        let tls = connector.connect(name, place.tcp(port).await).await.unwrap();
+        let tls = connector
+            .connect(name, place.tcp(port).await)
+            .await
+            .unwrap();
         let mut session = Session(BufReader::new(tls));
         assert!(session.line().await.starts_with("* OK"));
         let own = CertificateDer::from_pem_file(place.path("own.pem")).unwrap();
@@ -562,15 +568,24 @@ async fn clients_are_shown_the_files_that_are_set() {
     // The key is not in the file, and a file with a password needs it.
     let place = place.instead(&[&set[0]]);
     let (code, text) = place.run(&["tls", "check"], "");
-    assert!(code == 2 && text.contains("Imap:CertificateKeyPath"), "{text}");
+    assert!(
+        code == 2 && text.contains("Imap:CertificateKeyPath"),
+        "{text}"
+    );
     let packed = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/chain.p12");
     let packed = format!("Imap:CertificatePath={packed}");
     let place = place.instead(&[&packed, "Imap:CertificatePassword=wrong"]);
     let (code, text) = place.run(&["tls", "check"], "");
-    assert!(code == 2 && text.contains("password does not open"), "{text}");
+    assert!(
+        code == 2 && text.contains("password does not open"),
+        "{text}"
+    );
     let place = place.instead(&[&packed, "Imap:CertificatePassword=secret"]);
     let (_, text) = place.run(&["tls", "check"], "");
-    assert!(text.contains("mail.example.org") && !text.contains("password"), "{text}");
+    assert!(
+        text.contains("mail.example.org") && !text.contains("password"),
+        "{text}"
+    );
 }
 
 /// An authority whose certificates are logins: `people.pem`, and `people.crl` with the serial

@@ -479,6 +479,44 @@ fn up_without_tls_prints_lines_for_the_plain_port() {
     assert!(lines.any(|line| line.ends_with(&url)), "{url}");
 }
 
+#[test]
+fn the_configuration_is_shown_checked_and_explained() {
+    let place = Place::new().and(&["Imap:SessionTimeout=45m", "Imap:CertificatePassword=marker"]);
+    let shown = place.prints(&["config", "show"], "");
+    let line = |key: &str| {
+        let found = shown.lines().find(|line| line.starts_with(key));
+        found.unwrap_or_else(|| panic!("{key}: {shown}")).to_owned()
+    };
+    let set = line("Imap:SessionTimeout");
+    assert!(set.contains(" 45m ") && set.contains("--set"), "{set}");
+    assert!(line("Imap:ShutdownTimeout").ends_with("default"), "{shown}");
+    assert!(!shown.contains("marker"), "a secret: {shown}");
+    place.prints(&["config", "check"], "");
+    let explained = place.prints(&["config", "docs"], "");
+    assert!(explained.contains("| `SessionTimeout` |"), "{explained}");
+    let sample = place.prints(&["config", "docs", "--sample"], "");
+    assert!(sample.contains("\"SessionTimeout\": "), "{sample}");
+    let wrong = place.and(&["Imap:SessionTimeout=never", "Limits:Literals=0"]);
+    let done = wrong.run(&["config", "check"], "");
+    assert_eq!(done.code, 2, "{}{}", done.out, done.err);
+    let told = done.out + &done.err;
+    for key in ["Imap:SessionTimeout", "Limits:Literals"] {
+        assert!(told.contains(key), "{told}");
+    }
+}
+
+#[test]
+fn completions_and_the_manual_are_printed() {
+    let place = Place::new();
+    let script = place.prints(&["completions", "bash"], "");
+    assert!(script.contains("complete ") && script.contains("app-password"));
+    let page = place.prints(&["man"], "");
+    assert!(page.starts_with('.') || page.contains("\n.TH "), "{page}");
+    assert!(page.contains("EXIT STATUS"), "{page}");
+    let pages = place.prints(&["man", "--markdown"], "");
+    assert!(pages.contains("## `relate-imap account add`"), "{pages}");
+}
+
 /// The first line a server says.
 fn greeting(stream: impl std::io::Read) -> String {
     let mut line = String::new();
@@ -511,7 +549,10 @@ fn each_listener_is_where_it_is_set() {
         assert_eq!(stream.is_ok(), said.is_some(), "127.0.0.{last}:{port}");
         if let (Ok(stream), Some(said)) = (stream, said) {
             let line = greeting(stream);
-            assert!(line.starts_with(said) && line.contains("mail.example"), "{line}");
+            assert!(
+                line.starts_with(said) && line.contains("mail.example"),
+                "{line}"
+            );
         }
     }
     let socket = UnixStream::connect(place.store().join("elsewhere/in.sock"));

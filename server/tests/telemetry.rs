@@ -127,6 +127,11 @@ struct Place {
 impl Place {
     /// A server with an account, that sends to this port.
     async fn new(port: u16, speaks: Speaks) -> Self {
+        Self::with(port, speaks, &["Otel:ExportInterval=1s"]).await
+    }
+
+    /// One with further settings.
+    async fn with(port: u16, speaks: Speaks, more: &[&str]) -> Self {
         let protocol = match speaks {
             Speaks::Grpc => "Grpc",
             Speaks::Http => "HttpProtobuf",
@@ -137,12 +142,15 @@ impl Place {
             format!("Otel:Endpoint=http://127.0.0.1:{port}"),
             format!("Otel:Protocol={protocol}"),
             "Otel:Headers=api-key=marker".to_owned(),
-            "Otel:ExportInterval=1s".to_owned(),
             "Limits:LoginFailureDelays=0s".to_owned(),
             "Limits:LoginFailures=20".to_owned(),
         ];
         let loaded = config::load(&config::Options {
-            set: set.to_vec(),
+            set: more
+                .iter()
+                .map(|set| (*set).to_owned())
+                .chain(set)
+                .collect(),
             ..Default::default()
         });
         let config = Arc::new(loaded.unwrap().config);
@@ -359,12 +367,13 @@ fn check_spans(spans: &[Span]) {
     assert!(!told.contains("battery") && !told.contains("wrong-one"));
 }
 
-async fn a_session_is_told(speaks: Speaks) {
+/// What comes to a collector of a session.
+async fn told(speaks: Speaks, more: &[&str]) -> (Vec<Metric>, Vec<Span>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let (sender, mut receiver) = mpsc::channel(1_000);
     tokio::spawn(receive(listener, speaks, sender));
-    let place = Place::new(port, speaks).await;
+    let place = Place::with(port, speaks, more).await;
     // The first metrics go at once: from then on spans are made.
     let mut received = vec![receiver.recv().await.unwrap()];
     place.session().await;
@@ -372,9 +381,47 @@ async fn a_session_is_told(speaks: Speaks) {
     while let Ok(one) = receiver.try_recv() {
         received.push(one);
     }
-    let (metrics, spans) = decoded(&received, speaks);
+    decoded(&received, speaks)
+}
+
+async fn a_session_is_told(speaks: Speaks) {
+    let (metrics, spans) = told(speaks, &[]).await;
     check_metrics(&metrics);
     check_spans(&spans);
+}
+
+#[tokio::test]
+async fn of_a_hundred_commands_as_many_are_traced_as_are_set() {
+    let (metrics, spans) = told(Speaks::Http, &["Otel:TracePercent=0"]).await;
+    check_metrics(&metrics);
+    assert!(spans.is_empty(), "{spans:?}");
+}
+
+#[tokio::test]
+async fn metrics_are_sent_as_often_as_is_set() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    // That nobody takes them does not change when they are sent.
+    let place = Place::with(port, Speaks::Grpc, &["Otel:ExportInterval=20m"]).await;
+    let sent = || counted(&place.service, "telemetry.exports", "");
+    let minutes = |count: u64| Duration::from_secs(60 * count);
+    for round in 1..4 {
+        let mut steps = 0;
+        while sent() < round {
+            tokio::task::yield_now().await;
+            steps += 1;
+            assert!(steps < 10_000_000, "round {round}");
+        }
+        tokio::time::pause();
+        tokio::time::advance(minutes(19)).await;
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(sent(), round);
+        tokio::time::advance(minutes(1)).await;
+        tokio::time::resume();
+    }
 }
 
 #[tokio::test]

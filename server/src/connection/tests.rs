@@ -48,27 +48,29 @@ impl Server {
         let config = configured(set);
         let directory = tempfile::tempdir().unwrap();
         let kept = config.store_options();
-        let store = EmbeddedStore::open(directory.path(), kept, clock()).unwrap();
-        Self::with(config, store, Some(directory)).await
+        let clock = clock();
+        let store = EmbeddedStore::open(directory.path(), kept, Arc::clone(&clock) as _).unwrap();
+        Self::with(config, (store, clock), Some(directory)).await
     }
 
     /// A server on a disk that fails on demand, which may hold its store already.
     async fn start_on(disk: &SimDisk, set: &[&str]) -> Self {
         let (config, disk) = (configured(set), Arc::new(disk.clone()));
         let kept = config.store_options();
-        let store = EmbeddedStore::open_on(disk, Path::new("/mail"), kept, clock()).unwrap();
-        Self::with(config, store, None).await
+        let clock = clock();
+        let place = Path::new("/mail");
+        let store = EmbeddedStore::open_on(disk, place, kept, Arc::clone(&clock) as _).unwrap();
+        Self::with(config, (store, clock), None).await
     }
 
     async fn with(
         config: Arc<Config>,
-        store: Arc<EmbeddedStore>,
+        (store, clock): (Arc<EmbeddedStore>, Arc<ManualClock>),
         directory: Option<tempfile::TempDir>,
     ) -> Self {
         if store::Store::find_account(&*store, "tim").is_none() {
             Self::create_tim(&*store).await;
         }
-        let clock = clock();
         Self {
             service: Arc::new(Service::new(config, store, None, Arc::clone(&clock) as _)),
             clock,

@@ -94,7 +94,11 @@ mod tests {
             accounts_done,
             ..Rebuilding::default()
         };
-        for (rebuilding, left) in [(Some(of_four(1)), 3.0), (Some(of_four(4)), 0.0), (None, 0.0)] {
+        for (rebuilding, left) in [
+            (Some(of_four(1)), 3.0),
+            (Some(of_four(4)), 0.0),
+            (None, 0.0),
+        ] {
             look_at_rebuild(rebuilding, &metrics);
             let families = metrics.read();
             let mut families = families.iter();

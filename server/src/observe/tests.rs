@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 use store::{
-    Access, Account, Actor, NewAccount, Quota, Store,
+    Access, Account, Actor, NewAccount, Quota,
     clock::ManualClock,
     disk::{Disk, DiskFile, Fault, Lock, OpenMode, Plan, SimDisk},
     embedded::EmbeddedStore,
@@ -156,6 +156,7 @@ impl DiskFile for HeldFile {
 struct Given {
     service: Arc<Service>,
     disk: Held,
+    clock: Arc<ManualClock>,
 }
 
 impl Given {
@@ -176,10 +177,11 @@ impl Given {
             config.store_options(),
             Arc::clone(&clock) as _,
         );
-        let service = Service::new(config, store.unwrap(), tls, clock);
+        let service = Service::new(config, store.unwrap(), tls, Arc::clone(&clock) as _);
         let given = Self {
             service: Arc::new(service),
             disk,
+            clock,
         };
         given.create("tim").await;
         given
@@ -348,9 +350,15 @@ async fn deliveries_are_counted() {
     let given = Given::new(&["Limits:MessageBytes=1KiB"]).await;
     let large = "x".repeat(2_000);
     let message = |text: &str| {
-        format!("MAIL FROM:<>\r\nRCPT TO:<tim>\r\nRCPT TO:<nobody@localhost>\r\nDATA\r\n{text}\r\n.\r\n")
+        format!(
+            "MAIL FROM:<>\r\nRCPT TO:<tim>\r\nRCPT TO:<nobody@localhost>\r\nDATA\r\n{text}\r\n.\r\n"
+        )
     };
-    let talk = format!("LHLO x\r\n{}{}QUIT\r\n", message("A: b\r\n\r\nx"), message(&large));
+    let talk = format!(
+        "LHLO x\r\n{}{}QUIT\r\n",
+        message("A: b\r\n\r\nx"),
+        message(&large)
+    );
     let mut client = given.lmtp();
     client.send(&talk).await;
     client.end().await;
@@ -465,6 +473,7 @@ async fn what_no_rewrite_is_worth_is_room_that_is_lost() {
     );
     client.send(&script).await;
     client.end().await;
+    given.clock.set(NOW + 3_600);
     given.service.store.compact().await.unwrap();
     let dead = given.is("store.bodies.dead", "").unwrap();
     assert!(dead >= 100_000.0, "{dead}");

@@ -176,7 +176,9 @@ fn evidence(tree: &Tree, row: &Row<'_>) -> Result<String, String> {
     let source = tree.rust.iter().find(|source| source.path == path);
     let source = source.ok_or_else(missing)?;
     let test = source.functions().into_iter().find(|f| f.name == name);
-    let test = test.filter(|test| source.is_run(test)).ok_or_else(missing)?;
+    let test = test
+        .filter(|test| source.is_run(test))
+        .ok_or_else(missing)?;
     let mut text = source.text.get(test.range).unwrap_or_default().to_owned();
     for part in &row.parts {
         if !speaks_of(&text, part) {

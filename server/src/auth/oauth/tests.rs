@@ -41,7 +41,10 @@ impl Provider {
     async fn answering_over(tls: Option<TlsAcceptor>, status: &'static str, body: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (asked, heard) = (Arc::<AtomicUsize>::default(), Arc::<Mutex<String>>::default());
+        let (asked, heard) = (
+            Arc::<AtomicUsize>::default(),
+            Arc::<Mutex<String>>::default(),
+        );
         let (count, hear) = (Arc::clone(&asked), Arc::clone(&heard));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -190,7 +193,11 @@ async fn signed_tokens_are_good_as_far_as_is_set() {
     let unfit = |why| Err(Refusal::Unfit(why));
     for (set, changes, expected) in [
         ("OAuth:Issuers:a:Audience=imap", &none, tim.clone()),
-        ("OAuth:Issuers:a:Audience=imap", &other, unfit(Unfit::Audience)),
+        (
+            "OAuth:Issuers:a:Audience=imap",
+            &other,
+            unfit(Unfit::Audience),
+        ),
         ("OAuth:Issuers:a:Audience=other", &other, tim.clone()),
         ("OAuth:Issuers:a:Issuer=x", &none, unfit(Unfit::Issuer)),
         ("OAuth:Algorithms=EdDSA", &none, unfit(Unfit::Algorithm)),
@@ -247,7 +254,10 @@ async fn an_issuer_has_as_long_to_answer_as_is_set() {
         let refused = oauth.account(b"opaque").await;
         let waited = begun.elapsed().as_millis();
         assert_eq!(refused, Err(Refusal::Unavailable));
-        assert!((secs * 1_000..=secs * 1_000 + 1).contains(&waited), "{waited}");
+        assert!(
+            (secs * 1_000..=secs * 1_000 + 1).contains(&waited),
+            "{waited}"
+        );
     }
 }
 
@@ -256,7 +266,10 @@ async fn an_issuer_is_trusted_by_the_authorities_that_are_set() {
     let files = tempfile::tempdir().unwrap();
     let tls = acceptor(files.path());
     let provider = Provider::answering_over(Some(tls), "200 OK", TIM.to_owned()).await;
-    let url = format!("OAuth:IntrospectionUrl=https://localhost:{}/ask", provider.port);
+    let url = format!(
+        "OAuth:IntrospectionUrl=https://localhost:{}/ask",
+        provider.port
+    );
     let mut set = vec![url, "OAuth:IntrospectionAudience=imap".to_owned()];
     let clock = Arc::new(ManualClock::new(NOW));
     let refused = oauth(&set, &clock).account(b"opaque").await;

@@ -225,12 +225,15 @@ async fn a_command_has_as_long_as_is_set() {
         let time = format!("Auth:CommandTimeout={secs}s");
         let backend = Backend::command(CHECK, &[&time]).await;
         tokio::time::pause();
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         let refused = backend.by("slow", "x").await;
         let waited = begun.elapsed().as_millis();
         tokio::time::resume();
         assert_eq!(refused, Err(AuthFailure::Unavailable));
-        assert!((secs * 1_000..=secs * 1_000 + 2).contains(&waited), "{waited}");
+        assert!(
+            (secs * 1_000..=secs * 1_000 + 2).contains(&waited),
+            "{waited}"
+        );
     }
 }
 
@@ -270,7 +273,11 @@ async fn as_many_commands_run_at_a_time_as_are_set() {
 async fn a_directory_has_as_many_connections_at_a_time_as_are_set() {
     let two = |set| async move {
         let directory = Directory::start_for(2).await;
-        Backend::ldap(directory, &[&NAMED[..], &[set, "Auth:LdapTimeout=60s"]].concat()).await
+        Backend::ldap(
+            directory,
+            &[&NAMED[..], &[set, "Auth:LdapTimeout=60s"]].concat(),
+        )
+        .await
     };
     let pair = two("Auth:LdapConnections=2").await;
     // Both are answered when both are there; of one at a time the first waits in vain.
@@ -293,12 +300,15 @@ async fn a_directory_has_as_long_to_answer_as_is_set() {
         let set = [&NAMED[..], &[&*url, &*time]].concat();
         let backend = Backend::ldap(Directory::start().await, &set).await;
         tokio::time::pause();
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         let refused = backend.by("tim", "tanstaaf").await;
         let waited = begun.elapsed().as_millis();
         tokio::time::resume();
         assert_eq!(refused, Err(AuthFailure::Unavailable));
-        assert!((secs * 1_000..=secs * 1_000 + 2).contains(&waited), "{waited}");
+        assert!(
+            (secs * 1_000..=secs * 1_000 + 2).contains(&waited),
+            "{waited}"
+        );
     }
 }
 

@@ -190,7 +190,10 @@ fn search(fields: &[(u8, Vec<u8>)]) -> Option<Vec<u8>> {
     let dn = format!("uid={uid},ou=people");
     let wanted = values(&fields[7].1);
     let owner = sequence(&[element(4, b"owner"), element(0x31, &element(4, b"tim"))]);
-    let told = match wanted.iter().any(|(_, name)| name == b"owner") {
+    let told = match wanted
+        .iter()
+        .any(|(_, name)| name.eq_ignore_ascii_case(b"owner"))
+    {
         true => sequence(&[owner]),
         false => sequence(&[]),
     };
