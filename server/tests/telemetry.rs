@@ -29,7 +29,10 @@ use prost::Message as _;
 use server::{
     config, connection,
     listen::{Peer, Stream},
-    observe::{collector, metrics},
+    observe::{
+        collector, metrics,
+        trace::{Hears, Listener},
+    },
     service::Service,
 };
 use store::{NewAccount, Quota, Store as _, clock::SystemClock, embedded::EmbeddedStore};
@@ -479,7 +482,8 @@ async fn what_is_overheard_holds_no_secret_and_no_mail() {
     ours.read_exact(&mut greeting).await.unwrap();
     let (sender, mut listener) = mpsc::channel(1_000);
     let entry = place.service.observe.live.entries().remove(0);
-    entry.trace.listen(sender);
+    let listening = Listener::new(sender, Hears::Lines);
+    entry.trace.listen(&listening);
     let script = format!(
         "a AUTHENTICATE PLAIN\r\nAGFubmEAbWFya2Vy\r\nb AUTHENTICATE PLAIN AGFubmEAbWFya2Vy\r\n\
          c LOGIN anna marker extra\r\nd LOGIN anna {{6+}}\r\nmarker\r\n\
@@ -513,6 +517,6 @@ async fn what_is_overheard_holds_no_secret_and_no_mail() {
     ] {
         assert!(heard.contains(line), "{line}: {heard}");
     }
-    assert_eq!(entry.trace.missed(), 0);
+    assert_eq!(listening.missed(), 0);
     place.end().await;
 }
