@@ -475,3 +475,33 @@ async fn deleted_messages_wait_as_long_as_is_set() {
         assert_eq!(room.waiting_bytes > 1_000_000, waits, "{set:?}: {room:?}");
     }
 }
+
+#[tokio::test]
+async fn mailboxes_that_nobody_has_open_take_as_much_memory_as_is_set() {
+    for (set, stays) in [
+        ("Store:CacheBytes=1MiB", false),
+        ("Store:CacheBytes=64MiB", true),
+    ] {
+        let server = Server::start(&[set]).await;
+        let mut client = server.selected().await;
+        a_large_mailbox(&mut client, false).await;
+        let tim = server.tim().id;
+        let actor = Actor {
+            client: Arc::default(),
+            account: tim,
+            origin: "test".into(),
+            access: Access::ReadWrite,
+        };
+        let account = server.service.store.open_account(tim, actor).await.unwrap();
+        let tree = account.tree();
+        let inbox = tree.mailboxes.values().find(|it| it.name.is_inbox());
+        let inbox = inbox.unwrap().id;
+        let inbox = account.open_mailbox(inbox, Access::ReadOnly).await.unwrap();
+        let held = Arc::downgrade(&inbox.state());
+        drop(inbox);
+        client.run("UNSELECT").await;
+        // Whoever opens another one looks whether there is room.
+        client.run("SELECT Sent").await;
+        assert_eq!(held.upgrade().is_some(), stays, "{set}");
+    }
+}
