@@ -434,8 +434,6 @@ settings! {
         search_depth: u32 = "SearchDepth", "32", 1..=100;
         /// The time one SEARCH may take; then it is answered NO `[LIMIT]`.
         search_time: Duration = "SearchTime", "60s", SECOND..=HOUR;
-        /// Searches one session keeps up to date.
-        search_contexts: u32 = "SearchContexts", "10", 0..=MANY;
         /// Patterns in one LIST.
         list_patterns: u32 = "ListPatterns", "64", 1..=MANY;
         /// The length of one LIST pattern.
@@ -451,7 +449,7 @@ settings! {
 
 /// Keys that are read and checked, but whose value nothing asks for yet: what they limit comes with
 /// a later part of the server.
-const WITHOUT_EFFECT: &[&str] = &["Limits:NotifyBacklog", "Limits:SearchContexts"];
+const WITHOUT_EFFECT: &[&str] = &["Limits:NotifyBacklog"];
 
 impl Key {
     /// Whether another value than the default changes anything.
