@@ -158,7 +158,10 @@ fn fetch_modifiers(c: &mut Cursor<'_>, numbers: Numbers) -> Parsed<FetchModifier
     let start = c.at();
     modifier::trailing(c, |c, name| {
         Some(match name {
-            "CHANGEDSINCE" => modifier::since(c).map(|n| modifiers.changed_since = Some(n)),
+            "CHANGEDSINCE" => c
+                .sp()
+                .and_then(|()| modifier::since(c))
+                .map(|since| modifiers.changed_since = Some(since)),
             "VANISHED" if numbers == Numbers::Uid => {
                 modifiers.vanished = true;
                 Ok(())

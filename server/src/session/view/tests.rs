@@ -290,12 +290,12 @@ impl Session {
     fn tell(&mut self, expunge: Expunge) {
         let state = self.mailbox.state.clone();
         let news = self.view.tell(&state, expunge, &UidSet::new());
-        let told: Vec<_> = self.view.responses(&news, &state, Revision::Rev2).collect();
+        let told: Vec<_> = self.view.responses(&news, &state, Mode::REV2).collect();
         self.hear(&told);
         self.client.is_up_to_date(&state, expunge);
         let again = self.view.tell(&state, expunge, &UidSet::new());
         assert_eq!(
-            self.view.responses(&again, &state, Revision::Rev2).count(),
+            self.view.responses(&again, &state, Mode::REV2).count(),
             0,
             "news is told once"
         );
