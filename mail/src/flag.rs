@@ -272,9 +272,8 @@ mod tests {
     fn rule_14_unchanged_since_0_asks_whether_a_keyword_is_there() {
         let keyword = |name| Flags::new(SystemFlags::NONE, [Keyword::new(name).unwrap()]);
         let (sent, work) = (keyword("$MDNSent"), keyword("Work"));
-        let never = |change, by| {
-            UnchangedSince::Never.allows(ModSeq::MIN, || work.clone(), change, by)
-        };
+        let never =
+            |change, by| UnchangedSince::Never.allows(ModSeq::MIN, || work.clone(), change, by);
         assert!(never(FlagChange::Add, &sent) && never(FlagChange::Remove, &sent));
         assert!(!never(FlagChange::Add, &work) && !never(FlagChange::Replace, &sent));
         let seen = Flags::new(SystemFlags::SEEN, []);

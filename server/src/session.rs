@@ -93,6 +93,10 @@ pub enum Channel {
 }
 
 /// A session in one of its states.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of it for each connection, most of them selected"
+)]
 pub enum Session {
     /// Before login.
     NotAuthenticated,

@@ -41,10 +41,6 @@ use super::{
 };
 
 /// What a FETCH needs beyond the rows.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is needed or not, whatever the others"
-)]
 struct Needs {
     /// ENVELOPE, structures or part ranges.
     fixed: bool,

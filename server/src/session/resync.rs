@@ -56,9 +56,9 @@ impl Authenticated {
     pub(super) fn has_enabled_qresync(&self) -> Result<(), Failure> {
         match self.mode.sync {
             Sync::QResync => Ok(()),
-            Sync::Plain | Sync::CondStore => Err(Failure::Answer(bad(
-                "ENABLE QRESYNC has to come first.",
-            ))),
+            Sync::Plain | Sync::CondStore => {
+                Err(Failure::Answer(bad("ENABLE QRESYNC has to come first.")))
+            }
         }
     }
 

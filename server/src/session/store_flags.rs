@@ -193,7 +193,10 @@ impl Selected {
             return UidSet::new();
         }
         let seen = Flags::new(SystemFlags::SEEN, []);
-        match self.change_flags(uids, (FlagChange::Add, &seen), None).await {
+        match self
+            .change_flags(uids, (FlagChange::Add, &seen), None)
+            .await
+        {
             Ok(outcome) => outcome.done,
             Err(_) => {
                 tracing::warn!("messages are read and could not be marked as seen");

@@ -474,9 +474,10 @@ impl View {
         let gone = numbers.into_iter().flatten().copied();
         let uids = uids.into_iter().flatten();
         let uids = uids.map(std::ops::RangeInclusive::into_inner);
-        let changed = news.changed.iter().filter_map(move |uid| {
-            self.flags_response(state, (*uid, state.row(*uid)?), mode)
-        });
+        let changed = news
+            .changed
+            .iter()
+            .filter_map(move |uid| self.flags_response(state, (*uid, state.row(*uid)?), mode));
         gone.map(Untagged::Expunge)
             .chain(vanished(Vanished::Now, uids))
             .chain(news.keywords.iter().cloned())

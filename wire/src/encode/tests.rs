@@ -208,7 +208,10 @@ fn rule_16_appenduid_is_one_number_and_copyuid_pairs_in_order() {
         "[COPYUID 38505 304,319:320 3956:3958] ",
     );
     check(Code::CopyUid(validity, UidSet::new(), UidSet::new()), "");
-    check(Code::HighestModSeq(ModSeq::MAX), "[HIGHESTMODSEQ 9223372036854775807] ");
+    check(
+        Code::HighestModSeq(ModSeq::MAX),
+        "[HIGHESTMODSEQ 9223372036854775807] ",
+    );
     let left = NumberSet::Uid(uids(&[(7, 7), (9, 12)]));
     check(Code::Modified(left), "[MODIFIED 7,9:12] ");
     check(Code::Modified(NumberSet::Seq(Set::new())), "");
@@ -480,7 +483,10 @@ fn fetch_metadata() {
         "BODYSTRUCTURE (x)",
     );
     check(FetchData::BinarySize(vec![1, 2], 9), "BINARY.SIZE[1.2] 9");
-    check(FetchData::ModSeq(ModSeq::MAX), "MODSEQ (9223372036854775807)");
+    check(
+        FetchData::ModSeq(ModSeq::MAX),
+        "MODSEQ (9223372036854775807)",
+    );
     assert_eq!(
         fetched(vec![
             FetchData::Uid(uid(9)),

@@ -388,7 +388,10 @@ fn mod_seq(c: &mut Cursor<'_>) -> Parsed<Key> {
         entry_name(c)?;
         c.sp()?;
         let start = c.at();
-        if !matches!(c.name("a type of entry")?.as_str(), "PRIV" | "SHARED" | "ALL") {
+        if !matches!(
+            c.name("a type of entry")?.as_str(),
+            "PRIV" | "SHARED" | "ALL"
+        ) {
             return c.fail_at(start, "priv, shared or all");
         }
         c.sp()?;

@@ -273,7 +273,11 @@ mod tests {
 
     #[test]
     fn what_a_client_knows() {
-        let known = |rest: &str| parameters(&format!("(QRESYNC (7 9{rest}))")).qresync.unwrap();
+        let known = |rest: &str| {
+            parameters(&format!("(QRESYNC (7 9{rest}))"))
+                .qresync
+                .unwrap()
+        };
         let uids = |rest: &str| known(rest).known_uids.unwrap().to_string();
         assert_eq!(uids(" 41,43:211,214:541"), "41,43:211,214:541");
         assert_eq!(uids(" 9,1:3 (1 5)"), "1:3,9");
