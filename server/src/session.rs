@@ -154,14 +154,15 @@ impl Session {
             (Self::NotAuthenticated, Command::NotAuthenticated(command)) => {
                 auth::command(command, context).await
             }
+            // What these need stands apart, so that a session that waits takes none of it.
             (Self::Authenticated(auth), Command::Authenticated(command)) => {
-                auth.command(command, context, sink).await
+                Box::pin(auth.command(command, context, sink)).await
             }
             (Self::Selected(selected), Command::Authenticated(command)) => {
-                selected.authenticated(command, context, sink).await
+                Box::pin(selected.authenticated(command, context, sink)).await
             }
             (Self::Selected(selected), Command::Selected(command)) => {
-                selected.command(command, context, sink).await
+                Box::pin(selected.command(command, context, sink)).await
             }
             (session, _) => (session, Reply::Done(wrong_state())),
         }
