@@ -16,6 +16,7 @@ pub mod fetch;
 mod fixture;
 pub mod list;
 pub mod mailbox;
+mod modifier;
 pub mod response;
 pub mod search;
 pub mod select;

@@ -292,6 +292,8 @@ settings! {
         reserve_bytes: Bytes = "ReserveBytes", "192 MiB", 0..=1 << 50;
         /// How long deleted messages stay in the log before their space is given back. When free space comes close to ReserveBytes, the oldest go earlier.
         undelete_window: Duration = "UndeleteWindow", "7d", 0..=3_650 * DAY;
+        /// So many expunges are remembered of each mailbox, as ranges of UIDs. A client that was away longer is told of every UID that is not there instead, which is more to send and as right.
+        expunge_ranges: u32 = "ExpungeRanges", "10000", 0..=10_000_000;
         /// Memory for mailboxes nobody has selected at the moment.
         cache_bytes: Bytes = "CacheBytes", "256 MiB", MIB..=1 << 50;
         /// The size at which a log file is sealed and the next begun.

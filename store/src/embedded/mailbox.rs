@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use mail::{
-    flag::{FlagChange, Flags},
+    flag::{FlagChange, Flags, UnchangedSince},
     id::{BodyId, MailboxId, ModSeq, Uid},
     predicate::Predicate,
     set::UidSet,
@@ -147,7 +147,7 @@ impl Mailbox for EmbeddedMailbox {
         uids: &UidSet,
         change: FlagChange,
         flags: &Flags,
-        unchanged_since: Option<ModSeq>,
+        unchanged_since: Option<UnchangedSince>,
     ) -> Result<FlagsOutcome> {
         self.check(Right::Flags)?;
         let request = FlagsRequest {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mail::{
     date::DateTime,
     flag::{Flags, Keyword, SystemFlags},
-    id::{Uid, UidValidity},
+    id::{ModSeq, Uid, UidValidity},
     mailbox::{MailboxName, SpecialUse},
     set::{Set, UidSet},
     structure::{Section, SectionText},
@@ -208,6 +208,13 @@ fn rule_16_appenduid_is_one_number_and_copyuid_pairs_in_order() {
         "[COPYUID 38505 304,319:320 3956:3958] ",
     );
     check(Code::CopyUid(validity, UidSet::new(), UidSet::new()), "");
+    check(
+        Code::HighestModSeq(ModSeq::MAX),
+        "[HIGHESTMODSEQ 9223372036854775807] ",
+    );
+    let left = NumberSet::Uid(uids(&[(7, 7), (9, 12)]));
+    check(Code::Modified(left), "[MODIFIED 7,9:12] ");
+    check(Code::Modified(NumberSet::Seq(Set::new())), "");
     check(Code::AppendUid(validity, UidSet::new()), "");
 }
 
@@ -235,8 +242,23 @@ fn server_and_numbers() {
     check(Untagged::Exists(0), "* 0 EXISTS\r\n");
     check(Untagged::Recent(3), "* 3 RECENT\r\n");
     check(Untagged::Expunge(seq(44)), "* 44 EXPUNGE\r\n");
-    check(Untagged::Search(vec![]), "* SEARCH\r\n");
-    check(Untagged::Search(vec![2, 3, 6]), "* SEARCH 2 3 6\r\n");
+    check(Untagged::Search(vec![], None), "* SEARCH\r\n");
+    check(Untagged::Search(vec![2, 3, 6], None), "* SEARCH 2 3 6\r\n");
+    let mod_seq = ModSeq::new(917_162_500);
+    check(
+        Untagged::Search(vec![2, 5], mod_seq),
+        "* SEARCH 2 5 (MODSEQ 917162500)\r\n",
+    );
+    check(Untagged::Search(vec![], mod_seq), "* SEARCH\r\n");
+    check(
+        Untagged::Vanished(Vanished::Now, uids(&[(4, 4), (6, 9)])),
+        "* VANISHED 4,6:9\r\n",
+    );
+    check(
+        Untagged::Vanished(Vanished::Earlier, uids(&[(1, 300)])),
+        "* VANISHED (EARLIER) 1:300\r\n",
+    );
+    check(Untagged::Vanished(Vanished::Now, UidSet::new()), "");
     check(
         Untagged::Flags(SystemFlags::from_bits(31), vec![keyword("$Forwarded")]),
         "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded)\r\n",
@@ -255,6 +277,7 @@ fn rule_24_esearch_names_its_command_also_when_empty() {
         max: None,
         all: Some(NumberSet::Seq(Set::new())),
         count: None,
+        mod_seq: None,
     };
     check(empty.clone(), "* ESEARCH (TAG \"A282\")\r\n");
     check(
@@ -272,9 +295,10 @@ fn rule_24_esearch_names_its_command_also_when_empty() {
         ESearch {
             all: Some(NumberSet::Seq(Set::range(seq(1), seq(3)))),
             count: Some(3),
+            mod_seq: ModSeq::new(1_236),
             ..empty
         },
-        "* ESEARCH (TAG \"A282\") COUNT 3 ALL 1:3\r\n",
+        "* ESEARCH (TAG \"A282\") COUNT 3 ALL 1:3 MODSEQ 1236\r\n",
     );
 }
 
@@ -459,6 +483,10 @@ fn fetch_metadata() {
         "BODYSTRUCTURE (x)",
     );
     check(FetchData::BinarySize(vec![1, 2], 9), "BINARY.SIZE[1.2] 9");
+    check(
+        FetchData::ModSeq(ModSeq::MAX),
+        "MODSEQ (9223372036854775807)",
+    );
     assert_eq!(
         fetched(vec![
             FetchData::Uid(uid(9)),

@@ -1,12 +1,12 @@
-//! Response codes with their data (RFC 9051 §7.1, RFC 5530, RFC 4315, RFC 7889).
+//! Response codes with their data (RFC 9051 §7.1, RFC 5530, RFC 4315, RFC 7889, RFC 7162 §7).
 
 use mail::{
     flag::SystemFlags,
-    id::{Uid, UidValidity},
+    id::{ModSeq, Uid, UidValidity},
     set::UidSet,
 };
 
-use super::sequence::Seq;
+use super::{response::NumberSet, sequence::Seq};
 
 /// What stands in brackets after OK, NO, BAD, PREAUTH or BYE.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,10 +43,14 @@ pub enum Code {
     ExpungeIssued,
     /// HASCHILDREN
     HasChildren,
+    /// HIGHESTMODSEQ (RFC 7162 §3.1.2.1)
+    HighestModSeq(ModSeq),
     /// INUSE
     InUse,
     /// LIMIT
     Limit,
+    /// MODIFIED (RFC 7162 §3.1.3): the messages that a conditional STORE left alone
+    Modified(NumberSet),
     /// NONEXISTENT
     NonExistent,
     /// NOPERM
@@ -108,8 +112,10 @@ impl Code {
             Self::Expired => "EXPIRED",
             Self::ExpungeIssued => "EXPUNGEISSUED",
             Self::HasChildren => "HASCHILDREN",
+            Self::HighestModSeq(..) => "HIGHESTMODSEQ",
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
+            Self::Modified(..) => "MODIFIED",
             Self::NonExistent => "NONEXISTENT",
             Self::NoPerm => "NOPERM",
             Self::NotSaved => "NOTSAVED",

@@ -1,4 +1,5 @@
-//! SEARCH (RFC 9051 §6.4.4, RFC 4731, RFC 5182; RFC 3501 §6.4.4 for its plain answer).
+//! SEARCH (RFC 9051 §6.4.4, RFC 4731, RFC 5182; RFC 3501 §6.4.4 for its plain answer; RFC 7162
+//! §3.1.5 for MODSEQ).
 //!
 //! ```text
 //! C: a1 SEARCH RETURN (MIN COUNT) UNSEEN SINCE 1-Feb-2026
@@ -6,13 +7,14 @@
 //! ```
 
 use mail::{
-    flag::{Keyword, SystemFlags},
-    id::Uid,
+    flag::{Keyword, SystemFlags, is_atom_byte},
+    id::{ModSeq, Uid},
     predicate::{DateField, DateRelation, Predicate, TextField},
 };
 
 use super::{
     command::{Command, Selected},
+    modifier,
     sequence::{self, Numbers, Seq, SetOrSaved},
 };
 use crate::{
@@ -72,6 +74,14 @@ impl Search {
         let is_seq =
             |key: &Key| matches!(key, Predicate::Messages(SearchSet::Seq(SetOrSaved::Set(_))));
         self.predicate.any(&is_seq)
+    }
+
+    /// Whether MODSEQ stands among its keys: then the answer tells the highest mod-sequence of what
+    /// was found (RFC 7162 §3.1.5).
+    #[must_use]
+    pub fn names_mod_sequences(&self) -> bool {
+        self.predicate
+            .any(&|key| matches!(key, Predicate::ModSeq(_)))
     }
 }
 
@@ -292,6 +302,7 @@ fn named(c: &mut Cursor<'_>) -> Parsed<Key> {
         "UNKEYWORD" => keyword(c).map(not),
         "LARGER" => c.sp().and_then(|()| c.number64()).map(Predicate::Larger),
         "SMALLER" => c.sp().and_then(|()| c.number64()).map(Predicate::Smaller),
+        "MODSEQ" => mod_seq(c),
         "UID" => {
             c.sp()?;
             let uids = sequence::set_or_saved(c)?;
@@ -362,6 +373,45 @@ fn header(c: &mut Cursor<'_>) -> Parsed<Key> {
     Ok(Predicate::Text(field, c.text("a text to find")?))
 }
 
+/// ```abnf
+/// search-modsequence = "MODSEQ" [search-modseq-ext] SP mod-sequence-valzer
+/// search-modseq-ext  = SP entry-name SP entry-type-req
+/// entry-name         = DQUOTE "/flags/" attr-flag DQUOTE
+/// entry-type-req     = "priv" / "shared" / "all"
+/// ```
+///
+/// A message has one mod-sequence for all of its flags, so that entry and type are ignored
+/// (RFC 7162 §3.1.5).
+fn mod_seq(c: &mut Cursor<'_>) -> Parsed<Key> {
+    c.sp()?;
+    if c.peek() == Some(b'"') {
+        entry_name(c)?;
+        c.sp()?;
+        let start = c.at();
+        if !matches!(
+            c.name("a type of entry")?.as_str(),
+            "PRIV" | "SHARED" | "ALL"
+        ) {
+            return c.fail_at(start, "priv, shared or all");
+        }
+        c.sp()?;
+    }
+    let since = modifier::mod_seq_or_zero(c)?;
+    // Every message has at least the smallest.
+    Ok(Predicate::ModSeq(since.unwrap_or(ModSeq::MIN)))
+}
+
+fn entry_name(c: &mut Cursor<'_>) -> Parsed<()> {
+    let start = c.at();
+    let name = c.string("the name of an entry")?;
+    let flag = name.strip_prefix(b"/flags/").unwrap_or_default();
+    let flag = flag.strip_prefix(b"\\").unwrap_or(flag);
+    if flag.is_empty() || !flag.iter().copied().all(is_atom_byte) {
+        return c.fail_at(start, "\"/flags/\" and a flag");
+    }
+    Ok(())
+}
+
 /// `"KEYWORD" SP flag-keyword`; no message has a keyword that is too long to be one.
 fn keyword(c: &mut Cursor<'_>) -> Parsed<Key> {
     c.sp()?;
@@ -424,6 +474,27 @@ mod tests {
         reject("SEARCH^");
         reject("SEARCH ^");
         reject("SEARCH ALL ^");
+    }
+
+    #[test]
+    fn mod_sequences() {
+        let since = |n| Predicate::ModSeq(ModSeq::new(n).unwrap());
+        assert_eq!(key("MODSEQ 620162338"), since(620_162_338));
+        assert_eq!(key("MODSEQ 0"), since(1));
+        assert_eq!(key("MODSEQ \"/flags/\\\\draft\" all 5"), since(5));
+        assert_eq!(key("modseq \"/flags/$MDNSent\" Shared 5"), since(5));
+        assert_eq!(key("NOT MODSEQ \"/flags/x\" priv 5"), not(since(5)));
+        assert!(searched("OR NOT MODSEQ 5 LARGER 50000").names_mod_sequences());
+        assert!(!searched("ALL").names_mod_sequences());
+        reject("SEARCH MODSEQ^");
+        reject("SEARCH MODSEQ ^x");
+        reject("SEARCH MODSEQ ^9223372036854775808");
+        reject("SEARCH MODSEQ ^\"/flag/x\" all 5");
+        reject("SEARCH MODSEQ ^\"/flags/\" all 5");
+        reject("SEARCH MODSEQ \"/flags/x\" ^mine 5");
+        reject("SEARCH MODSEQ \"/flags/x\"^");
+        reject("SEARCH MODSEQ \"/flags/x\" ^5");
+        reject("SEARCH MODSEQ \"/flags/x\" all^");
     }
 
     #[test]

@@ -39,11 +39,13 @@ pub enum StatusItem {
     Recent,
     /// APPENDLIMIT (RFC 7889)
     AppendLimit,
+    /// HIGHESTMODSEQ (RFC 7162 §3.1.7)
+    HighestModSeq,
 }
 
 impl StatusItem {
     /// Every item with its name.
-    pub const NAMES: [(Self, &'static str); 8] = [
+    pub const NAMES: [(Self, &'static str); 9] = [
         (Self::Messages, "MESSAGES"),
         (Self::UidNext, "UIDNEXT"),
         (Self::UidValidity, "UIDVALIDITY"),
@@ -52,6 +54,7 @@ impl StatusItem {
         (Self::Size, "SIZE"),
         (Self::Recent, "RECENT"),
         (Self::AppendLimit, "APPENDLIMIT"),
+        (Self::HighestModSeq, "HIGHESTMODSEQ"),
     ];
 
     /// The item with this name in upper case.
@@ -103,7 +106,8 @@ mod tests {
 
     #[test]
     fn status_items() {
-        let all = "MESSAGES UIDNEXT UIDVALIDITY UNSEEN DELETED SIZE RECENT APPENDLIMIT";
+        let all = "MESSAGES UIDNEXT UIDVALIDITY UNSEEN DELETED SIZE RECENT APPENDLIMIT \
+                   HIGHESTMODSEQ";
         match accept(&format!("STATUS \"a b\" ({all} messages size)")) {
             Command::Authenticated(Authenticated::Status(status)) => {
                 assert_eq!(status.items, StatusItem::NAMES.map(|(item, _)| item));
@@ -118,7 +122,7 @@ mod tests {
         reject("STATUS INBOX (^)");
         reject("STATUS INBOX (MESSAGES^");
         reject("STATUS INBOX (MESSAGES ^)");
-        reject("STATUS INBOX (^HIGHESTMODSEQ)");
+        reject("STATUS INBOX (^HIGHESTMODSEQS)");
         reject("STATUS INBOX (^(MESSAGES))");
         reject("STATUS INBOX (MESSAGES)^ x");
     }
