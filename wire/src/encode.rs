@@ -16,9 +16,12 @@ pub use self::{
     text::replace_nul,
 };
 
+use mail::id::Uid;
+
 use crate::imap::{
     code::Code,
     command::Tag,
+    page::{Page, PageEnd},
     response::{Completion, Content, ESearch, FetchData, NumberSet, Status, Untagged},
     select::Enableable,
     sequence::{Numbers, Seq},
@@ -145,6 +148,7 @@ impl Encoder {
             Untagged::Expunge(seq) => numbered(out, seq.get(), b" EXPUNGE"),
             Untagged::Search(numbers) => search(out, numbers),
             Untagged::ESearch(result) => esearch(out, result),
+            Untagged::UidBatches(tag, batches) => uid_batches(out, tag, batches),
             other => self.server_data(out, other),
         }
         out.extend_from_slice(b"\r\n");
@@ -266,16 +270,60 @@ fn esearch(out: &mut Vec<u8>, result: &ESearch) {
             number(out, u64::from(value));
         }
     }
-    match &result.all {
-        Some(NumberSet::Seq(numbers)) if !numbers.is_empty() => {
-            out.extend_from_slice(b" ALL ");
-            text::set(out, numbers);
-        }
-        Some(NumberSet::Uid(numbers)) if !numbers.is_empty() => {
-            out.extend_from_slice(b" ALL ");
-            text::set(out, numbers);
-        }
-        _ => {}
+    if let Some(all) = result.all.as_ref().filter(|all| !all.is_empty()) {
+        out.extend_from_slice(b" ALL ");
+        number_set(out, all);
+    }
+    if let Some((page, found)) = &result.partial {
+        partial(out, *page, found);
+    }
+}
+
+/// ```abnf
+/// ret-data-partial = "PARTIAL" SP "(" partial-range SP (sequence-set / "NIL") ")"
+/// ```
+///
+/// RFC 9394 §4.
+fn partial(out: &mut Vec<u8>, page: Page, found: &NumberSet) {
+    let sign: &[u8] = match page.end {
+        PageEnd::Oldest => b"",
+        PageEnd::Newest => b"-",
+    };
+    out.extend_from_slice(b" PARTIAL (");
+    out.extend_from_slice(sign);
+    number(out, u64::from(page.first));
+    out.push(b':');
+    out.extend_from_slice(sign);
+    number(out, u64::from(page.last));
+    out.push(b' ');
+    match found.is_empty() {
+        true => out.extend_from_slice(b"NIL"),
+        false => number_set(out, found),
+    }
+    out.push(b')');
+}
+
+fn number_set(out: &mut Vec<u8>, numbers: &NumberSet) {
+    match numbers {
+        NumberSet::Seq(numbers) => text::set(out, numbers),
+        NumberSet::Uid(numbers) => text::set(out, numbers),
+    }
+}
+
+/// ```abnf
+/// uidbatches-response = "UIDBATCHES" search-correlator [SP uid-range *("," uid-range)]
+/// ```
+///
+/// RFC 10022 §4.
+fn uid_batches(out: &mut Vec<u8>, tag: &Tag, batches: &[(Uid, Uid)]) {
+    out.extend_from_slice(b"UIDBATCHES (TAG ");
+    string(out, tag.0.as_bytes(), Quoting::Ascii);
+    out.push(b')');
+    for (at, (high, low)) in batches.iter().enumerate() {
+        out.push(if at == 0 { b' ' } else { b',' });
+        number(out, u64::from(high.get()));
+        out.push(b':');
+        number(out, u64::from(low.get()));
     }
 }
 

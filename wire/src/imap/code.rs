@@ -6,7 +6,7 @@ use mail::{
     set::UidSet,
 };
 
-use super::sequence::Seq;
+use super::{command::Tag, sequence::Seq};
 
 /// What stands in brackets after OK, NO, BAD, PREAUTH or BYE.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +31,8 @@ pub enum Code {
     ClientBug,
     /// CLOSED
     Closed,
+    /// COMPRESSIONACTIVE (RFC 4978 §3)
+    CompressionActive,
     /// CONTACTADMIN
     ContactAdmin,
     /// CORRUPTION
@@ -43,10 +45,15 @@ pub enum Code {
     ExpungeIssued,
     /// HASCHILDREN
     HasChildren,
+    /// INPROGRESS (RFC 9585 §4): the command's tag, how much is done, and of how much, as far as
+    /// that is known
+    InProgress(Tag, Option<(u32, Option<u32>)>),
     /// INUSE
     InUse,
     /// LIMIT
     Limit,
+    /// MESSAGELIMIT (RFC 9738 §3.1): the limit, and the lowest UID that was worked on
+    MessageLimit(u32, Option<Uid>),
     /// NONEXISTENT
     NonExistent,
     /// NOPERM
@@ -69,6 +76,10 @@ pub enum Code {
     ServerBug,
     /// TOOBIG (RFC 7888 §5)
     TooBig,
+    /// TOOFEW (RFC 10022 §3.1.3.2)
+    TooFew,
+    /// TOOMANY (RFC 10022 §3.1.5)
+    TooMany,
     /// TRYCREATE
     TryCreate,
     /// UIDNEXT
@@ -102,14 +113,17 @@ impl Code {
             Self::Capability(..) => "CAPABILITY",
             Self::ClientBug => "CLIENTBUG",
             Self::Closed => "CLOSED",
+            Self::CompressionActive => "COMPRESSIONACTIVE",
             Self::ContactAdmin => "CONTACTADMIN",
             Self::Corruption => "CORRUPTION",
             Self::CopyUid(..) => "COPYUID",
             Self::Expired => "EXPIRED",
             Self::ExpungeIssued => "EXPUNGEISSUED",
             Self::HasChildren => "HASCHILDREN",
+            Self::InProgress(..) => "INPROGRESS",
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
+            Self::MessageLimit(..) => "MESSAGELIMIT",
             Self::NonExistent => "NONEXISTENT",
             Self::NoPerm => "NOPERM",
             Self::NotSaved => "NOTSAVED",
@@ -121,6 +135,8 @@ impl Code {
             Self::ReadWrite => "READ-WRITE",
             Self::ServerBug => "SERVERBUG",
             Self::TooBig => "TOOBIG",
+            Self::TooFew => "TOOFEW",
+            Self::TooMany => "TOOMANY",
             Self::TryCreate => "TRYCREATE",
             Self::UidNext(..) => "UIDNEXT",
             Self::UidNotSticky => "UIDNOTSTICKY",

@@ -16,6 +16,7 @@ use super::{
     command::Tag,
     fetch::{BodySection, Partial},
     list::SelectOptions,
+    page::Page,
     select::Enableable,
     sequence::{Numbers, Seq},
     status::StatusItem,
@@ -78,6 +79,8 @@ pub enum Untagged {
     Search(Vec<u32>),
     /// ESEARCH
     ESearch(ESearch),
+    /// UIDBATCHES (RFC 10022 §3.1.2): ranges from the highest UID to the lowest, each likewise
+    UidBatches(Tag, Vec<(Uid, Uid)>),
     /// FETCH
     Fetch(Seq, Vec<FetchData>),
 }
@@ -154,6 +157,8 @@ pub struct ESearch {
     pub all: Option<NumberSet>,
     /// COUNT
     pub count: Option<u32>,
+    /// PARTIAL (RFC 9394 §3.1): the page that was asked for and what is on it
+    pub partial: Option<(Page, NumberSet)>,
 }
 
 /// A set in the numbers of the command it answers.
@@ -163,6 +168,17 @@ pub enum NumberSet {
     Seq(Set<Seq>),
     /// UIDs.
     Uid(Set<Uid>),
+}
+
+impl NumberSet {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Seq(numbers) => numbers.is_empty(),
+            Self::Uid(numbers) => numbers.is_empty(),
+        }
+    }
 }
 
 /// One item of a FETCH response.

@@ -149,6 +149,12 @@ fn set<N: Number>(c: &mut Cursor<'_>) -> Parsed<SequenceSet<N>> {
     }
 }
 
+/// One message: a set of one number.
+pub(super) fn only<N: Number>(c: &mut Cursor<'_>) -> Parsed<SetOrSaved<N>> {
+    let end = end(c)?;
+    Ok(SetOrSaved::Set(SequenceSet(vec![(end, end)])))
+}
+
 /// ```abnf
 /// seq-number = nz-number / "*"
 /// ```
