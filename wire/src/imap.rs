@@ -19,6 +19,7 @@ pub mod list;
 pub mod mailbox;
 pub mod page;
 pub mod replace;
+mod modifier;
 pub mod response;
 pub mod search;
 pub mod select;

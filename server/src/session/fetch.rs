@@ -24,7 +24,7 @@ use wire::{
     encode::{FetchWriter, Pump, Revision},
     imap::{
         code::Code,
-        fetch::{Fetch, FetchItem, Peek},
+        fetch::{Fetch, FetchItem, FetchModifiers, Peek},
         response::{Completion, FetchData, Recent},
         select::Access,
         sequence::{Numbers, Seq},
@@ -53,6 +53,8 @@ struct Needs {
     uid: bool,
     /// FLAGS were asked for.
     flags: bool,
+    /// MODSEQ must be told and was not asked for by name.
+    mod_seq: bool,
 }
 
 /// One FETCH at work.
@@ -93,6 +95,7 @@ impl Selected {
         sink: &mut Sink,
     ) -> Outcome {
         let uids = self.messages(&fetch.messages, sink).await?;
+        let uids = self.changed_of(uids, &fetch.modifiers);
         let mut job = Job {
             fetch,
             needs: Needs::of(fetch, self.access),
@@ -107,6 +110,16 @@ impl Selected {
         // A UID that is gone is no error: it may be told of at once (RFC 9051 §6.4.9).
         job.problems.expunged &= fetch.messages.numbers() == Numbers::Seq;
         Ok(job.problems.completion())
+    }
+
+    /// Those of these messages that CHANGEDSINCE asks for (RFC 7162 §3.1.4.1).
+    fn changed_of(&self, uids: UidSet, modifiers: &FetchModifiers) -> UidSet {
+        let Some(since) = modifiers.changed_since else {
+            return uids;
+        };
+        let state = self.mailbox.state();
+        let changed = state.changed_since(since).map(|(uid, _)| uid);
+        changed.collect::<UidSet>().intersection(&uids)
     }
 
     async fn fetch_batch(
@@ -198,6 +211,9 @@ impl Selected {
         }
         if message.tells_flags {
             response.item(&self.flags_of(message, state, job), sink);
+        }
+        if job.needs.mod_seq {
+            response.item(&FetchData::ModSeq(message.row.mod_seq), sink);
         }
         for item in &job.fetch.items {
             let problems = &mut job.problems;
@@ -353,11 +369,13 @@ impl Needs {
             _ => false,
         });
         let asks_uid = any(&|item| matches!(item, FetchItem::Uid));
+        let asks_mod_seq = any(&|item| matches!(item, FetchItem::ModSeq));
         Self {
             fixed: any(&|item| item_needs_fixed(item)),
             seen: marks && access == Access::ReadWrite,
             uid: !asks_uid && fetch.messages.numbers() == Numbers::Uid,
             flags: any(&|item| matches!(item, FetchItem::Flags)),
+            mod_seq: !asks_mod_seq && fetch.modifiers.changed_since.is_some(),
         }
     }
 }
@@ -365,7 +383,11 @@ impl Needs {
 /// Whether an item reads static data; a whole message and its size do not.
 fn item_needs_fixed(item: &FetchItem) -> bool {
     match item {
-        FetchItem::Flags | FetchItem::Uid | FetchItem::InternalDate | FetchItem::Size => false,
+        FetchItem::Flags
+        | FetchItem::Uid
+        | FetchItem::InternalDate
+        | FetchItem::Size
+        | FetchItem::ModSeq => false,
         FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => true,
         FetchItem::BodySection(item) => item.section != Section::default(),
         FetchItem::Binary(_) | FetchItem::BinarySize(_) => true,
@@ -379,6 +401,7 @@ impl Message<'_> {
             FetchItem::Uid => Some(FetchData::Uid(self.uid)),
             FetchItem::InternalDate => Some(FetchData::InternalDate(self.row.internal_date)),
             FetchItem::Size => Some(FetchData::Size(u64::from(self.row.size))),
+            FetchItem::ModSeq => Some(FetchData::ModSeq(self.row.mod_seq)),
             FetchItem::Envelope => fixed(|f| &f.envelope).map(FetchData::Envelope),
             FetchItem::Body => fixed(|f| &f.body).map(FetchData::Body),
             FetchItem::BodyStructure => fixed(|f| &f.body_structure).map(FetchData::BodyStructure),

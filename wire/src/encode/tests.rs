@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mail::{
     date::DateTime,
     flag::{Flags, Keyword, SystemFlags},
-    id::{Uid, UidValidity},
+    id::{ModSeq, Uid, UidValidity},
     mailbox::{MailboxName, SpecialUse},
     set::{Set, UidSet},
     structure::{Section, SectionText},
@@ -527,6 +527,7 @@ fn fetch_metadata() {
         "BODYSTRUCTURE (x)",
     );
     check(FetchData::BinarySize(vec![1, 2], 9), "BINARY.SIZE[1.2] 9");
+    check(FetchData::ModSeq(ModSeq::MAX), "MODSEQ (9223372036854775807)");
     assert_eq!(
         fetched(vec![
             FetchData::Uid(uid(9)),

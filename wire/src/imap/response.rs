@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mail::{
     date::DateTime,
     flag::{Flags, Keyword, SystemFlags},
-    id::Uid,
+    id::{ModSeq, Uid},
     mailbox::{MailboxName, SpecialUse},
     set::Set,
 };
@@ -204,6 +204,8 @@ pub enum FetchData {
     Binary(Vec<u32>, Option<Partial>, Option<Content>),
     /// `BINARY.SIZE[…]`
     BinarySize(Vec<u32>, u64),
+    /// MODSEQ (RFC 7162 §3.1.4.2)
+    ModSeq(ModSeq),
 }
 
 /// Whether a message is recent in this session (RFC 3501 §2.3.2).
