@@ -380,12 +380,12 @@ impl Selected {
                 );
             }
             C::Check => Ok(ok("Everything is kept safe at all times.")),
-            C::Expunge(uids) => self.expunge(uids, sink).await,
+            C::Expunge(uids) => self.expunge(uids, context, sink).await,
             C::Search(search) => self.search(search, context, sink).await,
             C::Fetch(fetch) => self.fetch(&fetch, context, sink).await,
-            C::Store(store) => self.store_flags(&store, sink).await,
-            C::Copy(copy) => self.copy(&copy, sink).await,
-            C::Move(transfer) => self.move_to(&transfer, sink).await,
+            C::Store(store) => self.store_flags(&store, context, sink).await,
+            C::Copy(copy) => self.copy(&copy, context, sink).await,
+            C::Move(transfer) => self.move_to(&transfer, context, sink).await,
             // Its message comes by a way of its own.
             C::Replace(_) => Ok(wrong_state()),
             C::UidBatches(batches) => self.uid_batches(batches, sink).await,

@@ -18,6 +18,7 @@ use super::{
     Context, Session,
     answer::{Failure, Outcome, bad, no, ok_with, wrong_state},
     limits::APPEND_MESSAGES_MAX,
+    message_limit::too_many,
     sink::Sink,
     transfer::try_create,
 };
@@ -79,6 +80,11 @@ impl Session {
             return Err(Failure::Answer(wrong_state()));
         };
         check_size(message, message_bytes_max)?;
+        let count = u32::try_from(appending.done.len()).unwrap_or(u32::MAX);
+        if let Some(limit) = context.save_limit().filter(|limit| count >= *limit) {
+            // All or none (RFC 9738 §3.1).
+            return Err(too_many(limit, None));
+        }
         appending.bytes = appending.bytes.saturating_add(message.size);
         // What is not yet in the mailbox is in memory, or in a spool.
         if appending.bytes > message_bytes_max || appending.done.len() >= APPEND_MESSAGES_MAX {

@@ -11,6 +11,7 @@ use wire::imap::{
 use super::{
     Context,
     answer::{Failure, no},
+    fetch::batches,
     sink::Sink,
 };
 
@@ -19,6 +20,15 @@ pub(super) struct Limited {
     pub(super) uids: UidSet,
     /// The limit, and the lowest UID worked on, if there are more below.
     cut: Option<(u32, Uid)>,
+}
+
+/// In which order messages are worked on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Order {
+    /// By UID.
+    Mailbox,
+    /// By UID, backwards.
+    NewestFirst,
 }
 
 impl Context {
@@ -104,8 +114,25 @@ impl Limited {
         }
     }
 
-    /// Whether there are more messages than are worked on. Those are worked on from the highest UID
-    /// to the lowest (RFC 9738 §3.1).
+    /// Some of the messages, in steps of so many, in the order in which they are worked on.
+    pub(super) fn steps(&self, uids: &UidSet, size: usize) -> Vec<UidSet> {
+        let mut steps: Vec<UidSet> = batches(uids, size).collect();
+        if self.order() == Order::NewestFirst {
+            steps.reverse();
+        }
+        steps
+    }
+
+    /// In which order the messages are worked on: if it is not all, from the highest UID to the
+    /// lowest (RFC 9738 §3.1).
+    pub(super) const fn order(&self) -> Order {
+        match self.cut {
+            Some(_) => Order::NewestFirst,
+            None => Order::Mailbox,
+        }
+    }
+
+    /// Whether there are more messages than are worked on.
     pub(super) const fn is_cut(&self) -> bool {
         self.cut.is_some()
     }

@@ -69,6 +69,17 @@ impl Progress {
         }
     }
 
+    /// Tells how far it is between two parts of the work.
+    ///
+    /// # Errors
+    /// If the client is gone or does not read.
+    pub(super) async fn tell_if_due(&mut self, sink: &mut Sink) -> io::Result<()> {
+        match Instant::now() >= self.due {
+            true => self.tell(sink).await,
+            false => Ok(()),
+        }
+    }
+
     /// Tells how far it is; what is done stays below the goal, which is reached by the tagged answer
     /// alone (RFC 9585 §4).
     async fn tell(&mut self, sink: &mut Sink) -> io::Result<()> {

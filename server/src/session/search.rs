@@ -191,7 +191,7 @@ fn saved(returns: SearchReturn, found: &UidSet) -> UidSet {
 }
 
 /// The results on a page (RFC 9394 §3.1).
-fn on_page<N: Number>(page: Page, found: &Set<N>) -> Set<N> {
+pub(super) fn on_page<N: Number>(page: Page, found: &Set<N>) -> Set<N> {
     let count = u32::try_from(found.count()).unwrap_or(u32::MAX);
     let Some(positions) = page.of(count) else {
         return Set::new();

@@ -15,33 +15,42 @@ use wire::imap::{
 };
 
 use super::{
-    Selected,
+    Context, Selected,
     answer::{Failure, Outcome, no, ok},
-    fetch::batches,
     limits::STEP_MESSAGES,
+    progress::Progress,
     sink::Sink,
 };
 
 impl Selected {
-    pub(super) async fn store_flags(&mut self, store: &Store, sink: &mut Sink) -> Outcome {
+    pub(super) async fn store_flags(
+        &mut self,
+        store: &Store,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> Outcome {
         self.writable()?;
         let uids = self.messages(&store.messages, sink).await?;
+        let limited = context.limited(uids);
+        let mut progress = Progress::new(sink, Some(limited.uids.count()));
         let mut missing = false;
         let mut unsaid = Vec::new();
         // In the store's own steps, so that each has one mod-sequence.
-        for step in batches(&uids, STEP_MESSAGES) {
+        for step in limited.steps(&limited.uids, STEP_MESSAGES) {
             missing |= self.store_step(&step, store, &mut unsaid, sink).await?;
+            progress.did(step.count());
+            progress.tell_if_due(sink).await?;
         }
         if missing && store.messages.numbers() == Numbers::Seq {
             // The client still sees what another session expunged (design.md §3). NO does not say
             // what was changed all the same, so that the end of the command tells the flags, for a
             // client that asked for silence too.
-            return Ok(expunge_issued());
+            return Ok(limited.completion(expunge_issued(), sink).await?);
         }
         for (expected, after) in unsaid {
             self.view.note_known(&expected, &after);
         }
-        Ok(ok("The flags are set."))
+        Ok(limited.completion(ok("The flags are set."), sink).await?)
     }
 
     /// Changes flags of some messages; whether one of them is not there any more. Silently, it
@@ -147,15 +156,30 @@ impl Selected {
     pub(super) async fn expunge(
         &mut self,
         uids: Option<SetOrSaved<mail::id::Uid>>,
+        context: &Context,
         sink: &mut Sink,
     ) -> Outcome {
         self.writable()?;
-        let which = match uids {
-            None => store::Expunge::Deleted,
-            Some(set) => store::Expunge::DeletedOf(self.messages(&Messages::Uid(set), sink).await?),
+        let mut progress = Progress::new(sink, None);
+        let Some(set) = uids else {
+            // Never limited (RFC 9738 §3.1).
+            let expunging = self.mailbox.expunge(store::Expunge::Deleted);
+            progress.during(expunging, sink, |_| {}).await??;
+            return Ok(ok("Expunged."));
         };
-        self.mailbox.expunge(which).await?;
-        Ok(ok("Expunged."))
+        let uids = self.messages(&Messages::Uid(set), sink).await?;
+        let state = self.mailbox.state();
+        let is_deleted = |row: &store::state::Row| row.system.contains(SystemFlags::DELETED);
+        let limited = context.limited(rows_where(&state, &uids, is_deleted));
+        // All that are named, unless there are too many: some may become deleted only now.
+        let which = if limited.is_cut() {
+            limited.uids.clone()
+        } else {
+            uids
+        };
+        let expunging = self.mailbox.expunge(store::Expunge::DeletedOf(which));
+        progress.during(expunging, sink, |_| {}).await??;
+        Ok(limited.completion(ok("Expunged."), sink).await?)
     }
 }
 

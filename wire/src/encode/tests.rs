@@ -527,7 +527,10 @@ fn fetch_metadata() {
         "BODYSTRUCTURE (x)",
     );
     check(FetchData::BinarySize(vec![1, 2], 9), "BINARY.SIZE[1.2] 9");
-    check(FetchData::ModSeq(ModSeq::MAX), "MODSEQ (9223372036854775807)");
+    check(
+        FetchData::ModSeq(ModSeq::MAX),
+        "MODSEQ (9223372036854775807)",
+    );
     assert_eq!(
         fetched(vec![
             FetchData::Uid(uid(9)),

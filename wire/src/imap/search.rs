@@ -560,6 +560,7 @@ mod tests {
             all: true,
             count: true,
             save: true,
+            partial: None,
         };
         assert_eq!(
             searched("RETURN (MIN MAX ALL COUNT SAVE) ALL").returns,
