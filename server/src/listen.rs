@@ -3,6 +3,7 @@
 //! `connection`'s and `lmtp`'s.
 
 use std::{
+    any::Any,
     io,
     net::{IpAddr, SocketAddr, TcpListener as StdTcpListener},
     os::unix::{
@@ -60,8 +61,8 @@ pub(crate) const SOCKET_MODE: u32 = 0o660;
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// What is between a client and us.
-pub trait Transport: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Transport for T {}
+pub trait Transport: AsyncRead + AsyncWrite + Send + Sync + Unpin + Any {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin + Any> Transport for T {}
 
 /// A connection's bytes, whatever carries them.
 pub struct Stream {
@@ -91,6 +92,29 @@ impl Stream {
     #[must_use]
     pub const fn secured(&self) -> Option<&Arc<Secured>> {
         self.secured.as_ref()
+    }
+
+    /// The same connection, with a layer before its transport.
+    #[must_use]
+    pub fn through<T: Transport + 'static>(
+        self,
+        layer: impl FnOnce(Box<dyn Transport>) -> T,
+    ) -> Self {
+        Self {
+            transport: Box::new(layer(self.transport)),
+            ..self
+        }
+    }
+
+    /// The same connection without the layer that `through` put there, and what else is taken out of
+    /// it; `None` if there is no such layer.
+    pub fn without<T: Transport, U>(
+        self,
+        open: impl FnOnce(T) -> (Box<dyn Transport>, U),
+    ) -> Option<(Self, U)> {
+        let transport: Box<dyn Any> = self.transport;
+        let (transport, rest) = open(*transport.downcast::<T>().ok()?);
+        Some((Self { transport, ..self }, rest))
     }
 
     /// Performs a TLS handshake as the server (RFC 9051 §6.2.1). What was read before it stays

@@ -9,13 +9,17 @@ pub mod answer;
 mod append;
 mod auth;
 mod basic;
+mod compress;
 mod fetch;
 mod idle;
 pub mod limits;
 mod list;
 mod login;
 mod mailbox;
+mod message_limit;
 mod own_deleted;
+mod progress;
+mod replace;
 mod resync;
 mod sasl;
 mod search;
@@ -24,6 +28,8 @@ pub mod sink;
 mod status;
 mod store_flags;
 mod transfer;
+mod uid_batches;
+mod unauthenticate;
 pub mod view;
 
 use std::sync::Arc;
@@ -54,6 +60,7 @@ use self::{
 pub use self::{
     append::Appending,
     auth::{log_in, preauthenticate, unavailable},
+    compress::Inflow,
     idle::{Change, Changes, Ended},
     sasl::{Credentials, Judged, conclude, token},
 };
@@ -79,6 +86,8 @@ pub struct Context {
     pub peer: Peer,
     /// Its place among those who are connected.
     pub place: Place,
+    /// What passes the compressing layer, once there is one (RFC 4978).
+    pub inflow: Option<Arc<Inflow>>,
 }
 
 /// What protects a connection.
@@ -135,6 +144,10 @@ pub enum Reply {
     Authenticate(Credentials),
     /// Waits for DONE and tells of changes meanwhile.
     Idle,
+    /// Writes OK, then deflates what it sends and inflates what it reads.
+    Compress,
+    /// Writes OK, then is as before the login.
+    Unauthenticate,
     /// Writes BYE (already in the sink) and the tagged line, then closes.
     Logout(Completion),
     /// Closes: the client is gone.
@@ -241,6 +254,8 @@ impl Authenticated {
         match command {
             C::Select(select) => self.select(&select, context, sink).await,
             C::Idle => (Session::Authenticated(self), Reply::Idle),
+            C::Compress => (Session::Authenticated(self), context.compress()),
+            C::Unauthenticate => self.unauthenticate(context),
             other => {
                 let outcome = self.stateless(other, context, sink).await;
                 (Session::Authenticated(self), reply(outcome))
@@ -274,7 +289,9 @@ impl Authenticated {
                 self.status(&status, context, sink).await
             }
             // Handled by the callers, which own the state that these change.
-            C::Select(_) | C::Append(_) | C::Idle => Ok(wrong_state()),
+            C::Select(_) | C::Append(_) | C::Idle | C::Compress | C::Unauthenticate => {
+                Ok(wrong_state())
+            }
         }
     }
 
@@ -335,6 +352,8 @@ impl Selected {
         match command {
             C::Select(select) => self.reselect(&select, context, sink).await,
             C::Idle => (Session::Selected(self), Reply::Idle),
+            C::Compress => (Session::Selected(self), context.compress()),
+            C::Unauthenticate => self.unauthenticate(context),
             other => {
                 let own = matches!(other, C::Delete(_) | C::Rename(_));
                 let before = self.auth.mode.sync;
@@ -378,12 +397,15 @@ impl Selected {
                 );
             }
             C::Check => Ok(ok("Everything is kept safe at all times.")),
-            C::Expunge(uids) => self.expunge(uids, sink).await,
+            C::Expunge(uids) => self.expunge(uids, context, sink).await,
             C::Search(search) => self.search(search, context, sink).await,
             C::Fetch(fetch) => self.fetch(&fetch, context, sink).await,
-            C::Store(store) => self.store_flags(&store, sink).await,
-            C::Copy(copy) => self.copy(&copy, sink).await,
-            C::Move(transfer) => self.move_to(&transfer, sink).await,
+            C::Store(store) => self.store_flags(&store, context, sink).await,
+            C::Copy(copy) => self.copy(&copy, context, sink).await,
+            C::Move(transfer) => self.move_to(&transfer, context, sink).await,
+            // Its message comes by a way of its own.
+            C::Replace(_) => Ok(wrong_state()),
+            C::UidBatches(batches) => self.uid_batches(batches, sink).await,
         };
         (Session::Selected(self), reply(outcome))
     }

@@ -7,7 +7,10 @@
 mod text;
 mod turns;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use bytes::Bytes;
 use mail::{
@@ -38,21 +41,24 @@ pub(crate) trait Source {
     fn read(&self, body: BodyId, offset: u64, len: usize) -> Result<Bytes>;
 }
 
-/// The messages of `state` that satisfy `predicate`; stops early, with what it has, once nobody waits
+/// The messages of `state` that satisfy `predicate`, and how many were looked at so far; stops early, with what it has, once nobody waits
 /// any more.
 pub(crate) fn search(
     state: &MailboxState,
     predicate: &Predicate<UidSet>,
-    source: &dyn Source,
-    pace: &Pace<'_>,
+    (source, pace): (&dyn Source, &Pace<'_>),
+    looked_at: &AtomicU32,
 ) -> Result<UidSet> {
     let test = Test::new(predicate);
     let (mut found, mut read) = (UidSet::new(), UidSet::new());
     // Never more than a batch: a mailbox may have a million messages that have to be read.
     let mut undecided = Vec::with_capacity(BATCH_MESSAGES);
     for (at, (uid, row)) in state.rows().enumerate() {
-        if at % BATCH_MESSAGES == 0 && pace.is_over() {
-            return Ok(found);
+        if at % BATCH_MESSAGES == 0 {
+            looked_at.store(u32::try_from(at).unwrap_or(u32::MAX), Ordering::Relaxed);
+            if pace.is_over() {
+                return Ok(found);
+            }
         }
         match test.by_row(state, uid, row) {
             Some(true) => found.insert(uid),

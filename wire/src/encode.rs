@@ -16,11 +16,15 @@ pub use self::{
     text::replace_nul,
 };
 
-use mail::{id::ModSeq, set::UidSet};
+use mail::{
+    id::{ModSeq, Uid},
+    set::UidSet,
+};
 
 use crate::imap::{
     code::Code,
     command::Tag,
+    page::{Page, PageEnd},
     response::{Completion, Content, ESearch, FetchData, NumberSet, Status, Untagged, Vanished},
     select::Enableable,
     sequence::{Numbers, Seq},
@@ -185,6 +189,7 @@ impl Encoder {
             Untagged::Vanished(when, uids) => vanished(out, *when, uids),
             Untagged::Search(numbers, mod_seq) => search(out, numbers, *mod_seq),
             Untagged::ESearch(result) => esearch(out, result),
+            Untagged::UidBatches(tag, batches) => uid_batches(out, tag, batches),
             other => self.server_data(out, other),
         }
         out.extend_from_slice(b"\r\n");
@@ -333,6 +338,50 @@ fn esearch(out: &mut Vec<u8>, result: &ESearch) {
     if let Some(mod_seq) = result.mod_seq {
         out.extend_from_slice(b" MODSEQ ");
         number(out, mod_seq.get());
+    }
+    if let Some((page, found)) = &result.partial {
+        partial(out, *page, found);
+    }
+}
+
+/// ```abnf
+/// ret-data-partial = "PARTIAL" SP "(" partial-range SP (sequence-set / "NIL") ")"
+/// ```
+///
+/// RFC 9394 §4.
+fn partial(out: &mut Vec<u8>, page: Page, found: &NumberSet) {
+    let sign: &[u8] = match page.end {
+        PageEnd::Oldest => b"",
+        PageEnd::Newest => b"-",
+    };
+    out.extend_from_slice(b" PARTIAL (");
+    out.extend_from_slice(sign);
+    number(out, u64::from(page.first));
+    out.push(b':');
+    out.extend_from_slice(sign);
+    number(out, u64::from(page.last));
+    out.push(b' ');
+    match found.is_empty() {
+        true => out.extend_from_slice(b"NIL"),
+        false => number_set(out, found),
+    }
+    out.push(b')');
+}
+
+/// ```abnf
+/// uidbatches-response = "UIDBATCHES" search-correlator [SP uid-range *("," uid-range)]
+/// ```
+///
+/// RFC 10022 §4.
+fn uid_batches(out: &mut Vec<u8>, tag: &Tag, batches: &[(Uid, Uid)]) {
+    out.extend_from_slice(b"UIDBATCHES (TAG ");
+    string(out, tag.0.as_bytes(), Quoting::Ascii);
+    out.push(b')');
+    for (at, (high, low)) in batches.iter().enumerate() {
+        out.push(if at == 0 { b' ' } else { b',' });
+        number(out, u64::from(high.get()));
+        out.push(b':');
+        number(out, u64::from(low.get()));
     }
 }
 

@@ -182,6 +182,14 @@ settings! {
         max_messages_per_session: u32 = "MaxMessagesPerSession", "2000", 1..=MANY;
         /// Whether LOGOUT expunges what this session marked as deleted in the selected mailbox. RFC 9051 §6.4.1 leaves that to CLOSE and EXPUNGE.
         commit_deletions_on_logout: bool = "CommitDeletionsOnLogout", "true", ANY;
+        /// Whether COMPRESS=DEFLATE (RFC 4978) is offered. Who watches the network sees how long answers are; with compression that depends on what stands in them, also under TLS.
+        compress: bool = "Compress", "true", ANY;
+        /// Whether UNAUTHENTICATE (RFC 8437) is offered after a login: a client that acts for many users need not connect anew for each. Behind a proxy that only passes on what is said after the first login, switch it off: the next login would bypass the proxy's own rules.
+        unauthenticate: bool = "Unauthenticate", "true", ANY;
+        /// How many messages one command may work on (RFC 9738, MESSAGELIMIT), the newest first: of the rest a client is told to ask again. COPY and APPEND of more are refused. Clients that do not know it see only the newest messages of a larger mailbox; null is no limit.
+        message_limit: Option<u32> = "MessageLimit", "", 1_000..=MANY;
+        /// How many messages COPY and APPEND may take at once (RFC 9738, SAVELIMIT); more are refused. null is no limit. Not beside MessageLimit.
+        save_limit: Option<u32> = "SaveLimit", "", 1_000..=MANY;
         /// How long sessions may finish what they are doing when the server stops.
         shutdown_timeout: Duration = "ShutdownTimeout", "30s", 0..=HOUR;
     }

@@ -1,4 +1,5 @@
-//! The literals of APPEND, pumped from the socket to the store (RFC 9051 §6.3.12, RFC 3502).
+//! The literals of APPEND and REPLACE, pumped from the socket to the store (RFC 9051 §6.3.12,
+//! RFC 3502, RFC 8508).
 
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use wire::{
     imap::{
         append::{Append, AppendMessage, LiteralForm},
         command::Tag,
-        table::{APPEND, Expunge},
+        replace::Replace,
+        table::{APPEND, Expunge, Property},
     },
 };
 
@@ -27,12 +29,35 @@ const UPLOAD_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Connection {
     pub(super) async fn append(&mut self, tag: &Tag, append: &Append) -> Result<(), End> {
+        self.begin_upload(tag, &APPEND).await?;
+        let begun = self.session.append(append, &self.context).await;
+        self.upload(begun, &append.first).await
+    }
+
+    pub(super) async fn replace(&mut self, tag: &Tag, replace: &Replace) -> Result<(), End> {
+        self.begin_upload(tag, replace.property()).await?;
+        let begun = self
+            .session
+            .replace(replace, &self.context, &mut self.sink)
+            .await;
+        self.upload(begun, &replace.append.first).await
+    }
+
+    async fn begin_upload(&mut self, tag: &Tag, property: &'static Property) -> Result<(), End> {
         self.commands = self.commands.saturating_add(1);
         self.pace().await?;
-        self.begin(tag, &APPEND);
-        match self.session.append(append, &self.context).await {
+        self.begin(tag, property);
+        Ok(())
+    }
+
+    async fn upload(
+        &mut self,
+        begun: Result<Appending, Failure>,
+        first: &AppendMessage,
+    ) -> Result<(), End> {
+        match begun {
             Ok(appending) => {
-                self.grant(&append.first).await?;
+                self.grant(first).await?;
                 self.messages(appending).await
             }
             Err(failure) => self.give_up(failure).await,

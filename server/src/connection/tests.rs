@@ -931,5 +931,6 @@ async fn the_right_to_act_as_another_ends_with_its_sessions() {
     client.is_told_bye("withdrawn").await;
 }
 
+mod compress;
 mod limits;
 mod settings;

@@ -14,9 +14,38 @@ const LINE_BYTES_MAX: usize = 4 * 1024;
 /// As much of its end is told in any case: a literal may be announced there.
 const END_BYTES: usize = 32;
 
-/// Counts what is sent.
+/// Counts what goes over the wire.
+pub struct Wire(Arc<Entry>);
+
+impl Wire {
+    /// For the connection of this entry.
+    #[must_use]
+    pub const fn new(entry: Arc<Entry>) -> Self {
+        Self(entry)
+    }
+
+    /// Bytes came.
+    pub fn received(&self, bytes: u64) {
+        self.0.received(bytes);
+        if !self.0.is_probe {
+            self.0.metrics.bytes_received.add((), bytes);
+        }
+    }
+
+    /// Bytes were sent.
+    pub fn sent(&self, bytes: u64) {
+        self.0.sent(bytes);
+        if !self.0.is_probe {
+            self.0.metrics.bytes_sent.add((), bytes);
+        }
+    }
+}
+
+/// Counts what is sent, and lets it be heard.
 pub struct Meter {
     entry: Arc<Entry>,
+    /// None where a layer below counts.
+    wire: Option<Wire>,
     /// There while somebody listens.
     skim: Option<Box<Skim>>,
 }
@@ -24,16 +53,19 @@ pub struct Meter {
 impl Meter {
     /// For the connection of this entry.
     #[must_use]
-    pub const fn new(entry: Arc<Entry>) -> Self {
-        Self { entry, skim: None }
+    pub fn new(entry: Arc<Entry>) -> Self {
+        let wire = Some(Wire::new(Arc::clone(&entry)));
+        Self {
+            entry,
+            wire,
+            skim: None,
+        }
     }
 
     /// Bytes went to the client.
     pub fn sent(&mut self, bytes: &[u8]) {
-        let count = bytes.len() as u64;
-        self.entry.sent(count);
-        if !self.entry.is_probe {
-            self.entry.metrics.bytes_sent.add((), count);
+        if let Some(wire) = &self.wire {
+            wire.sent(bytes.len() as u64);
         }
         if let Some(skim) = &mut self.skim {
             skim.tells_contents = self.entry.trace.tells_contents();
@@ -50,6 +82,11 @@ impl Meter {
             (false, Some(_)) => self.skim = None,
             _ => {}
         }
+    }
+
+    /// From now on bytes are counted so; by nobody here where a layer below does.
+    pub fn count_by(&mut self, wire: Option<Wire>) {
+        self.wire = wire;
     }
 
     /// What is sent next is not told.

@@ -35,7 +35,9 @@ use self::{ahead::Ahead, text::Text};
 use super::{
     Context, Selected,
     answer::{Failure, Outcome, no, ok, refusal},
+    message_limit::Order,
     resync::{Since, last_used},
+    search::on_page,
     sink::Sink,
     store_flags::expunge_issued,
 };
@@ -84,6 +86,7 @@ struct Job<'a> {
     needs: Needs,
     problems: Problems,
     context: &'a Context,
+    order: Order,
     /// Flags as values, shared by messages that have the same.
     flags: HashMap<(SystemFlags, KeywordSetId), Arc<Flags>>,
 }
@@ -125,21 +128,38 @@ impl Selected {
         if fetch.modifiers.vanished {
             self.tell_vanished(fetch, sink).await?;
         }
-        let uids = self.changed_of(uids, &fetch.modifiers);
+        let uids = self.paged(uids, &fetch.modifiers, context)?;
+        let limited = context.limited(uids);
+        let uids = self.changed_of(limited.uids.clone(), &fetch.modifiers);
         let mut job = Job {
             fetch,
             needs: Needs::of(fetch, self.access, self.auth.mode.sync),
             problems: Problems::default(),
             context,
+            order: limited.order(),
             flags: HashMap::new(),
         };
         let batch = context.service.config.imap.max_messages_per_session;
-        for batch in batches(&uids, batch as usize) {
+        for batch in limited.steps(&uids, batch as usize) {
             self.fetch_batch(&batch, &mut job, sink).await?;
         }
         // A UID that is gone is no error: it may be told of at once (RFC 9051 §6.4.9).
         job.problems.expunged &= fetch.messages.numbers() == Numbers::Seq;
-        Ok(job.problems.completion())
+        Ok(limited.completion(job.problems.completion(), sink).await?)
+    }
+
+    /// Those of the messages that are there and on the page asked for (RFC 9394 §3.3).
+    fn paged(
+        &self,
+        uids: UidSet,
+        modifiers: &FetchModifiers,
+        context: &Context,
+    ) -> Result<UidSet, Failure> {
+        let Some(page) = modifiers.page else {
+            return Ok(uids);
+        };
+        context.check_page(page.len())?;
+        Ok(on_page(page, &uids))
     }
 
     /// Which of the messages that are asked for are gone (RFC 7162 §3.2.6).
@@ -180,7 +200,11 @@ impl Selected {
         };
         let state = self.mailbox.state();
         sink.send_all(&self.view.tell_keywords(&state)).await?;
-        let rows: Vec<(Uid, Row)> = state.rows_of(batch).map(|(uid, row)| (uid, *row)).collect();
+        let rows = state.rows_of(batch).map(|(uid, row)| (uid, *row));
+        let mut rows: Vec<(Uid, Row)> = rows.collect();
+        if job.order == Order::NewestFirst {
+            rows.reverse();
+        }
         job.problems.expunged |= rows.len() as u64 != batch.count();
         let fixed = match job.needs.fixed {
             true => self.fixed(&rows, &mut job.problems).await?,

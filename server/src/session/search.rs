@@ -1,9 +1,14 @@
 //! SEARCH (RFC 9051 §6.4.4, RFC 4731, RFC 5182; RFC 3501 §7.2.5 for the plain answer).
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
+
 use mail::{
-    id::{ModSeq, Uid},
+    id::{ModSeq, Number, Uid},
     predicate::Predicate,
-    set::UidSet,
+    set::{Set, UidSet},
 };
 use tokio::time::timeout;
 use wire::{
@@ -11,6 +16,7 @@ use wire::{
     imap::{
         code::Code,
         command::Tag,
+        page::Page,
         response::{ESearch, NumberSet, Untagged},
         search::{Search, SearchReturn},
         sequence::Numbers,
@@ -20,6 +26,8 @@ use wire::{
 use super::{
     Context, Selected,
     answer::{Failure, Outcome, bad, no, ok},
+    message_limit::{Limited, looked_at},
+    progress::Progress,
     sink::Sink,
 };
 
@@ -27,6 +35,7 @@ const SAVE_ALONE: SearchReturn = SearchReturn {
     min: false,
     max: false,
     all: false,
+    partial: None,
     count: false,
     save: true,
 };
@@ -57,8 +66,9 @@ impl Selected {
         self.tell_new(sink).await?;
         let returns = search.returns;
         let numbers = search.numbers;
-        let found = self.matching(search.predicate, context).await;
-        let found = match found.and_then(|found| held(found, context)) {
+        let found = self.matching(search.predicate, context, sink).await;
+        let found = found.and_then(|(found, limited)| Ok((held(found, context)?, limited)));
+        let (found, limited) = match found {
             Ok(found) => found,
             Err(failure) => {
                 // The saved result is emptied by NO to a search that should save, and kept by BAD
@@ -69,6 +79,9 @@ impl Selected {
                 return Err(failure);
             }
         };
+        if let Some(page) = returns.and_then(|r| r.partial) {
+            context.check_page(page.len())?;
+        }
         if let Some(returns) = returns.filter(|r| r.save) {
             self.view.save(saved(returns, &found));
         }
@@ -80,7 +93,7 @@ impl Selected {
         if let Some(answer) = answer {
             sink.send(&with_mod_seq(answer, mod_seq)).await?;
         }
-        Ok(ok("Searched."))
+        Ok(limited.completion(ok("Searched."), sink).await?)
     }
 
     /// The highest mod-sequence of some messages (RFC 7162 §3.1.6).
@@ -89,22 +102,34 @@ impl Selected {
         state.rows_of(uids).map(|(_, row)| row.mod_seq).max()
     }
 
-    /// The told messages that match.
+    /// The told messages that match, of those that a command may look at, which are the second.
     async fn matching(
         &self,
         predicate: Predicate<wire::imap::search::SearchSet>,
         context: &Context,
-    ) -> Result<UidSet, Failure> {
+        sink: &mut Sink,
+    ) -> Result<(UidSet, Limited), Failure> {
         let Some(predicate) = self.view.resolve_predicate(predicate) else {
             return Err(Failure::Answer(bad(
                 "There is no message with this number.",
             )));
         };
         let predicate = with_recent(predicate, self.view.recent_uids());
+        let limited = context.limited_of(|| looked_at(&predicate, self.view.all()));
+        let predicate = match limited.is_cut() {
+            true => Predicate::And(vec![Predicate::Messages(limited.uids.clone()), predicate]),
+            false => predicate,
+        };
         let state = self.mailbox.state();
         let time_max = context.service.config.limits.search_time;
-        let searching = self.mailbox.search(&state, &predicate);
-        let Ok(found) = timeout(time_max, searching).await else {
+        let count = Arc::<AtomicU32>::default();
+        let searching = self.mailbox.search_watched(&state, &predicate, &count);
+        let mut progress = Progress::new(sink, Some(u64::from(state.summary.messages)));
+        let look = |progress: &mut Progress| progress.reached(count.load(Relaxed));
+        let found = progress
+            .during(timeout(time_max, searching), sink, look)
+            .await?;
+        let Ok(found) = found else {
             let text = format!(
                 "This search was given up after {} seconds, all that Limits:SearchTime allows; \
                  search for less.",
@@ -112,7 +137,7 @@ impl Selected {
             );
             return Err(Failure::Answer(no(Code::Limit, text)));
         };
-        Ok(self.view.told_of(&found?))
+        Ok((self.view.told_of(&found?), limited))
     }
 
     /// The response; SAVE alone answers nothing (RFC 5182 §2.1).
@@ -182,14 +207,32 @@ fn with_recent(predicate: Predicate<UidSet>, recent: &UidSet) -> Predicate<UidSe
     }
 }
 
-/// What `$` becomes: with MIN or MAX and without ALL or COUNT only those (RFC 5182 §2.1).
+/// What `$` becomes: with MIN, MAX or PARTIAL and without ALL or COUNT only those (RFC 5182 §2.1,
+/// RFC 9394 §3.2).
 fn saved(returns: SearchReturn, found: &UidSet) -> UidSet {
-    if returns.all || returns.count || !(returns.min || returns.max) {
+    let some = returns.min || returns.max || returns.partial.is_some();
+    if returns.all || returns.count || !some {
         return found.clone();
     }
+    let page = returns.partial.map(|page| on_page(page, found));
     let min = found.first().filter(|_| returns.min);
     let max = found.last().filter(|_| returns.max);
-    min.into_iter().chain(max).collect()
+    let ends: UidSet = min.into_iter().chain(max).collect();
+    ends.union(&page.unwrap_or_default())
+}
+
+/// The results on a page (RFC 9394 §3.1).
+pub(super) fn on_page<N: Number>(page: Page, found: &Set<N>) -> Set<N> {
+    let count = u32::try_from(found.count()).unwrap_or(u32::MAX);
+    let Some(positions) = page.of(count) else {
+        return Set::new();
+    };
+    let length = positions
+        .end()
+        .abs_diff(*positions.start())
+        .saturating_add(1);
+    let rest = found.iter().skip(*positions.start() as usize);
+    rest.take(length as usize).collect()
 }
 
 fn esearch(set: NumberSet, numbers: Numbers, returns: SearchReturn, tag: Tag) -> ESearch {
@@ -205,9 +248,17 @@ fn esearch(set: NumberSet, numbers: Numbers, returns: SearchReturn, tag: Tag) ->
             set.count(),
         ),
     };
+    let partial = returns.partial.map(|page| {
+        let found = match &set {
+            NumberSet::Seq(set) => NumberSet::Seq(on_page(page, set)),
+            NumberSet::Uid(set) => NumberSet::Uid(on_page(page, set)),
+        };
+        (page, found)
+    });
     ESearch {
         tag,
         numbers,
+        partial,
         min: first.filter(|_| returns.min),
         max: last.filter(|_| returns.max),
         count: returns

@@ -3,7 +3,7 @@
 
 use std::{any::Any, io, time::Duration};
 
-use crate::observe::meter::Meter;
+use crate::observe::meter::{Meter, Wire};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     time::timeout,
@@ -230,6 +230,39 @@ impl Sink {
     pub fn into_output<T: Output>(self) -> Option<T> {
         let output: Box<dyn Any> = self.output;
         output.downcast::<T>().ok().map(|output| *output)
+    }
+
+    /// Goes on with what `change` makes of the output; `None` if it is of another type, or nothing
+    /// can be made of it.
+    #[must_use]
+    pub fn exchange<T: Output, U: Output>(
+        self,
+        change: impl FnOnce(T) -> Option<U>,
+    ) -> Option<Self> {
+        let output: Box<dyn Any> = self.output;
+        let output = output.downcast::<T>().ok()?;
+        Some(Self {
+            output: Box::new(change(*output)?),
+            ..self
+        })
+    }
+
+    /// What is sent is counted by a layer below, where it is shorter (RFC 4978).
+    #[must_use]
+    pub fn counted_below(mut self) -> Self {
+        if let Some(meter) = &mut self.meter {
+            meter.count_by(None);
+        }
+        self
+    }
+
+    /// What is sent goes over the wire as it is.
+    #[must_use]
+    pub fn counted_by(mut self, wire: Wire) -> Self {
+        if let Some(meter) = &mut self.meter {
+            meter.count_by(Some(wire));
+        }
+        self
     }
 
     /// Writes everything that waits and ends the output.

@@ -19,10 +19,10 @@ use wire::{
 };
 
 use super::{
-    Selected,
+    Context, Selected,
     answer::{Failure, Outcome, no, ok, ok_with},
-    fetch::batches,
     limits::STEP_MESSAGES,
+    progress::Progress,
     sink::Sink,
 };
 
@@ -38,16 +38,25 @@ struct Stored {
 }
 
 impl Selected {
-    pub(super) async fn store_flags(&mut self, store: &Store, sink: &mut Sink) -> Outcome {
+    pub(super) async fn store_flags(
+        &mut self,
+        store: &Store,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> Outcome {
         self.writable()?;
         if store.unchanged_since.is_some() {
             self.want_mod_seqs(sink).await?;
         }
         let uids = self.messages(&store.messages, sink).await?;
+        let limited = context.limited(uids);
+        let mut progress = Progress::new(sink, Some(limited.uids.count()));
         let mut stored = Stored::default();
         // In the store's own steps, so that each has one mod-sequence.
-        for step in batches(&uids, STEP_MESSAGES) {
+        for step in limited.steps(&limited.uids, STEP_MESSAGES) {
             self.store_step(&step, store, &mut stored, sink).await?;
+            progress.did(step.count());
+            progress.tell_if_due(sink).await?;
         }
         let left = match store.messages.numbers() {
             Numbers::Seq => NumberSet::Seq(self.view.seqs_of(&stored.left)),
@@ -61,15 +70,17 @@ impl Selected {
             // (RFC 7162 §3.1.3).
             let issued = expunge_issued();
             let code = left.or_else(|| issued.code.clone());
-            return Ok(Completion { code, ..issued });
+            let completion = Completion { code, ..issued };
+            return Ok(limited.completion(completion, sink).await?);
         }
         for (expected, after) in stored.unsaid {
             self.view.note_known(&expected, &after);
         }
-        Ok(match left {
+        let completion = match left {
             None => ok("The flags are set."),
             Some(code) => ok_with(code, "Messages that were changed since are left alone."),
-        })
+        };
+        Ok(limited.completion(completion, sink).await?)
     }
 
     /// Changes flags of some messages. Silently, it notes which the client knows by itself if all
@@ -211,14 +222,35 @@ impl Selected {
     pub(super) async fn expunge(
         &mut self,
         uids: Option<SetOrSaved<mail::id::Uid>>,
+        context: &Context,
         sink: &mut Sink,
     ) -> Outcome {
         self.writable()?;
-        let which = match uids {
-            None => store::Expunge::Deleted,
-            Some(set) => store::Expunge::DeletedOf(self.messages(&Messages::Uid(set), sink).await?),
+        let Some(set) = uids else {
+            // Never limited (RFC 9738 §3.1).
+            return self.expunge_of(store::Expunge::Deleted, sink).await;
         };
-        let gone = self.mailbox.expunge(which).await?;
+        let uids = self.messages(&Messages::Uid(set), sink).await?;
+        let state = self.mailbox.state();
+        let is_deleted = |row: &store::state::Row| row.system.contains(SystemFlags::DELETED);
+        let limited = context.limited(rows_where(&state, &uids, is_deleted));
+        // All that are named, unless there are too many: some may become deleted only now.
+        let which = if limited.is_cut() {
+            limited.uids.clone()
+        } else {
+            uids
+        };
+        let which = store::Expunge::DeletedOf(which);
+        let completion = self.expunge_of(which, sink).await?;
+        Ok(limited.completion(completion, sink).await?)
+    }
+
+    /// Removes messages; with CONDSTORE or QRESYNC it is told at once which are gone, and how far
+    /// the client has come with that.
+    async fn expunge_of(&mut self, which: store::Expunge, sink: &mut Sink) -> Outcome {
+        let mut progress = Progress::new(sink, None);
+        let expunging = self.mailbox.expunge(which);
+        let gone = progress.during(expunging, sink, |_| {}).await??;
         if gone.is_empty() || self.auth.mode.sync == Sync::Plain {
             return Ok(ok("Expunged."));
         }

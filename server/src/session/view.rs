@@ -161,6 +161,18 @@ impl View {
         self.told.len()
     }
 
+    /// Every message the client knows of.
+    #[must_use]
+    pub fn all(&self) -> UidSet {
+        self.told_of(&UidSet::range(Uid::MIN, Uid::MAX))
+    }
+
+    /// The UID of the message at this position from 0.
+    #[must_use]
+    pub fn uid_at(&self, position: u32) -> Option<Uid> {
+        self.told.uid_at(position)
+    }
+
     /// The number of a message in this view.
     #[must_use]
     pub fn seq(&self, uid: Uid) -> Option<Seq> {

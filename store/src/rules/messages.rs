@@ -239,7 +239,7 @@ pub(crate) fn transfer(
     if !copies.is_empty() {
         push_rows(context, target, &interner.done(), &copies, &mut change);
         if wanted.transfer != Transfer::Copy {
-            push_moved_away(context, source, &did.from, &mut change)?;
+            push_gone(context, source, &did.from, &mut change)?;
         }
     }
     Ok(Step {
@@ -249,8 +249,9 @@ pub(crate) fn transfer(
     })
 }
 
-/// The source of a MOVE follows its target, so that a message is at every moment in one of them.
-fn push_moved_away(
+/// Adds what goes from `source` to a change that brings something: what brings is shown first, so
+/// that a message that is moved or replaced is at every moment in one mailbox.
+pub(crate) fn push_gone(
     context: &Context,
     source: &MailboxState,
     gone: &UidSet,

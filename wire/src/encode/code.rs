@@ -3,7 +3,7 @@
 use super::{
     mailbox::flag_list,
     number_set,
-    text::{Quoting, astring, list, number, set},
+    text::{Quoting, astring, list, number, set, string},
 };
 use crate::imap::code::{Code, NewKeywords};
 
@@ -57,6 +57,17 @@ fn data(out: &mut Vec<u8>, code: &Code) {
             out.push(b' ');
             out.extend_from_slice(capabilities.as_bytes());
         }
+        Code::InProgress(tag, state) => {
+            out.extend_from_slice(b" (");
+            in_progress(out, &tag.0, *state);
+            out.push(b')');
+        }
+        Code::MessageLimit(limit, lowest) => {
+            numbered(out, u64::from(*limit));
+            if let Some(uid) = lowest {
+                numbered(out, u64::from(uid.get()));
+            }
+        }
         Code::PermanentFlags(system, keywords, new) => {
             out.push(b' ');
             let star = matches!(new, NewKeywords::Allowed).then_some("\\*");
@@ -66,6 +77,27 @@ fn data(out: &mut Vec<u8>, code: &Code) {
         Code::UidValidity(uid_validity) => numbered(out, u64::from(uid_validity.get())),
         Code::Unseen(seq) => numbered(out, u64::from(seq.get())),
         _ => {}
+    }
+}
+
+/// ```abnf
+/// inprogress-tag SP inprogress-state
+/// ```
+///
+/// RFC 9585 §5. A tag with `]` would end the code (§4), and what is done is less than the goal.
+fn in_progress(out: &mut Vec<u8>, tag: &str, state: Option<(u32, Option<u32>)>) {
+    match tag.contains(']') {
+        true => out.extend_from_slice(b"NIL"),
+        false => string(out, tag.as_bytes(), Quoting::Ascii),
+    }
+    let Some((done, goal)) = state else {
+        return out.extend_from_slice(b" NIL NIL");
+    };
+    let goal = goal.filter(|goal| *goal > done);
+    numbered(out, u64::from(done));
+    match goal {
+        Some(goal) => numbered(out, u64::from(goal)),
+        None => out.extend_from_slice(b" NIL"),
     }
 }
 

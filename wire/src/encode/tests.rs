@@ -278,6 +278,7 @@ fn rule_24_esearch_names_its_command_also_when_empty() {
         all: Some(NumberSet::Seq(Set::new())),
         count: None,
         mod_seq: None,
+        partial: None,
     };
     check(empty.clone(), "* ESEARCH (TAG \"A282\")\r\n");
     check(
@@ -296,10 +297,77 @@ fn rule_24_esearch_names_its_command_also_when_empty() {
             all: Some(NumberSet::Seq(Set::range(seq(1), seq(3)))),
             count: Some(3),
             mod_seq: ModSeq::new(1_236),
-            ..empty
+            ..empty.clone()
         },
         "* ESEARCH (TAG \"A282\") COUNT 3 ALL 1:3 MODSEQ 1236\r\n",
     );
+    let page = |end| Page {
+        end,
+        first: 500,
+        last: 1,
+    };
+    let newest = NumberSet::Uid(uids(&[(7, 7), (9, 12)]));
+    check(
+        ESearch {
+            all: None,
+            partial: Some((page(PageEnd::Newest), newest)),
+            ..empty.clone()
+        },
+        "* ESEARCH (TAG \"A282\") PARTIAL (-500:-1 7,9:12)\r\n",
+    );
+    check(
+        ESearch {
+            partial: Some((page(PageEnd::Oldest), NumberSet::Seq(Set::new()))),
+            ..empty
+        },
+        "* ESEARCH (TAG \"A282\") PARTIAL (500:1 NIL)\r\n",
+    );
+}
+
+#[test]
+fn batches_of_uids() {
+    let check = |batches: &[(u32, u32)], want: &str| {
+        let uid = |n| Uid::new(n).unwrap();
+        let batches = batches.iter().map(|(a, b)| (uid(*a), uid(*b))).collect();
+        let response = Untagged::UidBatches(Tag("A143".into()), batches);
+        assert_eq!(untagged(Mode::REV1, &response), want);
+    };
+    check(&[], "* UIDBATCHES (TAG \"A143\")\r\n");
+    check(
+        &[(215_295, 99_696), (99_695, 7), (6, 6)],
+        "* UIDBATCHES (TAG \"A143\") 215295:99696,99695:7,6:6\r\n",
+    );
+}
+
+#[test]
+fn codes_of_progress_and_limits() {
+    let check = |code, want: &str| {
+        let completion = Completion {
+            status: Status::Ok,
+            code: Some(code),
+            text: "x".into(),
+        };
+        assert_eq!(
+            untagged(Mode::REV1, &Untagged::Status(completion)),
+            format!("* OK [{want}] x\r\n")
+        );
+    };
+    let progress = |tag: &str, state| Code::InProgress(Tag(tag.into()), state);
+    check(progress("a", None), "INPROGRESS (\"a\" NIL NIL)");
+    check(
+        progress("a", Some((175, None))),
+        "INPROGRESS (\"a\" 175 NIL)",
+    );
+    check(progress("a", Some((0, Some(1)))), "INPROGRESS (\"a\" 0 1)");
+    check(progress("a]", Some((5, Some(5)))), "INPROGRESS (NIL 5 NIL)");
+    check(Code::MessageLimit(1_000, None), "MESSAGELIMIT 1000");
+    check(
+        Code::MessageLimit(1_000, Uid::new(7)),
+        "MESSAGELIMIT 1000 7",
+    );
+    check(Code::TooFew, "TOOFEW");
+    check(Code::TooMany, "TOOMANY");
+    check(Code::CompressionActive, "COMPRESSIONACTIVE");
 }
 
 fn entry(name: &str) -> ListEntry {

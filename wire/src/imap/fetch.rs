@@ -15,6 +15,7 @@ use mail::{
 use super::{
     command::{Command, Selected},
     modifier,
+    page::{Page, page},
     sequence::{self, Messages, Numbers},
 };
 use crate::cursor::{Cursor, Parsed};
@@ -38,6 +39,8 @@ pub struct FetchModifiers {
     /// VANISHED: which of the messages were expunged since (RFC 7162 §3.2.6). Only of UID FETCH,
     /// and only beside CHANGEDSINCE.
     pub vanished: bool,
+    /// PARTIAL: those of the messages on this page (RFC 9394 §3.3). Only of UID FETCH.
+    pub page: Option<Page>,
 }
 
 /// One thing to fetch.
@@ -147,7 +150,7 @@ fn of(c: &mut Cursor<'_>, numbers: Numbers) -> Parsed<Command> {
 }
 
 /// ```abnf
-/// fetch-modifier     =/ chgsince-fetch-mod / rexpunges-fetch-mod
+/// fetch-modifier     =/ chgsince-fetch-mod / rexpunges-fetch-mod / modifier-partial
 /// chgsince-fetch-mod  = "CHANGEDSINCE" SP mod-sequence-value
 /// rexpunges-fetch-mod = "VANISHED"
 /// ```
@@ -162,6 +165,10 @@ fn fetch_modifiers(c: &mut Cursor<'_>, numbers: Numbers) -> Parsed<FetchModifier
                 .sp()
                 .and_then(|()| modifier::since(c))
                 .map(|since| modifiers.changed_since = Some(since)),
+            "PARTIAL" if numbers == Numbers::Uid => c
+                .sp()
+                .and_then(|()| page(c))
+                .map(|page| modifiers.page = Some(page)),
             "VANISHED" if numbers == Numbers::Uid => {
                 modifiers.vanished = true;
                 Ok(())
@@ -371,6 +378,7 @@ fn partial(c: &mut Cursor<'_>) -> Parsed<Option<Partial>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::imap::page::PageEnd;
     use crate::{
         imap::fixture::{accept, incomplete, reject},
         limits::Limits,
@@ -546,6 +554,7 @@ mod tests {
         let since = |n| FetchModifiers {
             changed_since: ModSeq::new(n),
             vanished: false,
+            page: None,
         };
         assert_eq!(modifiers("FETCH 1 FAST"), FetchModifiers::default());
         assert_eq!(modifiers("FETCH 1 FAST (changedsince 5)"), since(5));
@@ -555,6 +564,15 @@ mod tests {
             since(i64::MAX.unsigned_abs())
         );
         assert!(modifiers("UID FETCH 1 UID (VANISHED CHANGEDSINCE 5)").vanished);
+        let page = modifiers("UID FETCH 1 UID (partial -1:-30 CHANGEDSINCE 5)").page;
+        let newest = PageEnd::Newest;
+        let (end, first, last) = (newest, 1, 30);
+        assert_eq!(page, Some(Page { end, first, last }));
+        reject("FETCH 1 UID (^PARTIAL 1:2)");
+        reject("UID FETCH 1 UID (PARTIAL^)");
+        reject("UID FETCH 1 UID (PARTIAL ^*:2)");
+        reject("UID FETCH 1 UID (PARTIAL -1:^2)");
+        reject("UID FETCH 1 UID (PARTIAL 1:2 ^PARTIAL 3:4)");
         incomplete("UID FETCH 1 UID (CHANGEDSINCE 5 VANISHED)");
         reject("FETCH 1 UID (^)");
         reject("FETCH 1 UID (^)");

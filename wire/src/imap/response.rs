@@ -16,6 +16,7 @@ use super::{
     command::Tag,
     fetch::{BodySection, Partial},
     list::SelectOptions,
+    page::Page,
     select::Enableable,
     sequence::{Numbers, Seq},
     status::StatusItem,
@@ -81,6 +82,8 @@ pub enum Untagged {
     Search(Vec<u32>, Option<ModSeq>),
     /// ESEARCH
     ESearch(ESearch),
+    /// UIDBATCHES (RFC 10022 §3.1.2): ranges from the highest UID to the lowest, each likewise
+    UidBatches(Tag, Vec<(Uid, Uid)>),
     /// FETCH
     Fetch(Seq, Vec<FetchData>),
 }
@@ -168,6 +171,8 @@ pub struct ESearch {
     pub count: Option<u32>,
     /// MODSEQ (RFC 4731 §3.2): the highest of the messages found
     pub mod_seq: Option<ModSeq>,
+    /// PARTIAL (RFC 9394 §3.1): the page that was asked for and what is on it
+    pub partial: Option<(Page, NumberSet)>,
 }
 
 /// A set in the numbers of the command it answers.

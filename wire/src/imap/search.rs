@@ -15,7 +15,8 @@ use mail::{
 use super::{
     command::{Command, Selected},
     modifier,
-    sequence::{self, Numbers, Seq, SetOrSaved},
+    page::{Page, page},
+    sequence::{self, End, Numbers, Seq, SequenceSet, SetOrSaved},
 };
 use crate::{
     cursor::{Cursor, Parsed, Refusal, Stop},
@@ -62,6 +63,8 @@ pub struct SearchReturn {
     pub count: bool,
     /// `SAVE`
     pub save: bool,
+    /// `PARTIAL` (RFC 9394 §3.1); never beside `ALL`.
+    pub partial: Option<Page>,
 }
 
 type Key = Predicate<SearchSet>;
@@ -129,8 +132,11 @@ fn of(c: &mut Cursor<'_>, numbers: Numbers) -> Parsed<Command> {
 
 /// ```abnf
 /// search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"
-/// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE"
+/// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE" / modifier-partial
+/// modifier-partial   = "PARTIAL" SP partial-range
 /// ```
+///
+/// RFC 9394 §3.1: at most one of ALL and PARTIAL.
 fn return_options(c: &mut Cursor<'_>) -> Parsed<SearchReturn> {
     let mut returns = SearchReturn::default();
     c.list_or_empty(|c| {
@@ -138,7 +144,12 @@ fn return_options(c: &mut Cursor<'_>) -> Parsed<SearchReturn> {
         match c.name("a return option")?.as_str() {
             "MIN" => returns.min = true,
             "MAX" => returns.max = true,
-            "ALL" => returns.all = true,
+            "ALL" if returns.partial.is_none() => returns.all = true,
+            "PARTIAL" if returns.partial.is_none() && !returns.all => {
+                c.sp()?;
+                returns.partial = Some(page(c)?);
+            }
+            "ALL" | "PARTIAL" => return c.fail_at(start, "one of ALL and PARTIAL"),
             "COUNT" => returns.count = true,
             "SAVE" => returns.save = true,
             _ => return c.fail_at(start, "a known return option"),
@@ -303,6 +314,10 @@ fn named(c: &mut Cursor<'_>) -> Parsed<Key> {
         "LARGER" => c.sp().and_then(|()| c.number64()).map(Predicate::Larger),
         "SMALLER" => c.sp().and_then(|()| c.number64()).map(Predicate::Smaller),
         "MODSEQ" => mod_seq(c),
+        "UIDAFTER" => uids_from(c, |uid| Some((uid.next()?, Uid::MAX))),
+        "UIDBEFORE" => uids_from(c, |uid| {
+            Some((Uid::MIN, Uid::new(uid.get().checked_sub(1)?)?))
+        }),
         "UID" => {
             c.sp()?;
             let uids = sequence::set_or_saved(c)?;
@@ -310,6 +325,24 @@ fn named(c: &mut Cursor<'_>) -> Parsed<Key> {
         }
         _ => c.fail_at(start, "a search key"),
     }
+}
+
+/// ```abnf
+/// search-key =/ ("UIDAFTER" / "UIDBEFORE") SP uniqueid
+/// ```
+///
+/// RFC 9738 §3.2.
+fn uids_from(c: &mut Cursor<'_>, range: impl FnOnce(Uid) -> Option<(Uid, Uid)>) -> Parsed<Key> {
+    c.sp()?;
+    let start = c.at();
+    let Some(uid) = Uid::new(c.nz_number()?) else {
+        return c.fail_at(start, "a UID");
+    };
+    Ok(range(uid).map_or_else(Predicate::nothing, |(first, last)| {
+        let range = (End::Number(first), End::Number(last));
+        let uids = SetOrSaved::Set(SequenceSet(vec![range]));
+        Predicate::Messages(SearchSet::Uid(uids))
+    }))
 }
 
 /// Keys about flags (NEW, OLD and RECENT: RFC 3501 §6.4.4).
@@ -598,6 +631,7 @@ mod tests {
             all: true,
             count: true,
             save: true,
+            partial: None,
         };
         assert_eq!(
             searched("RETURN (MIN MAX ALL COUNT SAVE) ALL").returns,

@@ -192,6 +192,12 @@ fn plain_number<N: Number>(c: &mut Cursor<'_>) -> Parsed<N> {
     }
 }
 
+/// One message: a set of one number.
+pub(super) fn only<N: Number>(c: &mut Cursor<'_>) -> Parsed<SetOrSaved<N>> {
+    let end = end(c)?;
+    Ok(SetOrSaved::Set(SequenceSet(vec![(end, end)])))
+}
+
 /// ```abnf
 /// seq-number = nz-number / "*"
 /// ```
