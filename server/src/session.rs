@@ -19,6 +19,7 @@ mod mailbox;
 mod message_limit;
 mod own_deleted;
 mod progress;
+mod quota;
 mod replace;
 mod resync;
 mod sasl;
@@ -284,6 +285,10 @@ impl Authenticated {
             }
             C::Lsub(lsub) => self.lsub(&lsub, sink).await,
             C::Namespace => self.namespace(sink).await,
+            C::GetQuota(root) => self.get_quota(&root, context, sink).await,
+            C::GetQuotaRoot(mailbox) => self.get_quota_root(&mailbox, context, sink).await,
+            C::SetQuota => quota::set_quota(),
+            C::Xlist(xlist) => self.xlist(&xlist, sink).await,
             C::Status(status) => {
                 self.want_as_status(&status.items, sink);
                 self.status(&status, context, sink).await

@@ -223,6 +223,18 @@ impl Encoder {
                 out.extend_from_slice(b"STATUS ");
                 self.mailbox_status(out, status);
             }
+            Untagged::Xlist(entry) => {
+                out.extend_from_slice(b"XLIST ");
+                self.list_entry(out, entry);
+            }
+            Untagged::QuotaRoots(name, roots) => {
+                out.extend_from_slice(b"QUOTAROOT ");
+                self.quota_roots(out, name, roots);
+            }
+            Untagged::Quota(root, resources) => {
+                out.extend_from_slice(b"QUOTA ");
+                mailbox::quota(out, root, resources);
+            }
             Untagged::Flags(system, keywords) => {
                 out.extend_from_slice(b"FLAGS ");
                 mailbox::flag_list(out, *system, keywords, None);

@@ -11,6 +11,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use mail::{
+    date::DateTime,
     flag::{Flags, SystemFlags},
     id::{BodyId, Uid},
     set::UidSet,
@@ -481,7 +482,11 @@ fn item_needs_fixed(item: &FetchItem) -> bool {
         | FetchItem::Uid
         | FetchItem::InternalDate
         | FetchItem::Size
-        | FetchItem::ModSeq => false,
+        | FetchItem::ModSeq
+        | FetchItem::EmailId
+        | FetchItem::ThreadId
+        | FetchItem::SaveDate => false,
+        FetchItem::Preview => true,
         FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => true,
         FetchItem::BodySection(item) => item.section != Section::default(),
         FetchItem::Binary(_) | FetchItem::BinarySize(_) => true,
@@ -506,7 +511,19 @@ impl Message<'_> {
                     None
                 }
             },
+            FetchItem::EmailId => Some(FetchData::EmailId(self.row.body)),
+            FetchItem::ThreadId => Some(FetchData::ThreadId(self.row.thread)),
+            FetchItem::SaveDate => Some(FetchData::SaveDate(self.saved())),
+            FetchItem::Preview => self.fixed.map(|f| FetchData::Preview(f.preview.clone())),
             FetchItem::Flags | FetchItem::BodySection(_) | FetchItem::Binary(_) => None,
+        }
+    }
+
+    /// When it came into the mailbox (RFC 8514 §3), in UTC as SEARCH compares it.
+    const fn saved(&self) -> DateTime {
+        DateTime {
+            secs: self.row.saved_secs,
+            offset_minutes: 0,
         }
     }
 

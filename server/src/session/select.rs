@@ -149,6 +149,8 @@ impl Authenticated {
         if self.mode.sync >= Sync::CondStore {
             out.push(highest(state.summary.highest_mod_seq));
         }
+        // RFC 8474 §4.2.
+        out.push(status(Code::MailboxId(state.id), "The mailbox's own id."));
         out
     }
 

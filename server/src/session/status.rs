@@ -53,6 +53,8 @@ impl Authenticated {
             StatusItem::Recent => u64::from(summary.recent),
             StatusItem::AppendLimit => append_limit,
             StatusItem::HighestModSeq => summary.highest_mod_seq.get(),
+            StatusItem::MailboxId => info.id.get(),
+            StatusItem::DeletedStorage => summary.deleted_bytes,
         };
         let items = items.iter().map(|item| (*item, number(*item))).collect();
         Ok(MailboxStatus {

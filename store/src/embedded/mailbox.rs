@@ -319,9 +319,10 @@ impl Mailbox for EmbeddedMailbox {
         let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
         let (stopped, looked_at) = (Arc::clone(&stop.0), Arc::clone(looked_at));
         let turns = Arc::clone(&self.account.engine.searches);
+        let now_secs = self.account.context().now_secs;
         blocking(move || {
             let pace = Pace::new(&turns, &stopped);
-            search(&state, &predicate, (&*core, &pace), &looked_at)
+            search(&state, &predicate, (now_secs, &looked_at), (&*core, &pace))
         })
         .await
     }

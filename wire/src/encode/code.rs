@@ -5,7 +5,10 @@ use super::{
     number_set,
     text::{Quoting, astring, list, number, set, string},
 };
-use crate::imap::code::{Code, NewKeywords};
+use crate::imap::{
+    code::{Code, NewKeywords},
+    object_id,
+};
 
 /// Writes `[CODE …] `; nothing for a code whose data is missing.
 pub(super) fn bracketed(out: &mut Vec<u8>, code: Option<&Code>) {
@@ -72,6 +75,10 @@ fn data(out: &mut Vec<u8>, code: &Code) {
             out.push(b' ');
             let star = matches!(new, NewKeywords::Allowed).then_some("\\*");
             flag_list(out, *system, keywords, star);
+        }
+        Code::MailboxId(id) => {
+            out.push(b' ');
+            object_id::mailbox(out, *id);
         }
         Code::UidNext(uid) => numbered(out, u64::from(uid.get())),
         Code::UidValidity(uid_validity) => numbered(out, u64::from(uid_validity.get())),

@@ -1,8 +1,8 @@
-//! Response codes with their data (RFC 9051 §7.1, RFC 5530, RFC 4315, RFC 7889, RFC 7162 §7).
+//! Response codes with their data (RFC 9051 §7.1, RFC 5530, RFC 4315, RFC 7889, RFC 7162 §7, RFC 8474).
 
 use mail::{
     flag::SystemFlags,
-    id::{ModSeq, Uid, UidValidity},
+    id::{MailboxId, ModSeq, Uid, UidValidity},
     set::UidSet,
 };
 
@@ -54,6 +54,8 @@ pub enum Code {
     InUse,
     /// LIMIT
     Limit,
+    /// MAILBOXID (RFC 8474 §4.1, §4.2)
+    MailboxId(MailboxId),
     /// MESSAGELIMIT (RFC 9738 §3.1): the limit, and the lowest UID that was worked on
     MessageLimit(u32, Option<Uid>),
     /// MODIFIED (RFC 7162 §3.1.3): the messages that a conditional STORE left alone
@@ -128,6 +130,7 @@ impl Code {
             Self::InProgress(..) => "INPROGRESS",
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
+            Self::MailboxId(..) => "MAILBOXID",
             Self::MessageLimit(..) => "MESSAGELIMIT",
             Self::Modified(..) => "MODIFIED",
             Self::NonExistent => "NONEXISTENT",

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mail::{
     date::DateTime,
     flag::{Flags, Keyword, SystemFlags},
-    id::{ModSeq, Uid},
+    id::{BodyId, ModSeq, ThreadId, Uid},
     mailbox::{MailboxName, SpecialUse},
     set::{Set, UidSet},
 };
@@ -17,6 +17,7 @@ use super::{
     fetch::{BodySection, Partial},
     list::SelectOptions,
     page::Page,
+    quota::QuotaResource,
     select::Enableable,
     sequence::{Numbers, Seq},
     status::StatusItem,
@@ -67,6 +68,12 @@ pub enum Untagged {
     Namespace,
     /// STATUS
     MailboxStatus(MailboxStatus),
+    /// XLIST: as LIST, with the names of its own for special uses
+    Xlist(ListEntry),
+    /// QUOTAROOT (RFC 9208 §4.2.2): a mailbox and its quota roots
+    QuotaRoots(MailboxName, Vec<&'static str>),
+    /// QUOTA (RFC 9208 §4.2.1): a quota root and what is limited in it
+    Quota(&'static str, Vec<QuotaResource>),
     /// FLAGS: system flags and keywords of the mailbox
     Flags(SystemFlags, Vec<Keyword>),
     /// EXISTS
@@ -127,6 +134,10 @@ pub enum ListAttribute {
     Subscribed,
     /// A special use
     SpecialUse(SpecialUse),
+    /// `\Inbox`: INBOX, in XLIST only
+    Inbox,
+    /// A special use, as XLIST names it
+    XlistUse(SpecialUse),
 }
 
 impl ListAttribute {
@@ -141,6 +152,13 @@ impl ListAttribute {
             Self::HasNoChildren => "\\HasNoChildren",
             Self::Subscribed => "\\Subscribed",
             Self::SpecialUse(special_use) => special_use.attribute(),
+            Self::Inbox => "\\Inbox",
+            Self::XlistUse(special_use) => match special_use {
+                SpecialUse::All => "\\AllMail",
+                SpecialUse::Flagged => "\\Starred",
+                SpecialUse::Junk => "\\Spam",
+                other => other.attribute(),
+            },
         }
     }
 }
@@ -220,6 +238,14 @@ pub enum FetchData {
     BinarySize(Vec<u32>, u64),
     /// MODSEQ (RFC 7162 §3.1.4.2)
     ModSeq(ModSeq),
+    /// EMAILID (RFC 8474 §5.3)
+    EmailId(BodyId),
+    /// THREADID (RFC 8474 §5.3)
+    ThreadId(ThreadId),
+    /// SAVEDATE (RFC 8514 §4.2)
+    SaveDate(DateTime),
+    /// PREVIEW (RFC 8970 §3.2); empty if there is none
+    Preview(Box<str>),
 }
 
 /// Whether a message is recent in this session (RFC 3501 §2.3.2).

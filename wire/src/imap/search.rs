@@ -9,12 +9,12 @@
 use mail::{
     flag::{Keyword, SystemFlags, is_atom_byte},
     id::{ModSeq, Uid},
-    predicate::{DateField, DateRelation, Predicate, TextField},
+    predicate::{Age, DateField, DateRelation, Predicate, TextField},
 };
 
 use super::{
     command::{Command, Selected},
-    modifier,
+    modifier, object_id,
     page::{Page, page},
     sequence::{self, End, Numbers, Seq, SequenceSet, SetOrSaved},
 };
@@ -307,7 +307,12 @@ fn named(c: &mut Cursor<'_>) -> Parsed<Key> {
         return Ok(Predicate::Text(field, c.text("a text to find")?));
     }
     match name.as_str() {
-        "ALL" => Ok(Predicate::All),
+        // Every mailbox keeps save dates (RFC 8514 §4.3).
+        "ALL" | "SAVEDATESUPPORTED" => Ok(Predicate::All),
+        "EMAILID" => email(c),
+        "THREADID" => thread(c),
+        "OLDER" => age(c, Age::Older),
+        "YOUNGER" => age(c, Age::Younger),
         "HEADER" => header(c),
         "KEYWORD" => keyword(c),
         "UNKEYWORD" => keyword(c).map(not),
@@ -379,6 +384,9 @@ fn day(name: &str) -> Option<(DateField, DateRelation)> {
         "SENTBEFORE" => (DateField::Sent, DateRelation::Before),
         "SENTON" => (DateField::Sent, DateRelation::On),
         "SENTSINCE" => (DateField::Sent, DateRelation::Since),
+        "SAVEDBEFORE" => (DateField::Saved, DateRelation::Before),
+        "SAVEDON" => (DateField::Saved, DateRelation::On),
+        "SAVEDSINCE" => (DateField::Saved, DateRelation::Since),
         _ => return None,
     })
 }
@@ -396,6 +404,26 @@ fn text(name: &str) -> Option<TextField> {
         "TEXT" => TextField::Text,
         _ => return None,
     })
+}
+
+/// `"EMAILID" SP objectid` (RFC 8474 §6)
+fn email(c: &mut Cursor<'_>) -> Parsed<Key> {
+    c.sp()?;
+    let id = object_id::read_email(c)?;
+    Ok(id.map_or_else(Predicate::nothing, Predicate::Email))
+}
+
+/// `"THREADID" SP objectid` (RFC 8474 §6)
+fn thread(c: &mut Cursor<'_>) -> Parsed<Key> {
+    c.sp()?;
+    let id = object_id::read_thread(c)?;
+    Ok(id.map_or_else(Predicate::nothing, Predicate::Thread))
+}
+
+/// `("OLDER" / "YOUNGER") SP nz-number` (RFC 5032 §3)
+fn age(c: &mut Cursor<'_>, age: Age) -> Parsed<Key> {
+    c.sp()?;
+    Ok(Predicate::Age(age, c.nz_number()?))
 }
 
 /// `"HEADER" SP header-fld-name SP astring`
@@ -566,7 +594,13 @@ mod tests {
             key("SENTON \"01-feb-2026\""),
             date(DateField::Sent, DateRelation::On)
         );
-        for name in ["BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE"] {
+        assert_eq!(
+            key("SAVEDON 1-Feb-2026"),
+            date(DateField::Saved, DateRelation::On)
+        );
+        let saved = ["SAVEDBEFORE", "SAVEDON", "SAVEDSINCE"];
+        let others = ["BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE"];
+        for name in others.into_iter().chain(saved) {
             key(&format!("{name} 1-Feb-2026"));
             reject(&format!("SEARCH {name} ^30-Feb-2026"));
             reject(&format!("SEARCH {name} \"1-Feb-2026^"));
@@ -580,6 +614,29 @@ mod tests {
         reject(&format!("SEARCH LARGER ^{}", max + 1));
         reject("SEARCH LARGER ^-1");
         reject("SEARCH LARGER ^18446744073709551615");
+    }
+
+    #[test]
+    fn ids_ages_and_support_of_save_dates() {
+        let body = mail::id::BodyId::new(0x1f).unwrap();
+        assert_eq!(key("emailid M1f"), Predicate::Email(body));
+        let thread = mail::id::ThreadId::new(7).unwrap();
+        assert_eq!(key("THREADID T7"), Predicate::Thread(thread));
+        for nobodys in ["EMAILID T7", "EMAILID M1F", "THREADID -_x", "EMAILID M0"] {
+            assert_eq!(key(nobodys), Predicate::nothing(), "{nobodys}");
+        }
+        reject("SEARCH EMAILID ^(M1)");
+        reject("SEARCH THREADID ^\"T1\"");
+        reject("SEARCH THREADID^");
+        assert_eq!(key("savedatesupported"), Predicate::All);
+        assert_eq!(key("YOUNGER 259200"), Predicate::Age(Age::Younger, 259_200));
+        assert_eq!(
+            key("OLDER 4294967295"),
+            Predicate::Age(Age::Older, u32::MAX)
+        );
+        reject("SEARCH OLDER ^0");
+        reject("SEARCH YOUNGER ^-1");
+        reject("SEARCH YOUNGER ^4294967296");
     }
 
     #[test]

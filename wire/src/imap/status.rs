@@ -41,11 +41,15 @@ pub enum StatusItem {
     AppendLimit,
     /// HIGHESTMODSEQ (RFC 7162 §3.1.7)
     HighestModSeq,
+    /// MAILBOXID (RFC 8474 §4.3): the number of the mailbox
+    MailboxId,
+    /// DELETED-STORAGE (RFC 9208 §4.1.4)
+    DeletedStorage,
 }
 
 impl StatusItem {
     /// Every item with its name.
-    pub const NAMES: [(Self, &'static str); 9] = [
+    pub const NAMES: [(Self, &'static str); 11] = [
         (Self::Messages, "MESSAGES"),
         (Self::UidNext, "UIDNEXT"),
         (Self::UidValidity, "UIDVALIDITY"),
@@ -55,6 +59,8 @@ impl StatusItem {
         (Self::Recent, "RECENT"),
         (Self::AppendLimit, "APPENDLIMIT"),
         (Self::HighestModSeq, "HIGHESTMODSEQ"),
+        (Self::MailboxId, "MAILBOXID"),
+        (Self::DeletedStorage, "DELETED-STORAGE"),
     ];
 
     /// The item with this name in upper case.
@@ -107,7 +113,7 @@ mod tests {
     #[test]
     fn status_items() {
         let all = "MESSAGES UIDNEXT UIDVALIDITY UNSEEN DELETED SIZE RECENT APPENDLIMIT \
-                   HIGHESTMODSEQ";
+            HIGHESTMODSEQ MAILBOXID DELETED-STORAGE";
         match accept(&format!("STATUS \"a b\" ({all} messages size)")) {
             Command::Authenticated(Authenticated::Status(status)) => {
                 assert_eq!(status.items, StatusItem::NAMES.map(|(item, _)| item));
