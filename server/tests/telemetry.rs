@@ -397,10 +397,17 @@ async fn a_collector_that_says_nothing_keeps_nobody() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     for speaks in [Speaks::Grpc, Speaks::Http] {
-        let place = Place::new(port, speaks).await;
+        let mut place = Place::new(port, speaks).await;
         place.session().await;
-        let service = place.end().await;
-        let exports = &service.observe.metrics.exports;
+        tokio::time::pause();
+        let begun = tokio::time::Instant::now();
+        place.service.shutdown.begin();
+        (&mut place.collecting).await.unwrap();
+        let waited = begun.elapsed().as_millis();
+        assert!(waited <= 1_001, "{waited} ms");
+        tokio::time::resume();
+        place.service.store.close().await;
+        let exports = &place.service.observe.metrics.exports;
         assert_eq!((exports.at(0), exports.at(1) > 0), (0, true));
     }
 }
