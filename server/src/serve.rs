@@ -26,7 +26,8 @@ use crate::{
     admin, auth,
     cli::Exit,
     config::{Config, Loaded},
-    listen, memory,
+    listen::{self, note_end},
+    memory,
     observe::collector,
     ops,
     problem::{Problem, Problems},
@@ -594,7 +595,9 @@ impl Running {
     }
 
     async fn ended(&mut self) {
-        while self.tasks.join_next().await.is_some() {}
+        while let Some(ended) = self.tasks.join_next().await {
+            note_end(ended);
+        }
     }
 }
 
