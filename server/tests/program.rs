@@ -301,6 +301,8 @@ fn administer_app_passwords(place: &Place, server: Server) {
         let made = place.prints(&[&command[..], more].concat(), "");
         let made: serde_json::Value = serde_json::from_str(&made).unwrap();
         assert_eq!(made["scram_user"], format!("tim@localhost+{name}"));
+        let note = made["note"].as_str();
+        assert_eq!(note.is_some(), more.contains(&"admin,lmtp"), "{note:?}");
         made["password"].as_str().unwrap().to_owned()
     };
     let phone = add("phone", &["--expires", "90d"]);

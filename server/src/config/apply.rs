@@ -85,6 +85,7 @@ impl Config {
             keywords_per_mailbox_max: self.limits.keywords_per_mailbox as usize,
             keyword_bytes_max: self.limits.keyword_bytes.as_usize(),
             mailboxes_max: self.limits.mailboxes as usize,
+            messages_max: u64::from(self.limits.messages),
             names: self.limits.names(),
             message_bytes_max: self.limits.message_bytes.0.saturating_add(TRACE_BYTES),
             ..store::Options::default()
@@ -171,6 +172,7 @@ mod tests {
             "Store:UndeleteWindow=6h",
             "Limits:KeywordsPerMailbox=37",
             "Limits:Mailboxes=38",
+            "Limits:Messages=40",
             "Limits:MessageBytes=39MiB",
         ];
         let options = Options {
@@ -186,6 +188,7 @@ mod tests {
             undelete_secs: 6 * 3_600,
             keywords_per_mailbox_max: 37,
             mailboxes_max: 38,
+            messages_max: 40,
             message_bytes_max: (39 << 20) + TRACE_BYTES,
             ..store::Options::default()
         };

@@ -244,8 +244,10 @@ settings! {
         algorithms: TokenAlgorithms = "Algorithms", "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA", ANY;
         /// What a token must be good for: each of these in `scope` (or `scp`).
         scope: Words = "Scope", "", ANY;
-        /// The claim of a signed token that names the account. With `email`, an address that `email_verified` says is not verified is nobody's.
+        /// The claim of a signed token that names the account. With `email`, an address that is not verified is nobody's; see RequireVerifiedEmail.
         account_claim: String = "AccountClaim", "email", ANY;
+        /// Whether an address in `email` counts only if `email_verified` says true. Switch it off for an issuer that leaves `email_verified` out and knows only addresses that it gave out itself; one that is said not to be verified is nobody's in any case.
+        require_verified_email: bool = "RequireVerifiedEmail", "true", ANY;
         /// How far the clocks of issuers and this server may be apart.
         clock_skew: Duration = "ClockSkew", "30s", 0..=10 * MINUTE;
         /// How old the keys from JwksUrl may get before they are asked for again.
@@ -344,7 +346,7 @@ settings! {
         pre_login_time: Duration = "PreLoginTime", "60s", SECOND..=HOUR;
         /// The time a TLS handshake may take.
         handshake_time: Duration = "HandshakeTime", "15s", SECOND..=HOUR;
-        /// How often a session in IDLE or NOTIFY is sent something, so that routers keep the connection.
+        /// How often a session in IDLE or NOTIFY is sent something, so that routers keep the connection. Such a session is not ended by Imap:SessionTimeout, whichever is longer.
         idle_keep_alive: Duration = "IdleKeepAlive", "4m", SECOND..=DAY;
         /// Memory all connections that have not logged in share, those from TrustedNetworks included; when it is used up new ones are refused. A connection counts 24 KiB, 64 KiB with TLS, and what it has sent.
         pre_login_pool_bytes: Bytes = "PreLoginPoolBytes", "256 MiB", MIB..=1 << 50;
@@ -414,6 +416,8 @@ settings! {
         parameters_per_field: u32 = "ParametersPerField", "128", 1..=128;
         /// Mailboxes of one account.
         mailboxes: u32 = "Mailboxes", "10000", 6..=MANY;
+        /// Messages of one account, whatever its quota; then it is over quota. A copy of a message costs no space on the disk, but memory while its mailbox is open.
+        messages: u32 = "Messages", "5000000", 1..=u32::MAX as u64;
         /// The length of one level of the name of a new mailbox; mailboxes that are there keep their names.
         mailbox_level_bytes: Bytes = "MailboxLevelBytes", "255", 16..=255;
         /// Levels of the name of a new mailbox.

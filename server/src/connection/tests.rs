@@ -860,9 +860,51 @@ async fn an_expired_app_password_ends_its_sessions_with_their_next_command() {
     client.line().await;
     client.run("LOGIN tim abcd-efgh").await;
     client.run("NOOP").await;
+    let mut idle = server.connect(64 * 1024);
+    idle.line().await;
+    idle.run("LOGIN tim abcd-efgh").await;
+    idle.idle().await;
     server.clock.set(now + 60);
     client.run("NOOP").await;
     client.is_told_bye("expired").await;
+    // In IDLE it ends when it would be told that the server is still there.
+    pause();
+    advance(Duration::from_secs(4 * 60 + 1)).await;
+    idle.is_told_bye("expired").await;
+    resume();
+}
+
+/// What becomes of a password that is kept elsewhere is not told here; what becomes of the account is.
+#[tokio::test]
+async fn a_session_by_a_password_kept_elsewhere_ends_when_its_account_is_disabled() {
+    let files = tempfile::tempdir().unwrap();
+    let path = files.path().join("users");
+    let write = |password: &str| {
+        let kept = crate::auth::keep_password(password.as_bytes()).unwrap();
+        let line = format!("tim:{{ARGON2ID}}{}\n", kept.hash);
+        std::fs::write(path.with_extension("new"), line).unwrap();
+        std::fs::rename(path.with_extension("new"), &path).unwrap();
+    };
+    write("secret-enough");
+    let file = format!("Auth:PasswdFilePath={}", path.display());
+    let server = Server::start(&["Auth:Backend=PasswdFile", &file]).await;
+    let mut client = server.selected().await;
+    write("another-one");
+    let mut late = server.connect(64 * 1024);
+    late.line().await;
+    let refused = late.ask("LOGIN tim secret-enough").await;
+    assert!(refused[0].starts_with("t NO"), "{refused:?}");
+    client.run("NOOP").await;
+    let disable = AccountChange {
+        enabled: Some(false),
+        ..AccountChange::default()
+    };
+    let store = &server.service.store;
+    store
+        .change_account(server.tim().id, disable)
+        .await
+        .unwrap();
+    client.is_told_bye("disabled").await;
 }
 
 #[tokio::test]

@@ -285,7 +285,7 @@ fn plan(
     let more = incoming.iter().fold(Usage::default(), |sum, message| {
         quota::add(sum, message.usage())
     });
-    quota::fits(planned.info.quota, planned.usage, planned.reserved, more)?;
+    planned.fits(more)?;
     let state = Arc::clone(planned.mailbox(to.id)?);
     let added: Vec<Added> = incoming
         .iter()

@@ -83,7 +83,7 @@ impl EmbeddedMailbox {
                 let mut usage = planned.usage;
                 if wanted.transfer == Transfer::Copy {
                     let more = usage_of(source, &did);
-                    quota::fits(planned.info.quota, usage, planned.reserved, more)?;
+                    planned.fits(more)?;
                     usage = quota::add(usage, more);
                 }
                 let Moved { from, to } = did;

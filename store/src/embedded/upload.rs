@@ -58,7 +58,7 @@ impl Reservation {
     /// Reserves more, if quota allows it.
     pub(crate) fn add(&mut self, more: Usage) -> Result<()> {
         self.planner.adjust(|planned| {
-            quota::fits(planned.info.quota, planned.usage, planned.reserved, more)?;
+            planned.fits(more)?;
             planned.reserved = quota::add(planned.reserved, more);
             Ok(())
         })?;

@@ -192,6 +192,67 @@ async fn a_first_login_makes_an_account_where_that_is_wanted() {
     }
 }
 
+/// An account made at a first login never takes what is somebody else's already: `tim+x` is where
+/// tim's mail for `x` goes, and tim with an app password of that name.
+#[tokio::test]
+async fn threat_08_a_first_login_makes_no_account_of_a_detail_of_another() {
+    let anybody = "#!/bin/sh\nexec \"$@\"\n";
+    let backend = Backend::command(anybody, &["Auth:CreateAccounts=true"]).await;
+    let log_in = |user: &'static str| backend.given.log_in(user, "x");
+    // tim is also tim@localhost.
+    for detail in [
+        "tim+x",
+        "TIM+x",
+        "tim+",
+        "tim+x+y",
+        "tim+x@localhost",
+        "tim+x+y@localhost",
+        "tim@localhost+x",
+        "tim+x@elsewhere",
+    ] {
+        let refused = log_in(detail).await.unwrap_err();
+        assert_eq!(refused, AuthFailure::Wrong, "{detail}");
+        assert!(backend.given.store.find_account(detail).is_none());
+        let token = attempt(detail, Proof::Token);
+        let refused = backend.given.auth.log_in(&token).await.unwrap_err();
+        assert_eq!(refused, AuthFailure::Wrong, "{detail}");
+    }
+    for new in ["lea+x@elsewhere", "lea@elsewhere", "c++"] {
+        assert_eq!(log_in(new).await.unwrap().account.name, new);
+    }
+    assert!(log_in("lea+y@elsewhere").await.is_err());
+}
+
+/// A program and a directory are asked about passwords only: who has a certificate or a token is
+/// in them or not. A file says whose line is `nologin`.
+#[tokio::test]
+async fn a_certificate_or_token_is_taken_without_asking_a_program_or_directory() {
+    let nobody = "#!/bin/sh\nexit 1\n";
+    let directory = Directory::start().await;
+    let asked = directory.binds();
+    for proof in [Proof::Certificate, Proof::Token] {
+        let command = Backend::command(nobody, &[]).await;
+        assert!(
+            command
+                .given
+                .auth
+                .log_in(&attempt("tim", proof))
+                .await
+                .is_ok()
+        );
+        let file = Backend::file(&[]).await;
+        let users = file._files.path().join("users");
+        assert!(file.given.auth.log_in(&attempt("tim", proof)).await.is_ok());
+        write_users(&users, &["other"], b"tanstaaf");
+        let refused = file.given.auth.log_in(&attempt("tim", proof)).await;
+        assert_eq!(refused.unwrap_err(), AuthFailure::Wrong);
+    }
+    let ldap = Backend::ldap(directory, &SEARCHED).await;
+    let known = ldap.given.auth.log_in(&attempt("tim", Proof::Token)).await;
+    assert!(known.is_ok());
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 0);
+}
+
 #[tokio::test]
 async fn a_file_is_read_again_when_it_changes() {
     let backend = Backend::file(&[]).await;

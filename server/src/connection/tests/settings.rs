@@ -183,6 +183,29 @@ async fn idle_is_kept_alive_as_often_as_is_set() {
     resume();
 }
 
+/// A keep-alive that comes hardly before the session's time, or after it, ends no session in IDLE,
+/// and takes nothing of the time that follows.
+#[tokio::test]
+async fn idle_is_not_ended_by_a_keep_alive_as_long_as_the_session_time() {
+    for every in ["29m59s", "30m", "30m1s", "2h"] {
+        let server = Server::start(&[&format!("Limits:IdleKeepAlive={every}")]).await;
+        let mut client = server.selected().await;
+        client.idle().await;
+        pause();
+        for _ in 0..3 {
+            advance(Duration::from_secs(2 * 60 * 60 + 1)).await;
+            assert_eq!(client.line().await, "* OK Still here.", "{every}");
+        }
+        client.send("done\r\n").await;
+        assert!(client.line().await.starts_with("i OK"), "{every}");
+        advance(Duration::from_secs(29 * 60)).await;
+        client.run("NOOP").await;
+        advance(Duration::from_secs(31 * 60)).await;
+        client.is_told_bye("too long").await;
+        resume();
+    }
+}
+
 #[tokio::test]
 async fn messages_are_fetched_in_steps_of_what_is_set_and_none_is_left_out() {
     let server = Server::start(&["Imap:MaxMessagesPerSession=2"]).await;

@@ -15,7 +15,7 @@ use crate::{
         record::{Counters, Record},
     },
     error::{Error, Result, What},
-    rules::names::Retired,
+    rules::{names::Retired, quota},
     state::{MailboxState, Summary},
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct Planned {
     pub(crate) usage: Usage,
     /// Promised to messages on their way.
     pub(crate) reserved: Usage,
+    /// Messages an account may have.
+    messages_max: u64,
     mailboxes: HashMap<MailboxId, Entry>,
 }
 
@@ -83,7 +85,7 @@ pub(super) enum Found {
 }
 
 impl Planned {
-    pub(super) fn new(epoch: u64, shown: &Shown) -> Self {
+    pub(super) fn new(epoch: u64, shown: &Shown, messages_max: u64) -> Self {
         let entries = shown.summaries.iter();
         Self {
             epoch,
@@ -94,10 +96,17 @@ impl Planned {
             retired: shown.retired.clone(),
             usage: shown.usage,
             reserved: Usage::default(),
+            messages_max,
             mailboxes: entries
                 .map(|(id, s)| (*id, Entry::new(usage_of(s))))
                 .collect(),
         }
+    }
+
+    /// Whether more may be added to the account.
+    pub(crate) fn fits(&self, more: Usage) -> Result<()> {
+        let quota = quota::within(self.info.quota, self.messages_max);
+        quota::fits(quota, self.usage, self.reserved, more)
     }
 
     /// Begins an epoch: from what is durable, above every number used.

@@ -107,12 +107,14 @@ fn demands() -> Demands {
         audiences: vec!["imap".to_owned(), "mail".to_owned()],
         scopes: vec!["imap.access".to_owned()],
         account_claim: "email".to_owned(),
+        unsaid: Unsaid::Nobody,
         skew_secs: 30,
     }
 }
 
 fn claims() -> Value {
     json!({"iss": ISSUER, "aud": "imap", "sub": "7", "email": "tim@example.org",
+        "email_verified": true,
         "scope": "openid imap.access", "iat": NOW - 10, "nbf": NOW - 10, "exp": NOW + 300})
 }
 
@@ -173,7 +175,7 @@ fn threat_09_good_tokens_name_an_account() {
         ),
         (
             header(),
-            json!({"email_verified": true, "unknown": {"a": [1]}}),
+            json!({"typ": "Bearer", "nonce": "x", "unknown": {"a": [1]}}),
         ),
     ] {
         let token = signer.token(&header, &with(claims(), changes.clone()));
@@ -271,6 +273,12 @@ fn threat_09_claims_that_are_not_for_us_are_refused() {
         (json!({"iss": "https://id.example.org/"}), Unfit::Issuer),
         (json!({"iss": "HTTPS://ID.EXAMPLE.ORG"}), Unfit::Issuer),
         (json!({"iss": [ISSUER]}), Unfit::Issuer),
+        (json!({"at_hash": "x"}), Unfit::Kind),
+        (json!({"c_hash": "x"}), Unfit::Kind),
+        (json!({"s_hash": "x"}), Unfit::Kind),
+        (json!({"events": {}}), Unfit::Kind),
+        (json!({"typ": "ID"}), Unfit::Kind),
+        (json!({"typ": "Refresh"}), Unfit::Kind),
         (json!({"aud": null}), Unfit::Audience),
         (json!({"aud": ""}), Unfit::Audience),
         (json!({"aud": []}), Unfit::Audience),
@@ -300,12 +308,43 @@ fn threat_09_claims_that_are_not_for_us_are_refused() {
         (json!({"email": ""}), Unfit::Nobody),
         (json!({"email": ["tim@example.org"]}), Unfit::Nobody),
         (json!({"email": 7}), Unfit::Nobody),
+        (json!({"email_verified": null}), Unfit::Nobody),
         (json!({"email_verified": false}), Unfit::Nobody),
         (json!({"email_verified": "true"}), Unfit::Nobody),
     ] {
         let token = signer.token(&header(), &with(claims(), changes.clone()));
         assert_eq!(judge(&token, &keys), Err(why), "{changes}");
     }
+}
+
+/// What an issuer does not say of an address is its operator's to know.
+#[test]
+fn threat_09_an_address_that_is_not_said_to_be_verified_counts_only_where_that_is_set() {
+    for (unsaid, said, expected) in [
+        (Unsaid::Nobody, json!(null), Err(Unfit::Nobody)),
+        (Unsaid::Nobody, json!(true), Ok("tim@example.org")),
+        (Unsaid::Nobody, json!(false), Err(Unfit::Nobody)),
+        (Unsaid::Taken, json!(null), Ok("tim@example.org")),
+        (Unsaid::Taken, json!(true), Ok("tim@example.org")),
+        (Unsaid::Taken, json!(false), Err(Unfit::Nobody)),
+        (Unsaid::Taken, json!("false"), Err(Unfit::Nobody)),
+    ] {
+        let demands = Demands {
+            unsaid,
+            ..demands()
+        };
+        let claims = with(claims(), json!({"email_verified": said.clone()}));
+        let account = demands.account(claims.as_object().unwrap(), NOW);
+        assert_eq!(account, expected.map(str::to_owned), "{unsaid:?} {said}");
+    }
+    // Another claim than an address needs no such word.
+    let by_name = Demands {
+        account_claim: "sub".to_owned(),
+        ..demands()
+    };
+    let claims = with(claims(), json!({"email_verified": null}));
+    let account = by_name.account(claims.as_object().unwrap(), NOW);
+    assert_eq!(account.as_deref(), Ok("7"));
 }
 
 #[test]
