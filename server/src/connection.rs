@@ -507,7 +507,10 @@ impl Connection {
             ..bad(fault.to_string())
         };
         let now = Instant::now();
-        self.note(CommandLabel::UNKNOWN, now);
+        // The end of a command that was counted when it began is not another one.
+        if self.running.is_none() {
+            self.note(CommandLabel::UNKNOWN, now);
+        }
         self.ended(Status::Bad, now);
         match tag {
             Some(tag) => {

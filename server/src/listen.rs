@@ -20,7 +20,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, UnixListener},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::Instant,
 };
 
@@ -44,8 +44,8 @@ const BACKLOG: i32 = 4_096;
 const KEEPALIVE: Duration = Duration::from_secs(240);
 /// How long nothing is accepted after the system refused to (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long a connection that is cut may take to say so.
-const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
+/// How long a connection that is cut may take to say so, and to read what still comes.
+const LAST_WORDS_TIME: Duration = Duration::from_millis(1_500);
 /// How long after the server began to stop a handshake, or what a proxy says first, may take.
 const OPENING_PATIENCE: Duration = Duration::from_secs(2);
 /// How long what a peer sends after the last words is read, …
@@ -189,7 +189,8 @@ impl Peer {
         }
     }
 
-    fn of_tcp(address: SocketAddr, local: SocketAddr, config: &Config) -> Self {
+    /// A peer on a network, or on this machine.
+    pub(crate) fn of_tcp(address: SocketAddr, local: SocketAddr, config: &Config) -> Self {
         let is_loopback = |socket: SocketAddr| socket.ip().to_canonical().is_loopback();
         let trusted = config.limits.trusted_networks.contains(address.ip());
         Self {
@@ -607,13 +608,20 @@ pub(crate) async fn linger(reader: &mut (impl AsyncRead + Unpin)) {
 }
 
 /// A panic ends one connection and is never silent.
-pub(crate) fn note_end(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        crate::log::count_panic();
-        tracing::error!(%error, "a connection ended by a fault in the program");
-    }
+pub(crate) fn note_end(ended: Result<(), JoinError>) {
+    let _ended: Option<()> = without_fault(ended);
+}
+
+/// What a task came to; nothing if it ended by a panic, which is counted, or was given up.
+pub(crate) fn without_fault<T>(ended: Result<T, JoinError>) -> Option<T> {
+    ended
+        .inspect_err(|error| {
+            if error.is_panic() {
+                crate::log::count_panic();
+                tracing::error!(%error, "a connection ended by a fault in the program");
+            }
+        })
+        .ok()
 }
 
 /// Waits for connections that were told to end; soon after they are to be cut they are gone.
@@ -752,9 +760,24 @@ mod tests {
             ("tls.handshakes", "failed", 1.0),
             ("tls.handshakes", "given-up", 1.0),
         ] {
-            let counted = crate::observe::tests::value(&service, name, label);
+            let counted = crate::observe::tests::value(&service, name, label).await;
             assert_eq!(counted, Some(expected), "{name} {label}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_by_a_panic_is_counted_and_one_that_is_given_up_is_not() {
+        let before = crate::log::panics();
+        let done = tokio::spawn(async { 7 }).await;
+        assert_eq!(without_fault(done), Some(7));
+        let given_up = tokio::spawn(std::future::pending::<u8>());
+        given_up.abort();
+        assert_eq!(without_fault(given_up.await), None);
+        assert_eq!(crate::log::panics(), before);
+        let none: Option<u8> = None;
+        let faulty = tokio::spawn(async move { none.expect("a fault of the test's own") });
+        assert_eq!(without_fault(faulty.await), None);
+        assert_eq!(crate::log::panics(), before + 1);
     }
 
     #[tokio::test]

@@ -333,6 +333,10 @@ fn client_setup(loaded: &Loaded, asked: cli::ClientSetup, form: Form) -> Result<
     if form == Form::Json {
         return printed(&print(&setup.to_json(), form));
     }
+    if asked.format != SetupFormat::Text {
+        let published = setup.may_be_published();
+        published.map_err(|problem| Failure::new(Exit::Failed, problem))?;
+    }
     let text = match asked.format {
         SetupFormat::Text => setup.text(),
         SetupFormat::Autoconfig => client_setup::autoconfig(&setup),

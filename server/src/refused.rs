@@ -98,6 +98,9 @@ reasons! {
     /// The client does not read what it asked for.
     SlowReader = "slow-reader", Some("Limits:OutputTimeout"), None,
         "Nothing was read for too long.";
+    /// Somebody who wants to see the status page shows a token that is not the one.
+    StatusToken = "status-token", Some("HealthCheck:Token"), None,
+        "The token is wrong.";
     /// The session is slowed down: it goes on, only later.
     CommandsPerMinute = "commands-per-minute", Some("Limits:CommandsPerMinute"), Some(Code::Limit),
         "Too many commands in a minute.";

@@ -762,10 +762,14 @@ fn a_store_of_the_first_version_opens_and_its_account_gets_app_passwords() {
 /// of it.
 fn refusals(format: &str) -> (Vec<String>, String) {
     let mut place = Place::new();
+    let http = free_port();
+    place.settings.retain(|one| one != "HealthCheck:Url=");
     place.settings.extend([
         "Limits:TrustedNetworks=".to_owned(),
         "Limits:NewConnectionsPerMinute=5".to_owned(),
         format!("Logging:Format={format}"),
+        format!("HealthCheck:Url=http://127.0.0.1:{http}"),
+        "HealthCheck:Token=0123456789abcdef".to_owned(),
     ]);
     place.prints(
         &["account", "add", "tim", "--password-stdin"],
@@ -779,12 +783,24 @@ fn refusals(format: &str) -> (Vec<String>, String) {
         first.clear();
         assert!(log.read_line(&mut first).unwrap() > 0, "no server");
     }
-    let say = |lines: &str| {
-        let mut stream = TcpStream::connect(("127.0.0.1", place.imap)).unwrap();
+    let say_to = |port, lines: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         // It may close before it has read all of it.
         let _ = stream.write_all(lines.as_bytes());
         let _ = stream.read_to_string(&mut String::new());
     };
+    let say = |lines: &str| say_to(place.imap, lines);
+    let status = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    say_to(
+        http,
+        &format!("{status}Authorization: Bearer wrong5\r\n\r\n"),
+    );
+    // Of this one only the proxy's address is known: nobody is to be kept out for it.
+    let relayed = "X-Forwarded-For: 10.9.9.9 address=10.9.9.9\r\n";
+    say_to(
+        http,
+        &format!("{status}{relayed}Authorization: Bearer wrong6\r\n\r\n"),
+    );
     // The first two wait for an end of their own and are ended by the third failure.
     say(
         "a LOGIN tim wrong1\r\nb LOGIN \"x address=10.9.9.9\" wrong2\r\nc LOGIN \"refused reason=banned address=10.9.9.9 \\\"\" wrong3\r\n",
@@ -820,8 +836,8 @@ fn refusals_are_lines_that_fail2ban_reads() {
         let (lines, hosts) = refusals(format);
         let log = lines.join("\n");
         assert!(!log.contains('\u{1b}'), "colours in a file: {log}");
-        // Four logins, one connection for their number, one for what it sent, one too many.
-        assert_eq!(hosts, "127.0.0.1\n".repeat(7), "{format}: {log}");
+        // Four logins, one connection for their number, one for what it sent, one too many, a token.
+        assert_eq!(hosts, "127.0.0.1\n".repeat(8), "{format}: {log}");
         let refused = lines
             .iter()
             .filter(|line| line.contains("too many") || line.contains("efused"));
@@ -831,6 +847,7 @@ fn refusals_are_lines_that_fail2ban_reads() {
             "login-failures",
             "bad-commands",
             "new-connections-per-minute",
+            "status-token",
         ] {
             assert!(log.contains(reason), "{format}, {reason}: {log}");
         }

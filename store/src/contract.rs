@@ -41,6 +41,8 @@ pub trait Store: Send + Sync + 'static {
     async fn create_account(&self, new: NewAccount) -> Result<Arc<AccountInfo>>;
     /// Every account, by name.
     fn accounts(&self) -> Vec<Arc<AccountInfo>>;
+    /// How many accounts there are; known without looking at each.
+    fn account_count(&self) -> usize;
     /// How many accounts can be logged in to with a password, but not by SCRAM; known without
     /// looking at each.
     fn accounts_without_scram(&self) -> usize;
