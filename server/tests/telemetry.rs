@@ -472,11 +472,6 @@ async fn a_collector_that_says_nothing_keeps_nobody() {
         place.service.store.close().await;
         assert_eq!(counted(&place.service, "telemetry.exports", "ok"), 0);
         assert!(counted(&place.service, "telemetry.exports", "failed") > 0);
-<<<<<<< HEAD
-        // What was not taken is not kept.
-        assert!(counted(&place.service, "telemetry.spans.dropped", "") > 0);
-=======
->>>>>>> w/i4a
     }
 }
 

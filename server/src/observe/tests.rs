@@ -205,15 +205,6 @@ impl Given {
         value(&self.service, name, label).await
     }
 
-<<<<<<< HEAD
-    /// What these metrics are, all labels of each together.
-    async fn each<const N: usize>(&self, names: [&str; N]) -> [f64; N] {
-        let mut values = [0.0; N];
-        for (value, name) in values.iter_mut().zip(names) {
-            *value = self.is(name, "").await.unwrap();
-        }
-        values
-=======
     /// Several metrics that there are, added up over their labels.
     async fn all<const N: usize>(&self, names: [&str; N]) -> [f64; N] {
         let mut all = [0.0; N];
@@ -221,7 +212,6 @@ impl Given {
             *value = self.is(name, "").await.expect(name);
         }
         all
->>>>>>> w/i4a
     }
 
     /// Every metric named here has this value.
@@ -237,11 +227,6 @@ impl Given {
 
     /// Waits until a metric is more than nothing.
     async fn rises(&self, name: &str) {
-<<<<<<< HEAD
-        let risen = async {
-            while self.is(name, "").await.is_none_or(|it| it <= 0.0) {
-                tokio::task::yield_now().await;
-=======
         let risen = async { while self.is(name, "").await <= Some(0.0) {} };
         timeout(PATIENCE, risen).await.expect(name);
     }
@@ -251,7 +236,6 @@ impl Given {
         let settled = async {
             for name in names {
                 while self.is(name, "").await != Some(0.0) {}
->>>>>>> w/i4a
             }
         };
         timeout(PATIENCE, settled).await.expect("an end of waiting");
@@ -326,11 +310,7 @@ const SESSION: &str = "a LOGIN tim wrong\r\nb LOGIN tim secret-enough\r\nc SELEC
 async fn what_imap_clients_do_is_counted() {
     let given = Given::new(&["Limits:LoginFailureDelays=0s"]).await;
     for round in [1.0, 2.0] {
-<<<<<<< HEAD
-        let before = given.each(["imap.bytes.sent", "imap.bytes.received"]).await;
-=======
         let before = given.all(["imap.bytes.sent", "imap.bytes.received"]).await;
->>>>>>> w/i4a
         let mut client = given.imap();
         client.send(SESSION).await;
         let told = client.end().await;
@@ -371,15 +351,8 @@ async fn sessions_are_counted_while_they_are_open() {
                 ("lmtp.sessions.active", "", lmtp),
             ])
             .await;
-<<<<<<< HEAD
-        assert_eq!(
-            given.is("server.pre_login.bytes", "").await > Some(0.0),
-            waiting
-        );
-=======
         let bytes = given.is("server.pre_login.bytes", "").await;
         assert_eq!(bytes > Some(0.0), waiting);
->>>>>>> w/i4a
     };
     is_open(0.0, 0.0, 0.0, false).await;
     let (mut client, mut delivering) = (given.imap(), given.lmtp());
@@ -435,11 +408,7 @@ async fn commits_and_their_failures_are_counted() {
         "store.commit.duration",
         "store.commit.transactions",
     ];
-<<<<<<< HEAD
-    let before = given.each(counted).await;
-=======
     let before = given.all(counted).await;
->>>>>>> w/i4a
     given.change("one").await.unwrap();
     given.change("two").await.unwrap();
     for (name, before) in counted.into_iter().zip(before) {
@@ -463,35 +432,6 @@ async fn commits_and_their_failures_are_counted() {
 
 #[tokio::test]
 async fn what_waits_for_the_disk_is_counted() {
-<<<<<<< HEAD
-    for (extension, waiting) in [
-        ("seg", &["store.queue.items", "store.queue.bytes"][..]),
-        ("redb", &["store.index.lag"]),
-    ] {
-        let given = Arc::new(Given::on(Held::new(extension), &[], None).await);
-        let held = given.disk.hold();
-        let changes: Vec<_> = (0..3)
-            .map(|n| {
-                let given = Arc::clone(&given);
-                tokio::spawn(async move { given.change(&format!("box{n}")).await })
-            })
-            .collect();
-        for name in waiting {
-            given.rises(name).await;
-        }
-        drop(held);
-        for change in changes {
-            change.await.unwrap().unwrap();
-        }
-        let settled = async {
-            for name in waiting {
-                while given.is(name, "").await != Some(0.0) {
-                    tokio::task::yield_now().await;
-                }
-            }
-        };
-        timeout(PATIENCE, settled).await.expect(extension);
-=======
     let given = Arc::new(Given::new(&[]).await);
     let waiting = ["store.queue.items", "store.queue.bytes"];
     let held = given.disk.hold();
@@ -503,7 +443,6 @@ async fn what_waits_for_the_disk_is_counted() {
         .collect();
     for name in waiting {
         given.rises(name).await;
->>>>>>> w/i4a
     }
     drop(held);
     for change in changes {
@@ -534,11 +473,7 @@ async fn the_room_of_messages_and_who_has_them_are_known() {
     let set = ["Store:CompressionLevel=0", "Store:SegmentBytes=256MiB"];
     let given = Given::new(&[&set[..], &["Store:UndeleteWindow=1h"]].concat()).await;
     let rooms = ["store.bodies.live", "store.bodies.waiting"];
-<<<<<<< HEAD
-    let room = || given.each(rooms);
-=======
     let room = || given.all(rooms);
->>>>>>> w/i4a
     assert_eq!(room().await, [0.0, 0.0]);
     let message = "x".repeat(100_000);
     let append = format!("APPEND INBOX {{{}+}}\r\n{message}\r\n", message.len());
@@ -615,11 +550,7 @@ async fn what_the_process_uses_is_known() {
         "process.cpu.time",
         "process.open_files",
     ];
-<<<<<<< HEAD
-    let before = given.each(names).await;
-=======
     let before = given.all(names).await;
->>>>>>> w/i4a
     let memory = vec![1_u8; 64 << 20];
     let files: Vec<_> = (0..50)
         .map(|_| std::fs::File::open("/dev/null").unwrap())
