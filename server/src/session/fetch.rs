@@ -35,6 +35,7 @@ use self::{ahead::Ahead, text::Text};
 use super::{
     Context, Selected,
     answer::{Failure, Outcome, no, ok, refusal},
+    limits::APART_BYTES,
     message_limit::Order,
     search::on_page,
     sink::Sink,
@@ -335,6 +336,10 @@ async fn pump(
         return Ok(());
     };
     let mut left = pump.bytes;
+    let is_apart = left >= APART_BYTES;
+    if is_apart {
+        sink.set_apart().await?;
+    }
     while left > 0 {
         if piece.is_empty() {
             return Err(broken_off(&store::Error::Damaged("too few bytes".into())));
@@ -349,6 +354,9 @@ async fn pump(
             let next = text.pieces.next(bodies, body).await;
             piece = next.map_err(|error| broken_off(&error))?;
         }
+    }
+    if is_apart {
+        sink.set_apart().await?;
     }
     Ok(())
 }
