@@ -329,7 +329,7 @@ impl Session {
             Err(refusal) => {
                 tracing::info!(
                     origin = %self.origin, protocol = "lmtp", address = %self.peer.ip_text(),
-                    user = %address, from = self.sender(), reason = refusal.name(),
+                    user = address.to_string(), from = self.sender(), reason = refusal.name(),
                     "recipient refused"
                 );
                 self.reply(&answer(Err(refusal))).await

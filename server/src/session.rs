@@ -19,7 +19,9 @@ mod mailbox;
 mod message_limit;
 mod own_deleted;
 mod progress;
+mod quota;
 mod replace;
+mod resync;
 mod sasl;
 mod search;
 mod select;
@@ -52,6 +54,7 @@ use self::{
     answer::{Failure, Outcome, bad, no, ok, wrong_state},
     login::LoggedIn,
     own_deleted::OwnDeleted,
+    resync::Gone,
     sink::Sink,
     view::View,
 };
@@ -100,6 +103,10 @@ pub enum Channel {
 }
 
 /// A session in one of its states.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of it for each connection, most of them selected"
+)]
 pub enum Session {
     /// Before login.
     NotAuthenticated,
@@ -161,14 +168,15 @@ impl Session {
             (Self::NotAuthenticated, Command::NotAuthenticated(command)) => {
                 auth::command(command, context).await
             }
+            // What these need stands apart, so that a session that waits takes none of it.
             (Self::Authenticated(auth), Command::Authenticated(command)) => {
-                auth.command(command, context, sink).await
+                Box::pin(auth.command(command, context, sink)).await
             }
             (Self::Selected(selected), Command::Authenticated(command)) => {
-                selected.authenticated(command, context, sink).await
+                Box::pin(selected.authenticated(command, context, sink)).await
             }
             (Self::Selected(selected), Command::Selected(command)) => {
-                selected.command(command, context, sink).await
+                Box::pin(selected.command(command, context, sink)).await
             }
             (session, _) => (session, Reply::Done(wrong_state())),
         }
@@ -271,10 +279,20 @@ impl Authenticated {
             C::Rename(rename) => self.rename(&rename, sink).await,
             C::Subscribe(name) => self.subscribe(&name, store::Subscription::On).await,
             C::Unsubscribe(name) => self.subscribe(&name, store::Subscription::Off).await,
-            C::List(list) => self.list(&list, context, sink).await,
+            C::List(list) => {
+                self.want_as_status(&list.returns.status, sink);
+                self.list(&list, context, sink).await
+            }
             C::Lsub(lsub) => self.lsub(&lsub, sink).await,
             C::Namespace => self.namespace(sink).await,
-            C::Status(status) => self.status(&status, context, sink).await,
+            C::GetQuota(root) => self.get_quota(&root, context, sink).await,
+            C::GetQuotaRoot(mailbox) => self.get_quota_root(&mailbox, context, sink).await,
+            C::SetQuota => quota::set_quota(),
+            C::Xlist(xlist) => self.xlist(&xlist, sink).await,
+            C::Status(status) => {
+                self.want_as_status(&status.items, sink);
+                self.status(&status, context, sink).await
+            }
             // Handled by the callers, which own the state that these change.
             C::Select(_) | C::Append(_) | C::Idle | C::Compress | C::Unauthenticate => {
                 Ok(wrong_state())
@@ -343,7 +361,11 @@ impl Selected {
             C::Unauthenticate => self.unauthenticate(context),
             other => {
                 let own = matches!(other, C::Delete(_) | C::Rename(_));
-                let outcome = self.auth.stateless(other, context, sink).await;
+                let before = self.auth.mode.sync;
+                let mut outcome = self.auth.stateless(other, context, sink).await;
+                if let Err(error) = self.wanted_since(before, sink).await {
+                    outcome = Err(error.into());
+                }
                 let mut session = Session::Selected(self);
                 match (session.ended(context), session) {
                     (Some(Ended::Deleted), Session::Selected(selected)) if own => {
@@ -393,18 +415,23 @@ impl Selected {
         (Session::Selected(self), reply(outcome))
     }
 
-    /// Tells of changes, and takes what is recent.
+    /// Tells of changes, and how far a client that keeps account of them has come.
     async fn tell(&mut self, expunge: Expunge, sink: &mut Sink) -> std::io::Result<()> {
+        let gone = self.tell_changes(expunge, sink).await?;
+        self.settle(gone, sink).await
+    }
+
+    /// Tells of changes, and takes what is recent.
+    async fn tell_changes(&mut self, expunge: Expunge, sink: &mut Sink) -> std::io::Result<Gone> {
         let state = self.mailbox.state();
         let taken =
             select::take_recent(&*self.mailbox, &state, self.access, self.auth.mode.revision);
         let news = self.view.tell(&state, expunge, &taken);
         self.own_deleted.forget_changed(&state);
-        let revision = self.auth.mode.revision;
-        for response in self.view.responses(&news, &state, revision) {
+        for response in self.view.responses(&news, &state, self.auth.mode) {
             sink.send(&response).await?;
         }
-        Ok(())
+        Ok(news.gone())
     }
 
     /// Tells of new messages only, which is allowed at any time; a UID command may name them.

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use mail::{
     date::DateTime,
-    flag::{FlagChange, Flags},
+    flag::{FlagChange, Flags, UnchangedSince},
     id::{AccountId, BodyId, MailboxId, ModSeq, ThreadId, Uid, UidValidity},
     mailbox::{MailboxKey, MailboxName, SpecialUse},
     predicate::Predicate,
@@ -463,7 +463,7 @@ pub trait Mailbox: Send + Sync {
         uids: &UidSet,
         change: FlagChange,
         flags: &Flags,
-        unchanged_since: Option<ModSeq>,
+        unchanged_since: Option<UnchangedSince>,
     ) -> Result<FlagsOutcome>;
     /// Removes messages for ever; returns which.
     async fn expunge(&self, which: Expunge) -> Result<UidSet>;

@@ -160,7 +160,9 @@ def every_capability_is_the_promised_one(server):
     m = connect(server)
     have = capabilities(m)
     want = ("IMAP4REV2 IMAP4REV1 LITERAL+ SASL-IR ENABLE ID IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE ESEARCH SEARCHRES BINARY LIST-EXTENDED "
-            "LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE MULTIAPPEND UTF8=ACCEPT").split()
+            "LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE MULTIAPPEND UTF8=ACCEPT CONDSTORE QRESYNC REPLACE PARTIAL "
+            "INPROGRESS UIDBATCHES OBJECTID SAVEDATE PREVIEW WITHIN QUOTA "
+            "QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX XLIST").split()
     missing = [w for w in want if w not in have]
     assert not missing, "missing " + " ".join(missing)
     assert any(re.fullmatch(r"APPENDLIMIT=\d+", c) for c in have)

@@ -15,9 +15,12 @@ use wire::{
 };
 
 use super::{Connection, End, fatal};
-use crate::session::{
-    Appending,
-    answer::{Failure, Outcome},
+use crate::{
+    observe::trace::Content,
+    session::{
+        Appending,
+        answer::{Failure, Outcome},
+    },
 };
 
 /// How long a client may be silent in a message when the server stops: one that is uploading is
@@ -126,6 +129,7 @@ impl Connection {
 
     /// Moves one message's bytes to the store. The inner error is answered, the outer ends all.
     async fn pump(&mut self, appending: &mut Appending) -> Result<Result<(), Failure>, End> {
+        let mut heard = Content::default();
         while self.framer.message_remaining() > 0 {
             let bytes = self.framer.message_bytes();
             if bytes.is_empty() {
@@ -135,11 +139,13 @@ impl Connection {
             if let Err(failure) = appending.write(bytes).await {
                 return Ok(Err(failure));
             }
+            self.context.place.say_content(&mut heard, bytes);
             let taken = bytes.len();
             self.framer.consume(taken);
             self.heard = Instant::now();
             self.context.place.heard(self.heard);
         }
+        self.context.place.end_content(&mut heard);
         Ok(Ok(()))
     }
 }

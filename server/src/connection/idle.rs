@@ -74,6 +74,10 @@ impl Connection {
                 () = sleep_until(keep_alive) => {
                     // Keeps address translators on the way from forgetting the connection.
                     keep_alive = Instant::now() + every;
+                    // An app password that expires wakes nobody: it is looked at now and then.
+                    if let Some(why) = self.session.ended(&self.context) {
+                        return Err(why.into());
+                    }
                     self.sink.send(&still_here()).await?;
                     self.sink.flush().await?;
                 }

@@ -47,6 +47,11 @@ impl LoggedIn {
         }
     }
 
+    /// Whether nobody knows who it is.
+    pub(super) const fn is_anonymous(&self) -> bool {
+        matches!(self.credential, Credential::Anonymous)
+    }
+
     /// How a mailbox is opened that is asked for in this way.
     pub(super) const fn grants(&self, asked: select::Access) -> select::Access {
         match self.credential.access() {

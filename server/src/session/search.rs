@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use mail::{
-    id::{Number, Uid},
+    id::{ModSeq, Number, Uid},
     predicate::Predicate,
     set::{Set, UidSet},
 };
@@ -31,6 +31,15 @@ use super::{
     sink::Sink,
 };
 
+const SAVE_ALONE: SearchReturn = SearchReturn {
+    min: false,
+    max: false,
+    all: false,
+    partial: None,
+    count: false,
+    save: true,
+};
+
 impl super::Session {
     /// A SEARCH was refused before it ran: one that should save empties the saved result
     /// (RFC 9051 §6.4.4.1; protocol rule 37).
@@ -50,6 +59,10 @@ impl Selected {
         context: &Context,
         sink: &mut Sink,
     ) -> Outcome {
+        let asks_mod_seq = search.names_mod_sequences();
+        if asks_mod_seq {
+            self.want_mod_seqs(sink).await?;
+        }
         self.tell_new(sink).await?;
         let returns = search.returns;
         let numbers = search.numbers;
@@ -72,8 +85,21 @@ impl Selected {
         if let Some(returns) = returns.filter(|r| r.save) {
             self.view.save(saved(returns, &found));
         }
-        self.answer_search(found, numbers, returns, sink).await?;
+        let mod_seq = match asks_mod_seq {
+            true => self.highest_of(&returned(returns, &found)),
+            false => None,
+        };
+        let answer = self.found(found, numbers, returns, sink.tag());
+        if let Some(answer) = answer {
+            sink.send(&with_mod_seq(answer, mod_seq)).await?;
+        }
         Ok(limited.completion(ok("Searched."), sink).await?)
+    }
+
+    /// The highest mod-sequence of some messages (RFC 7162 §3.1.6).
+    fn highest_of(&self, uids: &UidSet) -> Option<ModSeq> {
+        let state = self.mailbox.state();
+        state.rows_of(uids).map(|(_, row)| row.mod_seq).max()
     }
 
     /// The told messages that match, of those that a command may look at, which are the second.
@@ -114,38 +140,43 @@ impl Selected {
         Ok((self.view.told_of(&found?), limited))
     }
 
-    async fn answer_search(
+    /// The response; SAVE alone answers nothing (RFC 5182 §2.1).
+    fn found(
         &self,
         found: UidSet,
         numbers: Numbers,
         returns: Option<SearchReturn>,
-        sink: &mut Sink,
-    ) -> Result<(), Failure> {
+        tag: Tag,
+    ) -> Option<Untagged> {
         let set = match numbers {
             Numbers::Seq => NumberSet::Seq(self.view.seqs_of(&found)),
             Numbers::Uid => NumberSet::Uid(found),
         };
-        let response = match (returns, self.auth.mode.revision) {
-            (None, Revision::Rev1) => Untagged::Search(all_numbers(&set)),
+        match (returns, self.auth.mode.revision) {
+            (None, Revision::Rev1) => Some(Untagged::Search(all_numbers(&set), None)),
             (None, Revision::Rev2) => {
                 let all = SearchReturn {
                     all: true,
                     ..SearchReturn::default()
                 };
-                Untagged::ESearch(esearch(set, numbers, all, sink.tag()))
+                Some(Untagged::ESearch(esearch(set, numbers, all, tag)))
             }
-            // SAVE alone answers nothing (RFC 5182 §2.1).
-            (Some(r), _)
-                if r == (SearchReturn {
-                    save: true,
-                    ..SearchReturn::default()
-                }) =>
-            {
-                return Ok(());
-            }
-            (Some(r), _) => Untagged::ESearch(esearch(set, numbers, r, sink.tag())),
-        };
-        Ok(sink.send(&response).await?)
+            (Some(r), _) if r == SAVE_ALONE => None,
+            (Some(r), _) => Some(Untagged::ESearch(esearch(set, numbers, r, tag))),
+        }
+    }
+}
+
+/// The messages that an answer is about: with MIN or MAX alone only those (RFC 4731 §3.2).
+fn returned(returns: Option<SearchReturn>, found: &UidSet) -> UidSet {
+    returns.map_or_else(|| found.clone(), |returns| saved(returns, found))
+}
+
+fn with_mod_seq(answer: Untagged, mod_seq: Option<ModSeq>) -> Untagged {
+    match answer {
+        Untagged::Search(numbers, _) => Untagged::Search(numbers, mod_seq),
+        Untagged::ESearch(result) => Untagged::ESearch(ESearch { mod_seq, ..result }),
+        other => other,
     }
 }
 
@@ -234,6 +265,7 @@ fn esearch(set: NumberSet, numbers: Numbers, returns: SearchReturn, tag: Tag) ->
             .count
             .then(|| u32::try_from(count).unwrap_or(u32::MAX)),
         all: returns.all.then_some(set),
+        mod_seq: None,
     }
 }
 

@@ -13,6 +13,8 @@ pub(crate) struct Script {
 pub(crate) struct Options {
     /// `# set: Section:Key=Value`, more than once.
     pub(crate) set: Vec<String>,
+    /// `# quota: BYTES MESSAGES` of every account.
+    pub(crate) quota: Option<(u64, u64)>,
     /// `# channel: plain` for a peer that is not loopback.
     pub(crate) plain: bool,
     /// `# state: selected` (the default) logs in and selects INBOX on each connection first;
@@ -165,6 +167,9 @@ fn split(line: &str) -> Option<(&str, String, String)> {
 fn option(options: &mut Options, header: &str) {
     if let Some(set) = header.strip_prefix("set:") {
         options.set.push(set.trim().to_owned());
+    } else if let Some(quota) = header.strip_prefix("quota:") {
+        let two = quota.trim().split_once(' ');
+        options.quota = two.and_then(|(bytes, n)| Some((bytes.parse().ok()?, n.parse().ok()?)));
     } else if let Some(channel) = header.strip_prefix("channel:") {
         options.plain = channel.trim() == "plain";
     } else if let Some(state) = header.strip_prefix("state:") {

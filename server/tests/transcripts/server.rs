@@ -90,8 +90,14 @@ impl Server {
         let config = Arc::new(loaded.unwrap().config);
         let directory = tempfile::tempdir().unwrap();
         let service = service(directory.path(), &config, None);
+        let quota = options
+            .quota
+            .map_or_else(Quota::default, |(bytes, messages)| Quota {
+                bytes: Some(bytes),
+                messages: Some(messages),
+            });
         for name in ACCOUNTS {
-            add_account(&service, name).await;
+            add_account(&service, name, quota).await;
         }
         Self {
             directory,
@@ -258,13 +264,13 @@ impl Server {
 }
 
 /// Adds an account with the password of all.
-pub(crate) async fn add_account(service: &Service, name: &str) {
+pub(crate) async fn add_account(service: &Service, name: &str, quota: Quota) {
     let new = NewAccount {
         name: name.to_owned(),
         aliases: Vec::new(),
         password: Some(kept_password()),
         display_name: String::new(),
-        quota: Quota::default(),
+        quota,
     };
     service.store.create_account(new).await.unwrap();
 }

@@ -115,6 +115,7 @@ impl EmbeddedStore {
             core,
             cache: Arc::new(Cache::new(options.mailbox_cache_bytes, versions)),
             directory: Arc::new(Directory::new(accounts)),
+            messages_max: options.messages_max,
         };
         let engine = Engine {
             parts,

@@ -20,7 +20,7 @@ use super::{
     cache::Cell,
     compact::Pin,
     core::Core,
-    planner::{Draft, Planned},
+    planner::{Draft, Joined, Looked, Planned},
     record::{BodyData, BodyRecord, Record},
     upload::{Content, EmbeddedUpload, Reservation},
 };
@@ -31,6 +31,7 @@ use crate::{
         Context,
         messages::{Added, append, push_gone},
         quota,
+        threads::{ThreadKey, keys},
     },
 };
 
@@ -44,6 +45,8 @@ pub(crate) struct Incoming {
     /// Stored with it, and each to be named by another: the rest of its own body, if it is new.
     carried: Option<NewBody>,
     body: NewBody,
+    /// By which its conversation is found.
+    keys: Vec<ThreadKey>,
     flags: Flags,
     internal_date: Option<DateTime>,
     reservation: Option<Reservation>,
@@ -179,6 +182,7 @@ impl EmbeddedAccount {
             };
             incoming.push(Incoming {
                 carried: None,
+                keys: keys(&body.fixed),
                 body,
                 flags: message.flags,
                 internal_date: message.internal_date,
@@ -195,13 +199,15 @@ impl EmbeddedAccount {
         incoming: &mut [Incoming],
         replaced: Option<Replaced<'_>>,
     ) -> Result<Appended> {
+        let keys = incoming.iter().flat_map(|message| &message.keys);
+        let keys: Vec<ThreadKey> = keys.copied().collect();
         for _ in 0..EPOCH_TRIES {
             let epoch = self.engine.parts.core.epoch();
             let mut written = self.write_bodies(epoch, incoming).await?;
+            let looked = self.planner.look_up(keys.clone()).await?;
             let context = self.context();
-            let plan = |planned: &mut Planned| {
-                plan(&context, planned, (to, replaced), (&mut written, incoming))
-            };
+            let arriving = (&mut written, incoming as &mut [Incoming], &looked);
+            let plan = |planned: &mut Planned| plan(&context, planned, (to, replaced), arriving);
             let appended = self.planner.commit(&self.stamp(&context), plan).await?;
             if let Some(appended) = appended {
                 return Ok(appended);
@@ -250,6 +256,7 @@ impl EmbeddedAccount {
         })?;
         Ok(Incoming {
             carried: None,
+            keys: keys(&message.fixed),
             body: NewBody {
                 id: self.engine.body_id()?,
                 size,
@@ -284,14 +291,16 @@ impl EmbeddedAccount {
     }
 }
 
-/// Plans an APPEND or a REPLACE; `None` if the bodies were written in an epoch that is over.
+/// Plans an APPEND or a REPLACE; `None` if the bodies were written in an epoch that is over, or what
+/// was looked up of their conversations is out of date.
 fn plan(
     context: &Context,
     planned: &mut Planned,
     (to, replaced): (&Cell, Option<Replaced<'_>>),
-    (written, incoming): (&mut Written, &mut [Incoming]),
+    (written, incoming, looked): (&mut Written, &mut [Incoming], &Looked),
 ) -> Result<(Draft, Option<Appended>)> {
-    if !written.bodies.is_empty() && planned.epoch() != written.epoch {
+    let is_over = !written.bodies.is_empty() && planned.epoch() != written.epoch;
+    if is_over || !planned.threads.complete(looked) {
         return Ok((Draft::nothing(planned), None));
     }
     for reservation in incoming.iter_mut().filter_map(|m| m.reservation.as_mut()) {
@@ -301,18 +310,20 @@ fn plan(
         quota::add(sum, message.usage())
     });
     let less = replaced.map_or(Ok(Usage::default()), |it| it.usage(planned))?;
-    let needed = quota::subtract(more, less);
-    quota::fits(planned.info.quota, planned.usage, planned.reserved, needed)?;
+    planned.fits(quota::subtract(more, less))?;
     let state = Arc::clone(planned.mailbox(to.id)?);
+    let mut joined = planned.threads.join(looked);
     let added: Vec<Added> = incoming
         .iter()
-        .map(|message| message.added(context.now_secs))
+        .map(|message| message.added(&mut joined, context.now_secs))
         .collect();
+    let joined = joined.finish();
     let (mut change, uids) = append(context, &state, &added)?;
     if let Some(Replaced { mailbox, uid }) = replaced {
         let gone = UidSet::range(uid, uid);
         push_gone(context, planned.mailbox(mailbox.id)?, &gone, &mut change)?;
     }
+    planned.keep_threads(joined);
     let bodies = incoming.iter().flat_map(Incoming::bodies);
     change
         .records
@@ -355,10 +366,11 @@ impl Incoming {
         }
     }
 
-    fn added(&self, now_secs: i64) -> Added {
+    fn added(&self, joined: &mut Joined<'_>, now_secs: i64) -> Added {
+        let new = first_thread(self.body.id).unwrap_or(ThreadId::MIN);
         Added {
             body: self.body.id,
-            thread: first_thread(self.body.id).unwrap_or(ThreadId::MIN),
+            thread: joined.of(&self.keys, new),
             size: u32::try_from(self.body.size).unwrap_or(u32::MAX),
             internal_date: self.internal_date.unwrap_or(DateTime {
                 secs: now_secs,

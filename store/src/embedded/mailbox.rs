@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use mail::{
-    flag::{FlagChange, Flags},
+    flag::{FlagChange, Flags, UnchangedSince},
     id::{BodyId, MailboxId, ModSeq, Uid},
     predicate::Predicate,
     set::UidSet,
@@ -88,7 +88,7 @@ impl EmbeddedMailbox {
                 let mut usage = planned.usage;
                 if wanted.transfer == Transfer::Copy {
                     let more = usage_of(source, &did);
-                    quota::fits(planned.info.quota, usage, planned.reserved, more)?;
+                    planned.fits(more)?;
                     usage = quota::add(usage, more);
                 }
                 let Moved { from, to } = did;
@@ -152,7 +152,7 @@ impl Mailbox for EmbeddedMailbox {
         uids: &UidSet,
         change: FlagChange,
         flags: &Flags,
-        unchanged_since: Option<ModSeq>,
+        unchanged_since: Option<UnchangedSince>,
     ) -> Result<FlagsOutcome> {
         self.check(Right::Flags)?;
         let request = FlagsRequest {
@@ -319,9 +319,10 @@ impl Mailbox for EmbeddedMailbox {
         let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
         let (stopped, looked_at) = (Arc::clone(&stop.0), Arc::clone(looked_at));
         let turns = Arc::clone(&self.account.engine.searches);
+        let now_secs = self.account.context().now_secs;
         blocking(move || {
             let pace = Pace::new(&turns, &stopped);
-            search(&state, &predicate, (&*core, &pace), &looked_at)
+            search(&state, &predicate, (now_secs, &looked_at), (&*core, &pace))
         })
         .await
     }

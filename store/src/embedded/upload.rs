@@ -73,7 +73,7 @@ impl Reservation {
         );
         let more = needed;
         self.planner.adjust(|planned| {
-            quota::fits(planned.info.quota, planned.usage, planned.reserved, more)?;
+            planned.fits(more)?;
             planned.reserved = quota::add(planned.reserved, more);
             Ok(())
         })?;

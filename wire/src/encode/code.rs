@@ -1,10 +1,14 @@
-//! Response codes with their data (RFC 9051 §7.1, RFC 5530, RFC 4315, RFC 7889).
+//! Response codes with their data (RFC 9051 §7.1, RFC 5530, RFC 4315, RFC 7889, RFC 7162 §7).
 
 use super::{
     mailbox::flag_list,
+    number_set,
     text::{Quoting, astring, list, number, set, string},
 };
-use crate::imap::code::{Code, NewKeywords};
+use crate::imap::{
+    code::{Code, NewKeywords},
+    object_id,
+};
 
 /// Writes `[CODE …] `; nothing for a code whose data is missing.
 pub(super) fn bracketed(out: &mut Vec<u8>, code: Option<&Code>) {
@@ -17,11 +21,12 @@ pub(super) fn bracketed(out: &mut Vec<u8>, code: Option<&Code>) {
     out.extend_from_slice(b"] ");
 }
 
-/// A set of UIDs has at least one (RFC 9051 §9 `uid-set`): without, there is no such code.
+/// A set has at least one number (RFC 9051 §9 `uid-set`): without, there is no such code.
 fn has_data(code: &Code) -> bool {
     match code {
         Code::AppendUid(_, uids) => !uids.is_empty(),
         Code::CopyUid(_, source, target) => !source.is_empty() && !target.is_empty(),
+        Code::Modified(left) => !left.is_empty(),
         _ => true,
     }
 }
@@ -39,6 +44,11 @@ fn data(out: &mut Vec<u8>, code: &Code) {
             set(out, source);
             out.push(b' ');
             set(out, target);
+        }
+        Code::HighestModSeq(mod_seq) => numbered(out, mod_seq.get()),
+        Code::Modified(left) => {
+            out.push(b' ');
+            number_set(out, left);
         }
         Code::BadCharset(charsets) if !charsets.is_empty() => {
             out.push(b' ');
@@ -65,6 +75,10 @@ fn data(out: &mut Vec<u8>, code: &Code) {
             out.push(b' ');
             let star = matches!(new, NewKeywords::Allowed).then_some("\\*");
             flag_list(out, *system, keywords, star);
+        }
+        Code::MailboxId(id) => {
+            out.push(b' ');
+            object_id::mailbox(out, *id);
         }
         Code::UidNext(uid) => numbered(out, u64::from(uid.get())),
         Code::UidValidity(uid_validity) => numbered(out, u64::from(uid_validity.get())),

@@ -1,12 +1,12 @@
-//! Response codes with their data (RFC 9051 §7.1, RFC 5530, RFC 4315, RFC 7889).
+//! Response codes with their data (RFC 9051 §7.1, RFC 5530, RFC 4315, RFC 7889, RFC 7162 §7, RFC 8474).
 
 use mail::{
     flag::SystemFlags,
-    id::{Uid, UidValidity},
+    id::{MailboxId, ModSeq, Uid, UidValidity},
     set::UidSet,
 };
 
-use super::{command::Tag, sequence::Seq};
+use super::{command::Tag, response::NumberSet, sequence::Seq};
 
 /// What stands in brackets after OK, NO, BAD, PREAUTH or BYE.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,6 +45,8 @@ pub enum Code {
     ExpungeIssued,
     /// HASCHILDREN
     HasChildren,
+    /// HIGHESTMODSEQ (RFC 7162 §3.1.2.1)
+    HighestModSeq(ModSeq),
     /// INPROGRESS (RFC 9585 §4): the command's tag, how much is done, and of how much, as far as
     /// that is known
     InProgress(Tag, Option<(u32, Option<u32>)>),
@@ -52,8 +54,12 @@ pub enum Code {
     InUse,
     /// LIMIT
     Limit,
+    /// MAILBOXID (RFC 8474 §4.1, §4.2)
+    MailboxId(MailboxId),
     /// MESSAGELIMIT (RFC 9738 §3.1): the limit, and the lowest UID that was worked on
     MessageLimit(u32, Option<Uid>),
+    /// MODIFIED (RFC 7162 §3.1.3): the messages that a conditional STORE left alone
+    Modified(NumberSet),
     /// NONEXISTENT
     NonExistent,
     /// NOPERM
@@ -120,10 +126,13 @@ impl Code {
             Self::Expired => "EXPIRED",
             Self::ExpungeIssued => "EXPUNGEISSUED",
             Self::HasChildren => "HASCHILDREN",
+            Self::HighestModSeq(..) => "HIGHESTMODSEQ",
             Self::InProgress(..) => "INPROGRESS",
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
+            Self::MailboxId(..) => "MAILBOXID",
             Self::MessageLimit(..) => "MESSAGELIMIT",
+            Self::Modified(..) => "MODIFIED",
             Self::NonExistent => "NONEXISTENT",
             Self::NoPerm => "NOPERM",
             Self::NotSaved => "NOTSAVED",

@@ -1,7 +1,7 @@
 //! A whole command as a value, grouped by the states in which it is allowed (RFC 9051 §6).
 
 use super::{
-    append, auth, basic, list, mailbox, replace, search, select, sequence, status, store,
+    append, auth, basic, list, mailbox, quota, replace, search, select, sequence, status, store,
     table::{self, Expunge, Property},
     transfer, uid_batches,
 };
@@ -93,6 +93,14 @@ pub enum Authenticated {
     Compress,
     /// UNAUTHENTICATE (RFC 8437)
     Unauthenticate,
+    /// GETQUOTA (RFC 9208)
+    GetQuota(quota::GetQuota),
+    /// GETQUOTAROOT (RFC 9208)
+    GetQuotaRoot(quota::GetQuotaRoot),
+    /// SETQUOTA (RFC 9208)
+    SetQuota,
+    /// XLIST
+    Xlist(list::Lsub),
 }
 
 /// Commands of the selected state.
@@ -189,6 +197,10 @@ impl Authenticated {
             Self::Idle => &table::IDLE,
             Self::Compress => &table::COMPRESS,
             Self::Unauthenticate => &table::UNAUTHENTICATE,
+            Self::GetQuota(_) => &table::GETQUOTA,
+            Self::GetQuotaRoot(_) => &table::GETQUOTAROOT,
+            Self::SetQuota => &table::SETQUOTA,
+            Self::Xlist(_) => &table::XLIST,
         }
     }
 }

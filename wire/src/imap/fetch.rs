@@ -68,6 +68,14 @@ pub enum FetchItem {
     BinarySize(Vec<u32>),
     /// MODSEQ (RFC 7162 §3.1.4.2)
     ModSeq,
+    /// EMAILID (RFC 8474 §5.1)
+    EmailId,
+    /// THREADID (RFC 8474 §5.2)
+    ThreadId,
+    /// SAVEDATE (RFC 8514 §4.2)
+    SaveDate,
+    /// PREVIEW (RFC 8970 §3.1), LAZY or not: it is made at delivery, so there is nothing to wait for
+    Preview,
 }
 
 /// Whether fetching a text sets `\Seen`.
@@ -161,7 +169,10 @@ fn fetch_modifiers(c: &mut Cursor<'_>, numbers: Numbers) -> Parsed<FetchModifier
     let start = c.at();
     modifier::trailing(c, |c, name| {
         Some(match name {
-            "CHANGEDSINCE" => modifier::since(c).map(|n| modifiers.changed_since = Some(n)),
+            "CHANGEDSINCE" => c
+                .sp()
+                .and_then(|()| modifier::since(c))
+                .map(|since| modifiers.changed_since = Some(since)),
             "PARTIAL" if numbers == Numbers::Uid => c
                 .sp()
                 .and_then(|()| page(c))
@@ -222,7 +233,8 @@ fn written_out(c: &mut Cursor<'_>) -> Option<Vec<FetchItem>> {
 /// fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /
 ///             "BODY" ["STRUCTURE"] / "UID" / "BODY" section [partial] /
 ///             "BODY.PEEK" section [partial] / "BINARY" [".PEEK"] section-binary [partial] /
-///             "BINARY.SIZE" section-binary / "MODSEQ"
+///             "BINARY.SIZE" section-binary / "MODSEQ" / "EMAILID" / "THREADID" / "SAVEDATE" /
+///             preview
 /// ```
 fn item(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
     let start = c.at();
@@ -247,8 +259,26 @@ fn item(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
         "BINARY.PEEK" => binary(c, Peek::Peek)?,
         "BINARY.SIZE" => FetchItem::BinarySize(section_binary(c)?),
         "MODSEQ" => FetchItem::ModSeq,
+        "EMAILID" => FetchItem::EmailId,
+        "THREADID" => FetchItem::ThreadId,
+        "SAVEDATE" => FetchItem::SaveDate,
+        "PREVIEW" => preview(c)?,
         _ => return c.fail_at(start, "an item to fetch"),
     })
+}
+
+/// ```abnf
+/// preview     = "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]
+/// preview-mod = "LAZY"
+/// ```
+///
+/// What else follows in parentheses belongs to FETCH itself.
+fn preview(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
+    if c.eat_text(" (LAZY") {
+        while c.eat_text(" LAZY") {}
+        c.byte(b')', "LAZY or the end of the list")?;
+    }
+    Ok(FetchItem::Preview)
 }
 
 /// The older names of sections (RFC 3501 §6.4.5).
@@ -426,6 +456,24 @@ mod tests {
         reject("FETCH 1 (FLAGS ^ UID)");
         reject("FETCH 1 (^(FLAGS))");
         reject("FETCH 1 FLAGS^[1]");
+    }
+
+    #[test]
+    fn ids_save_date_and_preview() {
+        use FetchItem::{EmailId, Preview, SaveDate, ThreadId, Uid};
+        assert_eq!(
+            fetched("(emailid THREADID SAVEDATE)"),
+            [EmailId, ThreadId, SaveDate]
+        );
+        for item in ["PREVIEW", "preview (lazy)", "(PREVIEW (LAZY LAZY))"] {
+            assert_eq!(fetched(item), [Preview]);
+        }
+        assert_eq!(fetched("(PREVIEW (LAZY) UID PREVIEW)"), [Preview, Uid]);
+        reject("FETCH 1 (PREVIEW (LAZY^");
+        reject("FETCH 1 (PREVIEW (LAZY^ ))");
+        reject("FETCH 1 (PREVIEW (LAZY^X))");
+        reject("FETCH 1 (PREVIEW ^())");
+        reject("FETCH 1 EMAILID^[1]");
     }
 
     #[test]

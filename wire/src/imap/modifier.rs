@@ -50,12 +50,18 @@ pub(super) fn trailing(
 }
 
 /// ```abnf
-/// SP mod-sequence-valzer
+/// mod-sequence-valzer = "0" / mod-sequence-value
+/// ```
+pub(super) fn mod_seq_or_zero(c: &mut Cursor<'_>) -> Parsed<Option<ModSeq>> {
+    c.number64().map(ModSeq::new)
+}
+
+/// ```abnf
+/// mod-sequence-value = 1*DIGIT   ; 1 <= n <= 9,223,372,036,854,775,807
 /// ```
 ///
 /// Changes since 0 are all changes, as are those since 1: no message has a lower one than 2. Only
 /// `mod-sequence-value` may stand here, but Apple's Mail has been seen to send 0.
 pub(super) fn since(c: &mut Cursor<'_>) -> Parsed<ModSeq> {
-    c.sp()?;
-    Ok(ModSeq::new(c.number64()?).unwrap_or(ModSeq::MIN))
+    Ok(mod_seq_or_zero(c)?.unwrap_or(ModSeq::MIN))
 }

@@ -6,8 +6,8 @@
 
 use super::command::Command;
 use super::{
-    append, auth, basic, compress, fetch, list, mailbox, replace, search, select, status, store,
-    transfer, uid_batches,
+    append, auth, basic, compress, fetch, list, mailbox, quota, replace, search, select, status,
+    store, transfer, uid_batches,
 };
 use crate::cursor::{Cursor, Parsed};
 
@@ -274,6 +274,42 @@ pub static UNAUTHENTICATE: Property = Property {
     source: "RFC 8437 §3",
     grammar: auth::unauthenticate,
 };
+/// GETQUOTA (RFC 9208 §4.1.1).
+pub static GETQUOTA: Property = Property {
+    name: "GETQUOTA",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("QUOTA"),
+    source: "RFC 9208 §4.1.1",
+    grammar: quota::get_quota,
+};
+/// GETQUOTAROOT (RFC 9208 §4.1.2).
+pub static GETQUOTAROOT: Property = Property {
+    name: "GETQUOTAROOT",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("QUOTA"),
+    source: "RFC 9208 §4.1.2",
+    grammar: quota::get_quota_root,
+};
+/// SETQUOTA: understood as RFC 2087 asks, and always refused, so QUOTASET is not offered (RFC 9208 §4.1.3).
+pub static SETQUOTA: Property = Property {
+    name: "SETQUOTA",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("QUOTA"),
+    source: "RFC 9208 §4.1.3",
+    grammar: quota::set_quota,
+};
+/// XLIST, from before special uses had a standard: Outlook 2013 knows no other (Gmail).
+pub static XLIST: Property = Property {
+    name: "XLIST",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("XLIST"),
+    source: "Gmail",
+    grammar: list::xlist,
+};
 /// CHECK (RFC 3501 §6.4.1).
 pub static CHECK: Property = Property {
     name: "CHECK",
@@ -438,7 +474,7 @@ pub static UID_MOVE: Property = Property {
 };
 
 /// Every command, in the order of RFC 9051 §6.
-pub static TABLE: [&Property; 41] = [
+pub static TABLE: [&Property; 45] = [
     &CAPABILITY,
     &NOOP,
     &LOGOUT,
@@ -462,6 +498,10 @@ pub static TABLE: [&Property; 41] = [
     &IDLE,
     &COMPRESS,
     &UNAUTHENTICATE,
+    &GETQUOTA,
+    &GETQUOTAROOT,
+    &SETQUOTA,
+    &XLIST,
     &CHECK,
     &CLOSE,
     &UNSELECT,
@@ -518,6 +558,10 @@ mod tests {
         "IDLE",
         "COMPRESS DEFLATE",
         "UNAUTHENTICATE",
+        "GETQUOTA a",
+        "GETQUOTAROOT a",
+        "SETQUOTA a ()",
+        "XLIST a b",
         "CHECK",
         "CLOSE",
         "UNSELECT",
