@@ -949,4 +949,5 @@ async fn the_right_to_act_as_another_ends_with_its_sessions() {
 
 mod compress;
 mod limits;
+mod message_limit;
 mod settings;

@@ -36,6 +36,7 @@ use self::{ahead::Ahead, text::Text};
 use super::{
     Context, Selected,
     answer::{Failure, Outcome, no, ok, refusal},
+    limits::APART_BYTES,
     message_limit::Order,
     resync::{Since, last_used},
     search::on_page,
@@ -387,6 +388,10 @@ async fn pump(
         return Ok(());
     };
     let mut left = pump.bytes;
+    let is_apart = left >= APART_BYTES;
+    if is_apart {
+        sink.set_apart().await?;
+    }
     while left > 0 {
         if piece.is_empty() {
             return Err(broken_off(&store::Error::Damaged("too few bytes".into())));
@@ -401,6 +406,9 @@ async fn pump(
             let next = text.pieces.next(bodies, body).await;
             piece = next.map_err(|error| broken_off(&error))?;
         }
+    }
+    if is_apart {
+        sink.set_apart().await?;
     }
     Ok(())
 }

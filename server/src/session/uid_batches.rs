@@ -86,6 +86,15 @@ mod tests {
     }
 
     #[test]
+    fn a_range_spans_a_hundred_thousand_messages() {
+        let with = |size, range| check(UidBatches { size, range }).is_ok();
+        assert!(with(500, Some((3, 202))) && !with(500, Some((3, 203))));
+        assert!(with(100_000, Some((1, 1))) && !with(100_001, Some((1, 1))));
+        assert!(with(u32::MAX, None) && !with(u32::MAX, Some((1, u32::MAX))));
+        assert!(!with(499, None) && !with(500, Some((2, 1))));
+    }
+
+    #[test]
     fn batches_have_no_gaps_and_end_at_1() {
         let view = &[3, 5, 8, 13, 21, 34, 55];
         assert_eq!(ranges(view, 3, None), [(55, 21), (20, 5), (4, 1)]);
