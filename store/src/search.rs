@@ -7,7 +7,10 @@
 mod text;
 mod turns;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use bytes::Bytes;
 use mail::{
@@ -38,12 +41,12 @@ pub(crate) trait Source {
     fn read(&self, body: BodyId, offset: u64, len: usize) -> Result<Bytes>;
 }
 
-/// The messages of `state` that satisfy `predicate` at `now_secs` (seconds since 1970); stops early, with what it has, once nobody waits
-/// any more.
+/// The messages of `state` that satisfy `predicate` at `now_secs` (seconds since 1970); tells how many
+/// were looked at so far, and stops early, with what it has, once nobody waits any more.
 pub(crate) fn search(
     state: &MailboxState,
     predicate: &Predicate<UidSet>,
-    now_secs: i64,
+    (now_secs, looked_at): (i64, &AtomicU32),
     (source, pace): (&dyn Source, &Pace<'_>),
 ) -> Result<UidSet> {
     let test = Test::new(predicate, now_secs);
@@ -51,8 +54,11 @@ pub(crate) fn search(
     // Never more than a batch: a mailbox may have a million messages that have to be read.
     let mut undecided = Vec::with_capacity(BATCH_MESSAGES);
     for (at, (uid, row)) in state.rows().enumerate() {
-        if at % BATCH_MESSAGES == 0 && pace.is_over() {
-            return Ok(found);
+        if at % BATCH_MESSAGES == 0 {
+            looked_at.store(u32::try_from(at).unwrap_or(u32::MAX), Ordering::Relaxed);
+            if pace.is_over() {
+                return Ok(found);
+            }
         }
         match test.by_row(state, uid, row) {
             Some(true) => found.insert(uid),

@@ -196,6 +196,23 @@ check(['IDLE'], 'idle_sees_new_mail', () => session(async c => {
     expect(event.count === 2 && event.prevCount === 1, event);
 }));
 
+check(['COMPRESS=DEFLATE'], 'compresses', () => session(async c => {
+    expect(c._deflate && c._inflate, 'not compressed');
+    await fresh(c, 'deflated');
+    const body = 'the same line again and again\r\n'.repeat(20_000);
+    await c.append('deflated', message('long', body));
+    await c.mailboxOpen('deflated');
+    const fetched = await c.fetchOne('1', { source: true });
+    expect(fetched.source.toString().endsWith(body), fetched.source.length);
+    await c.append('deflated', message('second'));
+    expect((await c.search({ subject: 'second' })).length === 1, 'second');
+}));
+
+check(['COMPRESS=DEFLATE', 'STARTTLS'], 'compresses_within_tls', () => session(async c => {
+    expect(c.secureConnection && c._deflate, 'not compressed, or not secured');
+    expect((await c.list()).length >= 6, 'folders');
+}, { doSTARTTLS: true }));
+
 check([], 'fetch_many', () => session(async c => {
     await fresh(c, 'many', 30);
     const seen = [];

@@ -34,6 +34,11 @@ impl LoggedIn {
         }
     }
 
+    /// Whether there was a login at all (RFC 9051 §7.1.4).
+    pub(super) fn was_asked_for(&self) -> bool {
+        self.credential != Credential::Unasked
+    }
+
     /// The app password, if it was one.
     const fn app(&self) -> Option<CredentialId> {
         match &self.credential {

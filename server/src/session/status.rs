@@ -52,6 +52,7 @@ impl Authenticated {
             StatusItem::Size => summary.bytes,
             StatusItem::Recent => u64::from(summary.recent),
             StatusItem::AppendLimit => append_limit,
+            StatusItem::HighestModSeq => summary.highest_mod_seq.get(),
             StatusItem::MailboxId => info.id.get(),
             StatusItem::DeletedStorage => summary.deleted_bytes,
         };

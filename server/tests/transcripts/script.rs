@@ -54,8 +54,19 @@ pub(crate) enum Step {
     Kill(String),
     /// `G: a b` the number captured as `a` is greater than the one captured as `b`.
     Greater(String, String),
+    /// `Z[name]: on` from here on the client compresses both ways (RFC 4978); `off` ends that.
+    Compress(String, Compression),
     /// `R:` the store is closed and opened again; every connection is gone.
     Restart,
+}
+
+/// Whether a client compresses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Compression {
+    /// It begins to.
+    On,
+    /// It ends that.
+    Off,
 }
 
 /// Whether a line has to come.
@@ -133,6 +144,8 @@ pub(crate) fn parse(text: &str) -> Result<Script, String> {
                 let two = rest.split_once(' ').ok_or("G: needs two names")?;
                 Step::Greater(two.0.to_owned(), two.1.to_owned())
             }
+            "Z" if rest == "on" => Step::Compress(name, Compression::On),
+            "Z" if rest == "off" => Step::Compress(name, Compression::Off),
             "R" => Step::Restart,
             other => return Err(format!("line {}: unknown step {other}", at + 1)),
         };

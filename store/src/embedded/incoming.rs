@@ -8,7 +8,8 @@ use std::{any::Any, sync::Arc};
 use mail::{
     date::DateTime,
     flag::Flags,
-    id::{BodyId, ThreadId},
+    id::{BodyId, ThreadId, Uid},
+    set::UidSet,
 };
 use tokio::sync::OnceCell;
 
@@ -28,7 +29,7 @@ use crate::{
     error::{Error, Result},
     rules::{
         Context,
-        messages::{Added, append},
+        messages::{Added, append, push_gone},
         quota,
         threads::{ThreadKey, keys},
     },
@@ -49,6 +50,13 @@ pub(crate) struct Incoming {
     flags: Flags,
     internal_date: Option<DateTime>,
     reservation: Option<Reservation>,
+}
+
+/// A message that goes as others come (RFC 8508).
+#[derive(Clone, Copy)]
+pub(crate) struct Replaced<'a> {
+    pub(crate) mailbox: &'a Cell,
+    pub(crate) uid: Uid,
 }
 
 /// A body to store.
@@ -184,8 +192,13 @@ impl EmbeddedAccount {
         Ok(incoming)
     }
 
-    /// Adds messages to a mailbox, all or none.
-    pub(crate) async fn add(&self, to: &Cell, incoming: &mut [Incoming]) -> Result<Appended> {
+    /// Adds messages to a mailbox, all or none, and with them removes what they replace.
+    pub(crate) async fn add(
+        &self,
+        to: &Cell,
+        incoming: &mut [Incoming],
+        replaced: Option<Replaced<'_>>,
+    ) -> Result<Appended> {
         let keys = incoming.iter().flat_map(|message| &message.keys);
         let keys: Vec<ThreadKey> = keys.copied().collect();
         for _ in 0..EPOCH_TRIES {
@@ -194,7 +207,7 @@ impl EmbeddedAccount {
             let looked = self.planner.look_up(keys.clone()).await?;
             let context = self.context();
             let arriving = (&mut written, incoming as &mut [Incoming], &looked);
-            let plan = |planned: &mut Planned| plan(&context, planned, to, arriving);
+            let plan = |planned: &mut Planned| plan(&context, planned, (to, replaced), arriving);
             let appended = self.planner.commit(&self.stamp(&context), plan).await?;
             if let Some(appended) = appended {
                 return Ok(appended);
@@ -215,7 +228,8 @@ impl EmbeddedAccount {
             incoming.carried = Some(rest.body(id));
             incoming.body.rest = Some(id);
             let pin = self.engine.parts.core.pin(id);
-            appended = Some(self.add(to, std::slice::from_mut(&mut incoming)).await?);
+            let only = std::slice::from_mut(&mut incoming);
+            appended = Some(self.add(to, only, None).await?);
             Ok::<_, Error>((id, pin))
         });
         let stored = stored.await?.0;
@@ -223,7 +237,7 @@ impl EmbeddedAccount {
             return Ok(appended);
         }
         incoming.body.rest = Some(stored);
-        self.add(to, &mut [incoming]).await
+        self.add(to, &mut [incoming], None).await
     }
 
     /// The head of a delivery.
@@ -277,12 +291,12 @@ impl EmbeddedAccount {
     }
 }
 
-/// Plans an APPEND; `None` if the bodies were written in an epoch that is over, or what was looked
-/// up of their conversations is out of date.
+/// Plans an APPEND or a REPLACE; `None` if the bodies were written in an epoch that is over, or what
+/// was looked up of their conversations is out of date.
 fn plan(
     context: &Context,
     planned: &mut Planned,
-    to: &Cell,
+    (to, replaced): (&Cell, Option<Replaced<'_>>),
     (written, incoming, looked): (&mut Written, &mut [Incoming], &Looked),
 ) -> Result<(Draft, Option<Appended>)> {
     let is_over = !written.bodies.is_empty() && planned.epoch() != written.epoch;
@@ -295,7 +309,8 @@ fn plan(
     let more = incoming.iter().fold(Usage::default(), |sum, message| {
         quota::add(sum, message.usage())
     });
-    quota::fits(planned.info.quota, planned.usage, planned.reserved, more)?;
+    let less = replaced.map_or(Ok(Usage::default()), |it| it.usage(planned))?;
+    planned.fits(quota::subtract(more, less))?;
     let state = Arc::clone(planned.mailbox(to.id)?);
     let mut joined = planned.threads.join(looked);
     let added: Vec<Added> = incoming
@@ -304,12 +319,16 @@ fn plan(
         .collect();
     let joined = joined.finish();
     let (mut change, uids) = append(context, &state, &added)?;
+    if let Some(Replaced { mailbox, uid }) = replaced {
+        let gone = UidSet::range(uid, uid);
+        push_gone(context, planned.mailbox(mailbox.id)?, &gone, &mut change)?;
+    }
     planned.keep_threads(joined);
     let bodies = incoming.iter().flat_map(Incoming::bodies);
     change
         .records
         .splice(0..0, bodies.map(|body| Record::Body(body.record())));
-    let usage = quota::add(planned.usage, more);
+    let usage = quota::add(quota::subtract(planned.usage, less), more);
     // From here on the transaction answers for them.
     written.bodies.clear();
     let appended = Appended {
@@ -320,6 +339,18 @@ fn plan(
         Draft::messages(planned, Some(change), usage),
         Some(appended),
     ))
+}
+
+impl Replaced<'_> {
+    /// What it uses, if it is there.
+    pub(crate) fn usage(self, planned: &Planned) -> Result<Usage> {
+        let row = planned.mailbox(self.mailbox.id)?.row(self.uid);
+        let row = row.ok_or(Error::Expunged)?;
+        Ok(Usage {
+            bytes: u64::from(row.size),
+            messages: 1,
+        })
+    }
 }
 
 impl Incoming {

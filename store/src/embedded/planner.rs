@@ -56,6 +56,8 @@ pub(crate) struct Parts {
     pub(crate) core: Arc<Core>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) directory: Arc<Directory>,
+    /// Messages an account may have.
+    pub(crate) messages_max: u64,
 }
 
 /// A plan: what is to become durable, and what is true then. Without records it changes nothing.
@@ -123,9 +125,10 @@ impl Planner {
         let account = info.id;
         let shown = Shown::new(info, image, lsn);
         let (changes, changed) = watch::channel(0);
+        let planned = Planned::new(parts.core.epoch(), &shown, parts.messages_max);
         Self {
             account,
-            planned: Mutex::new(Planned::new(parts.core.epoch(), &shown)),
+            planned: Mutex::new(planned),
             parts,
             shown: RwLock::new(shown),
             changes: Mutex::new(Some(changes)),

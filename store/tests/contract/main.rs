@@ -74,6 +74,8 @@ contract! {
     messages::rule_08_expunge_raises_the_mod_sequence,
     messages::rule_14_unchanged_since_leaves_what_changed,
     messages::rule_17_append_is_all_or_none,
+    messages::replace_is_one_change_and_the_other_is_gone,
+    messages::replace_counts_the_difference,
     messages::rule_18_nothing_is_created_on_the_way,
     messages::rule_19_copy_keeps_what_a_message_is,
     messages::rule_19_move_shows_a_message_somewhere_always,

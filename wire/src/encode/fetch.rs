@@ -116,6 +116,11 @@ fn item(out: &mut Vec<u8>, data: &FetchData) {
             out.extend_from_slice(b"] ");
             number(out, *bytes);
         }
+        FetchData::ModSeq(mod_seq) => {
+            out.extend_from_slice(b"MODSEQ (");
+            number(out, mod_seq.get());
+            out.push(b')');
+        }
         FetchData::EmailId(id) => {
             out.extend_from_slice(b"EMAILID ");
             object_id::email(out, *id);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mail::{
     date::DateTime,
     flag::{Flags, Keyword, SystemFlags},
-    id::{BodyId, MailboxId, ThreadId, Uid, UidValidity},
+    id::{BodyId, MailboxId, ModSeq, ThreadId, Uid, UidValidity},
     mailbox::{MailboxName, SpecialUse},
     set::{Set, UidSet},
     structure::{Section, SectionText},
@@ -211,6 +211,13 @@ fn rule_16_appenduid_is_one_number_and_copyuid_pairs_in_order() {
         "[COPYUID 38505 304,319:320 3956:3958] ",
     );
     check(Code::CopyUid(validity, UidSet::new(), UidSet::new()), "");
+    check(
+        Code::HighestModSeq(ModSeq::MAX),
+        "[HIGHESTMODSEQ 9223372036854775807] ",
+    );
+    let left = NumberSet::Uid(uids(&[(7, 7), (9, 12)]));
+    check(Code::Modified(left), "[MODIFIED 7,9:12] ");
+    check(Code::Modified(NumberSet::Seq(Set::new())), "");
     check(Code::AppendUid(validity, UidSet::new()), "");
 }
 
@@ -238,8 +245,23 @@ fn server_and_numbers() {
     check(Untagged::Exists(0), "* 0 EXISTS\r\n");
     check(Untagged::Recent(3), "* 3 RECENT\r\n");
     check(Untagged::Expunge(seq(44)), "* 44 EXPUNGE\r\n");
-    check(Untagged::Search(vec![]), "* SEARCH\r\n");
-    check(Untagged::Search(vec![2, 3, 6]), "* SEARCH 2 3 6\r\n");
+    check(Untagged::Search(vec![], None), "* SEARCH\r\n");
+    check(Untagged::Search(vec![2, 3, 6], None), "* SEARCH 2 3 6\r\n");
+    let mod_seq = ModSeq::new(917_162_500);
+    check(
+        Untagged::Search(vec![2, 5], mod_seq),
+        "* SEARCH 2 5 (MODSEQ 917162500)\r\n",
+    );
+    check(Untagged::Search(vec![], mod_seq), "* SEARCH\r\n");
+    check(
+        Untagged::Vanished(Vanished::Now, uids(&[(4, 4), (6, 9)])),
+        "* VANISHED 4,6:9\r\n",
+    );
+    check(
+        Untagged::Vanished(Vanished::Earlier, uids(&[(1, 300)])),
+        "* VANISHED (EARLIER) 1:300\r\n",
+    );
+    check(Untagged::Vanished(Vanished::Now, UidSet::new()), "");
     check(
         Untagged::Flags(SystemFlags::from_bits(31), vec![keyword("$Forwarded")]),
         "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded)\r\n",
@@ -258,6 +280,8 @@ fn rule_24_esearch_names_its_command_also_when_empty() {
         max: None,
         all: Some(NumberSet::Seq(Set::new())),
         count: None,
+        mod_seq: None,
+        partial: None,
     };
     check(empty.clone(), "* ESEARCH (TAG \"A282\")\r\n");
     check(
@@ -275,10 +299,78 @@ fn rule_24_esearch_names_its_command_also_when_empty() {
         ESearch {
             all: Some(NumberSet::Seq(Set::range(seq(1), seq(3)))),
             count: Some(3),
+            mod_seq: ModSeq::new(1_236),
+            ..empty.clone()
+        },
+        "* ESEARCH (TAG \"A282\") COUNT 3 ALL 1:3 MODSEQ 1236\r\n",
+    );
+    let page = |end| Page {
+        end,
+        first: 500,
+        last: 1,
+    };
+    let newest = NumberSet::Uid(uids(&[(7, 7), (9, 12)]));
+    check(
+        ESearch {
+            all: None,
+            partial: Some((page(PageEnd::Newest), newest)),
+            ..empty.clone()
+        },
+        "* ESEARCH (TAG \"A282\") PARTIAL (-500:-1 7,9:12)\r\n",
+    );
+    check(
+        ESearch {
+            partial: Some((page(PageEnd::Oldest), NumberSet::Seq(Set::new()))),
             ..empty
         },
-        "* ESEARCH (TAG \"A282\") COUNT 3 ALL 1:3\r\n",
+        "* ESEARCH (TAG \"A282\") PARTIAL (500:1 NIL)\r\n",
     );
+}
+
+#[test]
+fn batches_of_uids() {
+    let check = |batches: &[(u32, u32)], want: &str| {
+        let uid = |n| Uid::new(n).unwrap();
+        let batches = batches.iter().map(|(a, b)| (uid(*a), uid(*b))).collect();
+        let response = Untagged::UidBatches(Tag("A143".into()), batches);
+        assert_eq!(untagged(Mode::REV1, &response), want);
+    };
+    check(&[], "* UIDBATCHES (TAG \"A143\")\r\n");
+    check(
+        &[(215_295, 99_696), (99_695, 7), (6, 6)],
+        "* UIDBATCHES (TAG \"A143\") 215295:99696,99695:7,6:6\r\n",
+    );
+}
+
+#[test]
+fn codes_of_progress_and_limits() {
+    let check = |code, want: &str| {
+        let completion = Completion {
+            status: Status::Ok,
+            code: Some(code),
+            text: "x".into(),
+        };
+        assert_eq!(
+            untagged(Mode::REV1, &Untagged::Status(completion)),
+            format!("* OK [{want}] x\r\n")
+        );
+    };
+    let progress = |tag: &str, state| Code::InProgress(Tag(tag.into()), state);
+    check(progress("a", None), "INPROGRESS (\"a\" NIL NIL)");
+    check(
+        progress("a", Some((175, None))),
+        "INPROGRESS (\"a\" 175 NIL)",
+    );
+    check(progress("a", Some((0, Some(1)))), "INPROGRESS (\"a\" 0 1)");
+    check(progress("a]", Some((5, Some(5)))), "INPROGRESS (NIL 5 NIL)");
+    check(Code::MessageLimit(1_000, None), "MESSAGELIMIT 1000");
+    check(
+        Code::MessageLimit(1_000, Uid::new(7)),
+        "MESSAGELIMIT 1000 7",
+    );
+    check(Code::TooFew, "TOOFEW");
+    check(Code::TooMany, "TOOMANY");
+    check(Code::CompressionActive, "COMPRESSIONACTIVE");
 }
 
 fn entry(name: &str) -> ListEntry {
@@ -514,6 +606,10 @@ fn fetch_metadata() {
         "BODYSTRUCTURE (x)",
     );
     check(FetchData::BinarySize(vec![1, 2], 9), "BINARY.SIZE[1.2] 9");
+    check(
+        FetchData::ModSeq(ModSeq::MAX),
+        "MODSEQ (9223372036854775807)",
+    );
     let body = BodyId::new(0x1f).unwrap();
     check(FetchData::EmailId(body), "EMAILID (M1f)");
     let thread = ThreadId::new(u64::MAX).unwrap();

@@ -1,4 +1,5 @@
-//! SEARCH (RFC 9051 §6.4.4, RFC 4731, RFC 5182; RFC 3501 §6.4.4 for its plain answer).
+//! SEARCH (RFC 9051 §6.4.4, RFC 4731, RFC 5182; RFC 3501 §6.4.4 for its plain answer; RFC 7162
+//! §3.1.5 for MODSEQ).
 //!
 //! ```text
 //! C: a1 SEARCH RETURN (MIN COUNT) UNSEEN SINCE 1-Feb-2026
@@ -6,15 +7,16 @@
 //! ```
 
 use mail::{
-    flag::{Keyword, SystemFlags},
-    id::Uid,
+    flag::{Keyword, SystemFlags, is_atom_byte},
+    id::{ModSeq, Uid},
     predicate::{Age, DateField, DateRelation, Predicate, TextField},
 };
 
 use super::{
     command::{Command, Selected},
-    object_id,
-    sequence::{self, Numbers, Seq, SetOrSaved},
+    modifier, object_id,
+    page::{Page, page},
+    sequence::{self, End, Numbers, Seq, SequenceSet, SetOrSaved},
 };
 use crate::{
     cursor::{Cursor, Parsed, Refusal, Stop},
@@ -61,6 +63,8 @@ pub struct SearchReturn {
     pub count: bool,
     /// `SAVE`
     pub save: bool,
+    /// `PARTIAL` (RFC 9394 §3.1); never beside `ALL`.
+    pub partial: Option<Page>,
 }
 
 type Key = Predicate<SearchSet>;
@@ -73,6 +77,14 @@ impl Search {
         let is_seq =
             |key: &Key| matches!(key, Predicate::Messages(SearchSet::Seq(SetOrSaved::Set(_))));
         self.predicate.any(&is_seq)
+    }
+
+    /// Whether MODSEQ stands among its keys: then the answer tells the highest mod-sequence of what
+    /// was found (RFC 7162 §3.1.5).
+    #[must_use]
+    pub fn names_mod_sequences(&self) -> bool {
+        self.predicate
+            .any(&|key| matches!(key, Predicate::ModSeq(_)))
     }
 }
 
@@ -120,8 +132,11 @@ fn of(c: &mut Cursor<'_>, numbers: Numbers) -> Parsed<Command> {
 
 /// ```abnf
 /// search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"
-/// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE"
+/// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE" / modifier-partial
+/// modifier-partial   = "PARTIAL" SP partial-range
 /// ```
+///
+/// RFC 9394 §3.1: at most one of ALL and PARTIAL.
 fn return_options(c: &mut Cursor<'_>) -> Parsed<SearchReturn> {
     let mut returns = SearchReturn::default();
     c.list_or_empty(|c| {
@@ -129,7 +144,12 @@ fn return_options(c: &mut Cursor<'_>) -> Parsed<SearchReturn> {
         match c.name("a return option")?.as_str() {
             "MIN" => returns.min = true,
             "MAX" => returns.max = true,
-            "ALL" => returns.all = true,
+            "ALL" if returns.partial.is_none() => returns.all = true,
+            "PARTIAL" if returns.partial.is_none() && !returns.all => {
+                c.sp()?;
+                returns.partial = Some(page(c)?);
+            }
+            "ALL" | "PARTIAL" => return c.fail_at(start, "one of ALL and PARTIAL"),
             "COUNT" => returns.count = true,
             "SAVE" => returns.save = true,
             _ => return c.fail_at(start, "a known return option"),
@@ -298,6 +318,11 @@ fn named(c: &mut Cursor<'_>) -> Parsed<Key> {
         "UNKEYWORD" => keyword(c).map(not),
         "LARGER" => c.sp().and_then(|()| c.number64()).map(Predicate::Larger),
         "SMALLER" => c.sp().and_then(|()| c.number64()).map(Predicate::Smaller),
+        "MODSEQ" => mod_seq(c),
+        "UIDAFTER" => uids_from(c, |uid| Some((uid.next()?, Uid::MAX))),
+        "UIDBEFORE" => uids_from(c, |uid| {
+            Some((Uid::MIN, Uid::new(uid.get().checked_sub(1)?)?))
+        }),
         "UID" => {
             c.sp()?;
             let uids = sequence::set_or_saved(c)?;
@@ -305,6 +330,24 @@ fn named(c: &mut Cursor<'_>) -> Parsed<Key> {
         }
         _ => c.fail_at(start, "a search key"),
     }
+}
+
+/// ```abnf
+/// search-key =/ ("UIDAFTER" / "UIDBEFORE") SP uniqueid
+/// ```
+///
+/// RFC 9738 §3.2.
+fn uids_from(c: &mut Cursor<'_>, range: impl FnOnce(Uid) -> Option<(Uid, Uid)>) -> Parsed<Key> {
+    c.sp()?;
+    let start = c.at();
+    let Some(uid) = Uid::new(c.nz_number()?) else {
+        return c.fail_at(start, "a UID");
+    };
+    Ok(range(uid).map_or_else(Predicate::nothing, |(first, last)| {
+        let range = (End::Number(first), End::Number(last));
+        let uids = SetOrSaved::Set(SequenceSet(vec![range]));
+        Predicate::Messages(SearchSet::Uid(uids))
+    }))
 }
 
 /// Keys about flags (NEW, OLD and RECENT: RFC 3501 §6.4.4).
@@ -391,6 +434,45 @@ fn header(c: &mut Cursor<'_>) -> Parsed<Key> {
     Ok(Predicate::Text(field, c.text("a text to find")?))
 }
 
+/// ```abnf
+/// search-modsequence = "MODSEQ" [search-modseq-ext] SP mod-sequence-valzer
+/// search-modseq-ext  = SP entry-name SP entry-type-req
+/// entry-name         = DQUOTE "/flags/" attr-flag DQUOTE
+/// entry-type-req     = "priv" / "shared" / "all"
+/// ```
+///
+/// A message has one mod-sequence for all of its flags, so that entry and type are ignored
+/// (RFC 7162 §3.1.5).
+fn mod_seq(c: &mut Cursor<'_>) -> Parsed<Key> {
+    c.sp()?;
+    if c.peek() == Some(b'"') {
+        entry_name(c)?;
+        c.sp()?;
+        let start = c.at();
+        if !matches!(
+            c.name("a type of entry")?.as_str(),
+            "PRIV" | "SHARED" | "ALL"
+        ) {
+            return c.fail_at(start, "priv, shared or all");
+        }
+        c.sp()?;
+    }
+    let since = modifier::mod_seq_or_zero(c)?;
+    // Every message has at least the smallest.
+    Ok(Predicate::ModSeq(since.unwrap_or(ModSeq::MIN)))
+}
+
+fn entry_name(c: &mut Cursor<'_>) -> Parsed<()> {
+    let start = c.at();
+    let name = c.string("the name of an entry")?;
+    let flag = name.strip_prefix(b"/flags/").unwrap_or_default();
+    let flag = flag.strip_prefix(b"\\").unwrap_or(flag);
+    if flag.is_empty() || !flag.iter().copied().all(is_atom_byte) {
+        return c.fail_at(start, "\"/flags/\" and a flag");
+    }
+    Ok(())
+}
+
 /// `"KEYWORD" SP flag-keyword`; no message has a keyword that is too long to be one.
 fn keyword(c: &mut Cursor<'_>) -> Parsed<Key> {
     c.sp()?;
@@ -453,6 +535,27 @@ mod tests {
         reject("SEARCH^");
         reject("SEARCH ^");
         reject("SEARCH ALL ^");
+    }
+
+    #[test]
+    fn mod_sequences() {
+        let since = |n| Predicate::ModSeq(ModSeq::new(n).unwrap());
+        assert_eq!(key("MODSEQ 620162338"), since(620_162_338));
+        assert_eq!(key("MODSEQ 0"), since(1));
+        assert_eq!(key("MODSEQ \"/flags/\\\\draft\" all 5"), since(5));
+        assert_eq!(key("modseq \"/flags/$MDNSent\" Shared 5"), since(5));
+        assert_eq!(key("NOT MODSEQ \"/flags/x\" priv 5"), not(since(5)));
+        assert!(searched("OR NOT MODSEQ 5 LARGER 50000").names_mod_sequences());
+        assert!(!searched("ALL").names_mod_sequences());
+        reject("SEARCH MODSEQ^");
+        reject("SEARCH MODSEQ ^x");
+        reject("SEARCH MODSEQ ^9223372036854775808");
+        reject("SEARCH MODSEQ ^\"/flag/x\" all 5");
+        reject("SEARCH MODSEQ ^\"/flags/\" all 5");
+        reject("SEARCH MODSEQ \"/flags/x\" ^mine 5");
+        reject("SEARCH MODSEQ \"/flags/x\"^");
+        reject("SEARCH MODSEQ \"/flags/x\" ^5");
+        reject("SEARCH MODSEQ \"/flags/x\" all^");
     }
 
     #[test]
@@ -585,6 +688,7 @@ mod tests {
             all: true,
             count: true,
             save: true,
+            partial: None,
         };
         assert_eq!(
             searched("RETURN (MIN MAX ALL COUNT SAVE) ALL").returns,

@@ -6,7 +6,8 @@
 
 use super::command::Command;
 use super::{
-    append, auth, basic, fetch, list, mailbox, quota, search, select, status, store, transfer,
+    append, auth, basic, compress, fetch, list, mailbox, quota, replace, search, select, status,
+    store, transfer, uid_batches,
 };
 use crate::cursor::{Cursor, Parsed};
 
@@ -47,6 +48,14 @@ pub enum Group {
     Authenticated,
     /// Selected.
     Selected,
+}
+
+impl Property {
+    /// Whether it ends in the bytes of messages, which are handed on as they arrive.
+    #[must_use]
+    pub fn streams(&self) -> bool {
+        [&APPEND, &REPLACE, &UID_REPLACE].contains(&self)
+    }
 }
 
 /// Whether untagged EXPUNGE may be sent while a command runs (RFC 9051 §7.5.1).
@@ -247,6 +256,24 @@ pub static IDLE: Property = Property {
     source: "RFC 9051 §6.3.13",
     grammar: basic::idle,
 };
+/// COMPRESS (RFC 4978 §3).
+pub static COMPRESS: Property = Property {
+    name: "COMPRESS",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("COMPRESS=DEFLATE"),
+    source: "RFC 4978 §3",
+    grammar: compress::compress,
+};
+/// UNAUTHENTICATE (RFC 8437 §3).
+pub static UNAUTHENTICATE: Property = Property {
+    name: "UNAUTHENTICATE",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("UNAUTHENTICATE"),
+    source: "RFC 8437 §3",
+    grammar: auth::unauthenticate,
+};
 /// GETQUOTA (RFC 9208 §4.1.1).
 pub static GETQUOTA: Property = Property {
     name: "GETQUOTA",
@@ -364,6 +391,33 @@ pub static MOVE: Property = Property {
     source: "RFC 9051 §6.4.8",
     grammar: transfer::move_,
 };
+/// REPLACE (RFC 8508 §3.2).
+pub static REPLACE: Property = Property {
+    name: "REPLACE",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: Some("REPLACE"),
+    source: "RFC 8508 §3.2",
+    grammar: replace::replace,
+};
+/// UID REPLACE (RFC 8508 §3.3).
+pub static UID_REPLACE: Property = Property {
+    name: "UID REPLACE",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: Some("REPLACE"),
+    source: "RFC 8508 §3.3",
+    grammar: replace::uid_replace,
+};
+/// UIDBATCHES (RFC 10022 §3.1).
+pub static UIDBATCHES: Property = Property {
+    name: "UIDBATCHES",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: Some("UIDBATCHES"),
+    source: "RFC 10022 §3.1",
+    grammar: uid_batches::uid_batches,
+};
 /// UID EXPUNGE (RFC 9051 §6.4.9).
 pub static UID_EXPUNGE: Property = Property {
     name: "UID EXPUNGE",
@@ -420,7 +474,7 @@ pub static UID_MOVE: Property = Property {
 };
 
 /// Every command, in the order of RFC 9051 §6.
-pub static TABLE: [&Property; 40] = [
+pub static TABLE: [&Property; 45] = [
     &CAPABILITY,
     &NOOP,
     &LOGOUT,
@@ -442,6 +496,8 @@ pub static TABLE: [&Property; 40] = [
     &STATUS,
     &APPEND,
     &IDLE,
+    &COMPRESS,
+    &UNAUTHENTICATE,
     &GETQUOTA,
     &GETQUOTAROOT,
     &SETQUOTA,
@@ -455,12 +511,15 @@ pub static TABLE: [&Property; 40] = [
     &STORE,
     &COPY,
     &MOVE,
+    &REPLACE,
+    &UIDBATCHES,
     &UID_EXPUNGE,
     &UID_SEARCH,
     &UID_FETCH,
     &UID_STORE,
     &UID_COPY,
     &UID_MOVE,
+    &UID_REPLACE,
 ];
 
 /// The command of this name in upper case, a UID form with its prefix.
@@ -475,7 +534,7 @@ mod tests {
     use crate::imap::fixture::{accept, frame};
 
     /// A command of each row.
-    const SAMPLES: [&str; 40] = [
+    const SAMPLES: [&str; TABLE.len()] = [
         "CAPABILITY",
         "NOOP",
         "LOGOUT",
@@ -497,6 +556,8 @@ mod tests {
         "STATUS a (SIZE)",
         "APPEND a {1}\r\n",
         "IDLE",
+        "COMPRESS DEFLATE",
+        "UNAUTHENTICATE",
         "GETQUOTA a",
         "GETQUOTAROOT a",
         "SETQUOTA a ()",
@@ -510,12 +571,15 @@ mod tests {
         "STORE 1 FLAGS a",
         "COPY 1 a",
         "MOVE 1 a",
+        "REPLACE 1 a {1}\r\n",
+        "UIDBATCHES 500",
         "UID EXPUNGE 1",
         "UID SEARCH ALL",
         "UID FETCH 1 UID",
         "UID STORE 1 FLAGS a",
         "UID COPY 1 a",
         "UID MOVE 1 a",
+        "UID REPLACE 1 a {1}\r\n",
     ];
 
     #[test]

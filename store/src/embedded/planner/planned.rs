@@ -15,7 +15,7 @@ use crate::{
         record::{Counters, Record},
     },
     error::{Error, Result, What},
-    rules::{names::Retired, threads::ThreadKey},
+    rules::{names::Retired, quota, threads::ThreadKey},
     state::{MailboxState, Summary},
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct Planned {
     pub(crate) usage: Usage,
     /// Promised to messages on their way.
     pub(crate) reserved: Usage,
+    /// Messages an account may have.
+    messages_max: u64,
     /// Conversations of messages that the index may not know yet.
     pub(crate) threads: Threads,
     mailboxes: HashMap<MailboxId, Entry>,
@@ -85,7 +87,7 @@ pub(super) enum Found {
 }
 
 impl Planned {
-    pub(super) fn new(epoch: u64, shown: &Shown) -> Self {
+    pub(super) fn new(epoch: u64, shown: &Shown, messages_max: u64) -> Self {
         let entries = shown.summaries.iter();
         Self {
             epoch,
@@ -96,11 +98,18 @@ impl Planned {
             retired: shown.retired.clone(),
             usage: shown.usage,
             reserved: Usage::default(),
+            messages_max,
             threads: Threads::default(),
             mailboxes: entries
                 .map(|(id, s)| (*id, Entry::new(usage_of(s))))
                 .collect(),
         }
+    }
+
+    /// Whether more may be added to the account.
+    pub(crate) fn fits(&self, more: Usage) -> Result<()> {
+        let quota = quota::within(self.info.quota, self.messages_max);
+        quota::fits(quota, self.usage, self.reserved, more)
     }
 
     /// Begins an epoch: from what is durable, above every number used.
