@@ -474,8 +474,9 @@ pub trait Mailbox: Send + Sync {
     /// moment in at least one mailbox.
     async fn move_to(&self, uids: &UidSet, to: MailboxId) -> Result<Transferred>;
     /// What never changes of these messages, in their order: of as many, from the first on, as are
-    /// some hundred kilobytes together, and of one at least. One message may have thousands of parts, and all
-    /// of it is in memory at once. An expunged one is still there within the undelete window.
+    /// some hundred kilobytes together, and of one at least. One message may have thousands of
+    /// parts, and all of it is in memory at once. An expunged one is still there within the undelete
+    /// window.
     async fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Arc<Static>>>;
     /// UIDs that were expunged after a mod-sequence, and perhaps some more that do not exist;
     /// `None` if that is further back than is remembered (RFC 7162 §3.2.5.2).
