@@ -368,6 +368,68 @@ fn an_imap_that_does_not_greet_is_unhealthy() {
 }
 
 #[test]
+fn the_files_of_the_page_are_served_as_they_stand() {
+    let place = Place::new(&[]);
+    let _serving = place.serve();
+    let page = place.get("/");
+    assert_eq!(page.status, 200);
+    assert_eq!(page.field("content-type"), Some("text/html; charset=utf-8"));
+    let files = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ops/page");
+    for (path, kind) in [
+        ("/page.css", "text/css; charset=utf-8"),
+        ("/page.js", "text/javascript; charset=utf-8"),
+        ("/format.js", "text/javascript; charset=utf-8"),
+        ("/chart.js", "text/javascript; charset=utf-8"),
+        ("/table.js", "text/javascript; charset=utf-8"),
+        ("/icon.svg", "image/svg+xml"),
+    ] {
+        let served = place.get(path);
+        assert_eq!(
+            (served.status, served.field("content-type")),
+            (200, Some(kind))
+        );
+        assert_eq!(
+            served.body,
+            fs::read_to_string(format!("{files}{path}")).unwrap()
+        );
+    }
+    // What the page names is there.
+    for named in ["page.css", "page.js", "icon.svg"] {
+        assert!(page.body.contains(named), "{named}");
+    }
+}
+
+#[test]
+fn what_the_page_shows_is_what_there_is() {
+    let place = Place::new(&[]);
+    let _serving = place.serve();
+    let sessions = || {
+        let all = place.get("/api/status").json();
+        all["sessions"].as_array().map_or(0, Vec::len)
+    };
+    let metric = || {
+        let text = place.get("/metrics").body;
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("imap_sessions_active "));
+        line.unwrap().split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!((sessions(), metric()), (0, "0".to_owned()));
+    let mut line = String::new();
+    let mut imap = BufReader::new(TcpStream::connect(("127.0.0.1", place.imap)).unwrap());
+    imap.read_line(&mut line).unwrap();
+    assert!(line.starts_with("* OK"), "{line}");
+    assert_eq!((sessions(), metric()), (1, "1".to_owned()));
+    let health = place.get("/api/health");
+    assert_eq!(health.status, 200, "{health:?}");
+    assert_eq!(health.check("imap")["status"], "Healthy");
+    assert_eq!(
+        health.json()["status"],
+        place.get("/healthz").json()["status"]
+    );
+}
+
+#[test]
 fn threat_36_another_name_is_refused() {
     let place = Place::new(&["HealthCheck:HostNames=status.example.org"]);
     let _serving = place.serve();

@@ -13,7 +13,7 @@ use super::*;
 use crate::{config, listen::Protection, service::Trust};
 
 mod backends;
-mod directory;
+pub(super) mod directory;
 
 pub(super) const NOW: i64 = 1_795_305_600;
 

@@ -182,6 +182,14 @@ settings! {
         max_messages_per_session: u32 = "MaxMessagesPerSession", "2000", 1..=MANY;
         /// Whether LOGOUT expunges what this session marked as deleted in the selected mailbox. RFC 9051 §6.4.1 leaves that to CLOSE and EXPUNGE.
         commit_deletions_on_logout: bool = "CommitDeletionsOnLogout", "true", ANY;
+        /// Whether COMPRESS=DEFLATE (RFC 4978) is offered. Who watches the network sees how long answers are; with compression that depends on what stands in them, also under TLS.
+        compress: bool = "Compress", "true", ANY;
+        /// Whether UNAUTHENTICATE (RFC 8437) is offered after a login: a client that acts for many users need not connect anew for each. Behind a proxy that only passes on what is said after the first login, switch it off: the next login would bypass the proxy's own rules.
+        unauthenticate: bool = "Unauthenticate", "true", ANY;
+        /// How many messages one command may work on (RFC 9738, MESSAGELIMIT), the newest first: of the rest a client is told to ask again. COPY and APPEND of more are refused. Clients that do not know it see only the newest messages of a larger mailbox; null is no limit.
+        message_limit: Option<u32> = "MessageLimit", "", 1_000..=MANY;
+        /// How many messages COPY and APPEND may take at once (RFC 9738, SAVELIMIT); more are refused. null is no limit. Not beside MessageLimit.
+        save_limit: Option<u32> = "SaveLimit", "", 1_000..=MANY;
         /// How long sessions may finish what they are doing when the server stops.
         shutdown_timeout: Duration = "ShutdownTimeout", "30s", 0..=HOUR;
     }
@@ -292,6 +300,8 @@ settings! {
         reserve_bytes: Bytes = "ReserveBytes", "192 MiB", 0..=1 << 50;
         /// How long deleted messages stay in the log before their space is given back. When free space comes close to ReserveBytes, the oldest go earlier.
         undelete_window: Duration = "UndeleteWindow", "7d", 0..=3_650 * DAY;
+        /// So many expunges are remembered of each mailbox, as ranges of UIDs. A client that was away longer is told of every UID that is not there instead, which is more to send and as right.
+        expunge_ranges: u32 = "ExpungeRanges", "10000", 0..=10_000_000;
         /// Memory for mailboxes nobody has selected at the moment.
         cache_bytes: Bytes = "CacheBytes", "256 MiB", MIB..=1 << 50;
         /// The size at which a log file is sealed and the next begun.
@@ -434,8 +444,6 @@ settings! {
         search_depth: u32 = "SearchDepth", "32", 1..=100;
         /// The time one SEARCH may take; then it is answered NO `[LIMIT]`.
         search_time: Duration = "SearchTime", "60s", SECOND..=HOUR;
-        /// Searches one session keeps up to date.
-        search_contexts: u32 = "SearchContexts", "10", 0..=MANY;
         /// Patterns in one LIST.
         list_patterns: u32 = "ListPatterns", "64", 1..=MANY;
         /// The length of one LIST pattern.
@@ -451,7 +459,7 @@ settings! {
 
 /// Keys that are read and checked, but whose value nothing asks for yet: what they limit comes with
 /// a later part of the server.
-const WITHOUT_EFFECT: &[&str] = &["Limits:NotifyBacklog", "Limits:SearchContexts"];
+const WITHOUT_EFFECT: &[&str] = &["Limits:NotifyBacklog"];
 
 impl Key {
     /// Whether another value than the default changes anything.

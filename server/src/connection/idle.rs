@@ -59,7 +59,10 @@ impl Connection {
             tokio::select! {
                 read = self.reader.read_buf(buffer) => match read? {
                     0 => return Err(End::Gone(std::io::ErrorKind::UnexpectedEof.into())),
-                    count => self.context.received(count),
+                    count => {
+                        self.context.received(count);
+                        self.context.check_inflow()?;
+                    }
                 },
                 change = changes.next() => {
                     if let Change::Ended(why) = change {

@@ -48,27 +48,29 @@ impl Server {
         let config = configured(set);
         let directory = tempfile::tempdir().unwrap();
         let kept = config.store_options();
-        let store = EmbeddedStore::open(directory.path(), kept, clock()).unwrap();
-        Self::with(config, store, Some(directory)).await
+        let clock = clock();
+        let store = EmbeddedStore::open(directory.path(), kept, Arc::clone(&clock) as _).unwrap();
+        Self::with(config, (store, clock), Some(directory)).await
     }
 
     /// A server on a disk that fails on demand, which may hold its store already.
-    async fn start_on(disk: &SimDisk) -> Self {
-        let (config, disk) = (configured(&[]), Arc::new(disk.clone()));
+    async fn start_on(disk: &SimDisk, set: &[&str]) -> Self {
+        let (config, disk) = (configured(set), Arc::new(disk.clone()));
         let kept = config.store_options();
-        let store = EmbeddedStore::open_on(disk, Path::new("/mail"), kept, clock()).unwrap();
-        Self::with(config, store, None).await
+        let clock = clock();
+        let place = Path::new("/mail");
+        let store = EmbeddedStore::open_on(disk, place, kept, Arc::clone(&clock) as _).unwrap();
+        Self::with(config, (store, clock), None).await
     }
 
     async fn with(
         config: Arc<Config>,
-        store: Arc<EmbeddedStore>,
+        (store, clock): (Arc<EmbeddedStore>, Arc<ManualClock>),
         directory: Option<tempfile::TempDir>,
     ) -> Self {
         if store::Store::find_account(&*store, "tim").is_none() {
             Self::create_tim(&*store).await;
         }
-        let clock = clock();
         Self {
             service: Arc::new(Service::new(config, store, None, Arc::clone(&clock) as _)),
             clock,
@@ -610,7 +612,7 @@ async fn count(client: &mut Client, mailbox: &str) -> usize {
 async fn rule_19_a_move_that_fails_half_way_tells_what_it_moved() {
     const ALL: usize = 16_384;
     let disk = SimDisk::new();
-    let server = Server::start_on(&disk).await;
+    let server = Server::start_on(&disk, &[]).await;
     let mut client = server.selected().await;
     client.append("Subject: x\r\n\r\nx\r\n").await;
     for _ in 0..14 {
@@ -621,7 +623,7 @@ async fn rule_19_a_move_that_fails_half_way_tells_what_it_moved() {
     // Which call is the sync of the second step is the store's business: each is tried in turn.
     for at in 1..30 {
         let disk = disk.after_power_cut(calls, 1);
-        let server = Server::start_on(&disk).await;
+        let server = Server::start_on(&disk, &[]).await;
         let (mut client, mut other) = (server.selected().await, server.selected().await);
         failing_sync(&disk, at);
         let told = client.ask("MOVE 1:* Archive").await;
@@ -656,7 +658,7 @@ async fn rule_19_a_move_that_fails_half_way_tells_what_it_moved() {
 #[tokio::test]
 async fn deletions_that_logout_cannot_commit_are_told_in_bye() {
     let disk = SimDisk::new();
-    let server = Server::start_on(&disk).await;
+    let server = Server::start_on(&disk, &[]).await;
     let mut client = server.selected().await;
     client.append("Subject: x\r\n\r\nx\r\n").await;
     client.run("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
@@ -945,5 +947,7 @@ async fn the_right_to_act_as_another_ends_with_its_sessions() {
     client.is_told_bye("withdrawn").await;
 }
 
+mod compress;
 mod limits;
+mod message_limit;
 mod settings;

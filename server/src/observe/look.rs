@@ -2,6 +2,8 @@
 
 use std::{fs, time::UNIX_EPOCH};
 
+use store::Rebuilding;
+
 use super::{cells::Gauge, metrics::Metrics};
 use crate::{log, ops::checks, service::Service};
 
@@ -45,15 +47,18 @@ fn look_at_store(service: &Service, metrics: &Metrics) {
     set(&metrics.queue_items, Some(measures.queue_items));
     set(&metrics.queue_bytes, Some(measures.queue_bytes));
     set(&metrics.index_lag, Some(measures.index_lag_frames));
-    let rebuilding = store.rebuilding();
-    let left = rebuilding.map_or(0, |it| it.accounts.saturating_sub(it.accounts_done));
-    set(&metrics.index_rebuild, Some(left));
+    look_at_rebuild(store.rebuilding(), metrics);
     set(&metrics.store_writable, Some(store.health().is_ok().into()));
     let room = store.room();
     set(&metrics.bodies_live, Some(room.live_bytes));
     set(&metrics.bodies_waiting, Some(room.waiting_bytes));
     set(&metrics.bodies_dead, Some(room.dead_bytes));
     set(&metrics.accounts, Some(store.account_count() as u64));
+}
+
+fn look_at_rebuild(rebuilding: Option<Rebuilding>, metrics: &Metrics) {
+    let left = rebuilding.map_or(0, |it| it.accounts.saturating_sub(it.accounts_done));
+    set(&metrics.index_rebuild, Some(left));
 }
 
 /// When the certificate that ends first ends, seconds since 1970.
@@ -81,6 +86,37 @@ impl Process {
         Self {
             memory_bytes: resident.map(|pages| pages.saturating_mul(page_bytes)),
             open_files: open.map(|count| count.saturating_sub(1) as u64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::metrics::Value;
+
+    #[test]
+    fn accounts_that_are_not_made_again_yet_are_counted() {
+        let metrics = Metrics::new();
+        let of_four = |accounts_done| Rebuilding {
+            accounts: 4,
+            accounts_done,
+            ..Rebuilding::default()
+        };
+        for (rebuilding, left) in [
+            (Some(of_four(1)), 3.0),
+            (Some(of_four(4)), 0.0),
+            (None, 0.0),
+        ] {
+            look_at_rebuild(rebuilding, &metrics);
+            let families = metrics.read();
+            let mut families = families.iter();
+            let family = families.find(|it| it.row.name == "store.index.rebuild.accounts");
+            let point = &family.unwrap().points[0];
+            assert!(
+                matches!(point.value, Value::Real(told) if told == left),
+                "{left}"
+            );
         }
     }
 }

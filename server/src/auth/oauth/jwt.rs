@@ -375,4 +375,4 @@ fn scopes(claims: &Claims) -> Vec<&str> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -21,14 +21,14 @@ fn encoded(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// An issuer with a key of each kind, `ec`, `ed` and `rsa`.
-struct Signer {
+pub(in crate::auth::oauth) struct Signer {
     ec: EcdsaKeyPair,
     ed: Ed25519KeyPair,
     rsa: RsaKeyPair,
 }
 
 impl Signer {
-    fn new() -> Self {
+    pub(in crate::auth::oauth) fn new() -> Self {
         Self {
             ec: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap(),
             ed: Ed25519KeyPair::generate().unwrap(),
@@ -36,7 +36,7 @@ impl Signer {
         }
     }
 
-    fn set(&self) -> Value {
+    pub(in crate::auth::oauth) fn set(&self) -> Value {
         let point = self.ec.public_key().as_ref();
         let components = self.rsa.public_key();
         let number = |it: &[u8]| encoded(it);
@@ -90,7 +90,7 @@ impl Signer {
         }
     }
 
-    fn token(&self, header: &Value, claims: &Value) -> String {
+    pub(in crate::auth::oauth) fn token(&self, header: &Value, claims: &Value) -> String {
         let alg = header["alg"].as_str().unwrap_or_default();
         self.raw(alg, &header.to_string(), &claims.to_string())
     }
@@ -112,18 +112,18 @@ fn demands() -> Demands {
     }
 }
 
-fn claims() -> Value {
+pub(in crate::auth::oauth) fn claims() -> Value {
     json!({"iss": ISSUER, "aud": "imap", "sub": "7", "email": "tim@example.org",
         "email_verified": true,
         "scope": "openid imap.access", "iat": NOW - 10, "nbf": NOW - 10, "exp": NOW + 300})
 }
 
-fn header() -> Value {
+pub(in crate::auth::oauth) fn header() -> Value {
     json!({"alg": "ES256", "typ": "JWT", "kid": "ec"})
 }
 
 /// An object with some members changed; `null` takes one away.
-fn with(mut object: Value, changes: Value) -> Value {
+pub(in crate::auth::oauth) fn with(mut object: Value, changes: Value) -> Value {
     let Value::Object(changes) = changes else {
         panic!("no object");
     };
