@@ -666,6 +666,39 @@ fn who_is_not_accepted_yet_when_the_server_stops_is_told_so_or_answered() {
     assert_eq!(serving.wait().unwrap().code(), Some(0));
 }
 
+#[test]
+fn log_tells_what_is_there_and_what_it_cannot_read() {
+    let place = Place::new();
+    place.prints(
+        &["account", "add", "tim", "--password-stdin"],
+        PASSWORD_LINE,
+    );
+    for n in 1..=3 {
+        let message = format!("Subject: marker-{n}\n\nhi\n");
+        place.prints(&["deliver", "tim"], &message);
+    }
+    let segment = place.store().join("log/00000001.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(8).position(|word| word == b"marker-2");
+    bytes[at.unwrap()] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let told = place.run(&["log", "--kind", "delivered"], "");
+    assert_eq!(
+        (told.code, told.out.lines().count()),
+        (0, 2),
+        "{}",
+        told.out
+    );
+    for text in [
+        "a part of the log cannot be read",
+        "segment 1, bytes ",
+        "relate-imap check",
+    ] {
+        assert!(told.err.contains(text), "{text}: {}", told.err);
+    }
+    place.fails(&["check"], "", 5, "");
+}
+
 /// While one server takes the place of another nobody has the store open.
 #[test]
 fn deliver_leaves_the_store_alone_while_a_server_is_there() {
