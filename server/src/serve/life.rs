@@ -99,7 +99,6 @@ impl Server<'_> {
                 return Ok(After::Serve(running));
             }
         };
-        let process = successor.process();
         *self.serving.lock() = None;
         systemd::tell(&[State::Status("sessions end; another process serves soon")]);
         let is_stopping = {
@@ -135,6 +134,13 @@ impl Server<'_> {
             self.answer_others().await;
             return Ok(After::Serve(running));
         }
+        self.leave(successor, asker).await;
+        Ok(After::End)
+    }
+
+    /// Another process serves.
+    async fn leave(&mut self, successor: Successor, asker: Option<UnixStream>) {
+        let process = successor.process();
         if let Some(process) = process {
             systemd::tell(&[State::MainPid(process), State::Watchdog]);
         }
@@ -148,7 +154,6 @@ impl Server<'_> {
         {
             restart::tell_to_stop(process);
         }
-        Ok(After::End)
     }
 
     /// Those who asked for the same meanwhile: it is not done again for them.
