@@ -12,8 +12,9 @@ async fn full(set: &[&str]) -> (Server, Client) {
     let open = |set: &[&str]| {
         let config = configured(set);
         let kept = config.store_options();
-        let store = EmbeddedStore::open(directory.path(), kept, clock()).unwrap();
-        (config, store)
+        let clock = clock();
+        let store = EmbeddedStore::open(directory.path(), kept, Arc::clone(&clock) as _).unwrap();
+        (config, (store, clock))
     };
     let (config, store) = open(&[]);
     let before = Server::with(config, store, None).await;
