@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    command::Access,
     told::{Broken, Check, Revision, View, broken},
     words::{Date, Flags, TIMES, canonical, parents, text},
 };
@@ -104,8 +103,7 @@ impl World {
     pub(crate) fn contest(&mut self, actor: usize) {
         for (who, client) in self.clients.iter().enumerate() {
             let Some(view) = &client.view else { continue };
-            let takes = view.access == Access::ReadWrite && !client.is_rev2;
-            if client.is_idle && takes && who != actor {
+            if client.is_idle && !client.is_rev2 && who != actor {
                 let mailbox = &mut self.accounts[client.account].mailboxes[view.mailbox];
                 mailbox.recent.contested = Some(Contested {
                     from: mailbox.uid_next,
@@ -115,7 +113,7 @@ impl World {
         }
     }
 
-    /// After it: what nobody was told as recent is so to nobody.
+    /// After it: who was first is known.
     pub(crate) fn settle(&mut self) {
         for client in &mut self.clients {
             if let Some(view) = &mut client.view {
@@ -123,7 +121,7 @@ impl World {
             }
         }
         for mailbox in self.accounts.iter_mut().flat_map(|a| &mut a.mailboxes) {
-            if mailbox.recent.contested.take().is_some() {
+            if mailbox.recent.contested.take().is_some_and(|c| c.is_taken) {
                 mailbox.recent.floor = mailbox.uid_next;
             }
         }
