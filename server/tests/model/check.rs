@@ -140,9 +140,13 @@ impl Answer<'_> {
         match data.name.as_str() {
             "EXISTS" => {
                 // What a UID command may name comes before all it does.
-                let earlier = self.expected.before.as_ref().filter(|_| self.seen.names.is_empty());
+                let earlier = self
+                    .expected
+                    .before
+                    .as_ref()
+                    .filter(|_| self.seen.names.is_empty());
                 view.exists(n, (mailbox, earlier), revision)
-            },
+            }
             "RECENT" if matches!(self.expected.data, Data::Opening(_)) => {
                 view.opened_recent(n, mailbox, revision)
             }
@@ -196,7 +200,11 @@ impl Answer<'_> {
         let Data::Status(id, due) = &self.expected.data else {
             return broken(30, "STATUS was not asked for");
         };
-        let name = data.values.first().and_then(Node::bytes).unwrap_or_default();
+        let name = data
+            .values
+            .first()
+            .and_then(Node::bytes)
+            .unwrap_or_default();
         same(30, "the name", &self.name(name)?, due)?;
         let Some(items) = data.values.get(1) else {
             return broken(30, "STATUS without items");

@@ -116,7 +116,15 @@ fn long_every_mutant_is_noticed() {
     let all = 0..u64::try_from(FAULTS.len()).unwrap();
     let missed = each(all, |at| {
         let fault = FAULTS[usize::try_from(at).unwrap()];
-        let run = explore(1, MUTANT_COMMANDS, Some(fault));
+        let run = explore(1, MUTANT_COMMANDS, Some((fault, 30)));
+        println!(
+            "{fault:?}: {}",
+            run.as_ref().err().map_or("missed".to_owned(), |f| format!(
+                "rule {} after {} steps",
+                f.broken.rule,
+                f.steps.len()
+            ))
+        );
         run.is_ok().then(|| format!("{fault:?}"))
     });
     assert!(missed.is_empty(), "not noticed: {}", missed.join(", "));
@@ -124,7 +132,7 @@ fn long_every_mutant_is_noticed() {
 
 #[test]
 fn what_breaks_a_rule_shrinks_to_a_few_steps() {
-    let fault = Some(Fault::Counts("COPYUID"));
+    let fault = Some((Fault::Counts("COPYUID"), 100));
     let failure = explore(3, MUTANT_COMMANDS, fault).err().unwrap();
     let few = shrunk(failure, fault);
     assert!(few.steps.len() <= 8, "{}", few.text());
@@ -133,7 +141,7 @@ fn what_breaks_a_rule_shrinks_to_a_few_steps() {
 #[test]
 fn a_seed_does_the_same_each_time() {
     let said = || {
-        let failure = explore(5, MUTANT_COMMANDS, Some(Fault::Counts("UIDNEXT")))
+        let failure = explore(5, MUTANT_COMMANDS, Some((Fault::Counts("UIDNEXT"), 100)))
             .err()
             .unwrap();
         failure.said

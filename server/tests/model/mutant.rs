@@ -59,18 +59,23 @@ pub(crate) const FAULTS: &[Fault] = &[
 #[derive(Clone, Debug)]
 pub(crate) struct Mutant {
     fault: Fault,
+    percent: u32,
     chance: Chance,
 }
 
 impl Mutant {
-    pub(crate) fn new(fault: Fault) -> Self {
-        let chance = Chance::new(7);
-        Self { fault, chance }
+    /// One whose fault shows so many times of a hundred.
+    pub(crate) fn new((fault, percent): (Fault, u32)) -> Self {
+        Self {
+            fault,
+            percent,
+            chance: Chance::new(7),
+        }
     }
 
     /// What becomes of a response.
     pub(crate) fn filter(&mut self, response: BytesMut) -> Vec<BytesMut> {
-        if !self.chance.percent(30) {
+        if !self.chance.percent(self.percent) {
             return vec![response];
         }
         let Ok(text) = str::from_utf8(&response).map(str::to_owned) else {

@@ -29,7 +29,11 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// So many commands by chance.
-pub(crate) fn explore(seed: u64, commands: u32, fault: Option<Fault>) -> Result<u32, Failure> {
+pub(crate) fn explore(
+    seed: u64,
+    commands: u32,
+    fault: Option<(Fault, u32)>,
+) -> Result<u32, Failure> {
     runtime().block_on(async {
         let mut run = Run::new(fault.map(Mutant::new)).await;
         let mut generator = Generator::new(seed);
@@ -59,7 +63,7 @@ pub(crate) fn explore(seed: u64, commands: u32, fault: Option<Fault>) -> Result<
 }
 
 /// These steps; the rule they break, if they do.
-fn replay(steps: &[Step], fault: Option<Fault>) -> Option<(usize, Failure)> {
+fn replay(steps: &[Step], fault: Option<(Fault, u32)>) -> Option<(usize, Failure)> {
     runtime().block_on(async {
         let mut run = Run::new(fault.map(Mutant::new)).await;
         for (at, step) in steps.iter().enumerate() {
@@ -81,7 +85,7 @@ fn replay(steps: &[Step], fault: Option<Fault>) -> Option<(usize, Failure)> {
 }
 
 /// The smallest list of steps that was found to break the same rule.
-pub(crate) fn shrunk(failure: Failure, fault: Option<Fault>) -> Failure {
+pub(crate) fn shrunk(failure: Failure, fault: Option<(Fault, u32)>) -> Failure {
     let mut best = failure;
     let mut runs = 0;
     let mut part = best.steps.len() / 2;
