@@ -80,6 +80,7 @@ fn each(numbers: std::ops::Range<u64>, work: impl Fn(u64) -> Option<String> + Sy
 /// What is said of a seed that broke a rule.
 fn told(seed: u64, failure: shrink::Failure) -> String {
     let steps = failure.steps.len();
+    println!("seed {seed} broke a rule: {:?}", failure.broken);
     let failure = shrunk(failure, None);
     let text = failure.text();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("model");

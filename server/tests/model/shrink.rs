@@ -9,8 +9,8 @@ use crate::{
     told::Broken,
 };
 
-/// Runs again at most so often.
-const RUNS_MAX: u32 = 600;
+/// Steps that are played again at most, over all tries.
+const STEPS_MAX: usize = 150_000;
 
 /// A run that broke a rule.
 pub(crate) struct Failure {
@@ -87,17 +87,17 @@ fn replay(steps: &[Step], fault: Option<(Fault, u32)>) -> Option<(usize, Failure
 /// The smallest list of steps that was found to break the same rule.
 pub(crate) fn shrunk(failure: Failure, fault: Option<(Fault, u32)>) -> Failure {
     let mut best = failure;
-    let mut runs = 0;
+    let mut played = 0;
     let mut part = best.steps.len() / 2;
     let mut chance = Chance::new(1);
-    while part > 0 && runs < RUNS_MAX {
+    while part > 0 && played < STEPS_MAX {
         let mut at = 0;
         let mut is_smaller = false;
-        while at < best.steps.len() && runs < RUNS_MAX {
+        while at < best.steps.len() && played < STEPS_MAX {
             let end = (at + part).min(best.steps.len());
             let mut fewer = best.steps.clone();
             fewer.drain(at..end);
-            runs += 1;
+            played += fewer.len();
             match replay(&fewer, fault) {
                 Some((_, found)) if found.broken.rule == best.broken.rule => {
                     best = found;
