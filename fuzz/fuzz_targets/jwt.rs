@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use server::auth::oauth::jwt::{ALGORITHMS, Claims, Demands, Keys, Unverified, looks_like_one};
+use server::auth::oauth::jwt::{ALGORITHMS, Claims, Demands, Keys, Unsaid, Unverified, looks_like_one};
 
 const NOW: i64 = 1_795_305_600;
 /// A public key whose private half was thrown away.
@@ -28,6 +28,7 @@ fuzz_target!(|input: &[u8]| {
         audiences: vec!["imap".to_owned()],
         scopes: vec!["mail".to_owned()],
         account_claim: "email".to_owned(),
+        unsaid: Unsaid::Taken,
         skew_secs: 30,
     };
     if let Ok(claims) = serde_json::from_str::<Claims>(text)

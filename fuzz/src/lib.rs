@@ -65,7 +65,9 @@ fn drive(
         let is_fatal = matches!(frame, Frame::Fatal(_));
         match &frame {
             Frame::Incomplete => return,
-            Frame::Literal(_) | Frame::Append(..) | Frame::AppendNext(_) => framer.grant(),
+            Frame::Literal(_) | Frame::Append(..) | Frame::Replace(..) | Frame::AppendNext(_) => {
+                framer.grant();
+            }
             _ => {}
         }
         seen.push((frame, std::mem::take(message)));

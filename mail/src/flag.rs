@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::limits;
+use crate::{id::ModSeq, limits};
 
 /// The system flags a client can set, as a bit set.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -216,6 +216,38 @@ pub enum FlagChange {
     Remove,
 }
 
+/// Which messages a conditional STORE changes (RFC 7162 §3.1.3 UNCHANGEDSINCE).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UnchangedSince {
+    /// Those that did not change after it.
+    ModSeq(ModSeq),
+    /// `0`: those that have none of the flags named. A system flag is always there, set or not.
+    Never,
+}
+
+impl UnchangedSince {
+    /// Whether a message with these flags, last changed at `mod_seq`, is changed.
+    #[must_use]
+    pub fn allows(
+        self,
+        mod_seq: ModSeq,
+        has: impl FnOnce() -> Flags,
+        change: FlagChange,
+        by: &Flags,
+    ) -> bool {
+        match (self, change) {
+            (Self::ModSeq(since), _) => mod_seq <= since,
+            // It sets or clears every system flag.
+            (Self::Never, FlagChange::Replace) => false,
+            (Self::Never, FlagChange::Add | FlagChange::Remove) => {
+                let has = has();
+                let is_there = |keyword: &Keyword| has.keywords.binary_search(keyword).is_ok();
+                by.system == SystemFlags::NONE && !by.keywords.iter().any(is_there)
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,6 +266,22 @@ mod tests {
         assert_eq!(both.keywords().len(), 2);
         assert_eq!(both.changed(FlagChange::Remove, &add), seen);
         assert_eq!(both.changed(FlagChange::Replace, &add), add);
+    }
+
+    #[test]
+    fn rule_14_unchanged_since_0_asks_whether_a_keyword_is_there() {
+        let keyword = |name| Flags::new(SystemFlags::NONE, [Keyword::new(name).unwrap()]);
+        let (sent, work) = (keyword("$MDNSent"), keyword("Work"));
+        let never =
+            |change, by| UnchangedSince::Never.allows(ModSeq::MIN, || work.clone(), change, by);
+        assert!(never(FlagChange::Add, &sent) && never(FlagChange::Remove, &sent));
+        assert!(!never(FlagChange::Add, &work) && !never(FlagChange::Replace, &sent));
+        let seen = Flags::new(SystemFlags::SEEN, []);
+        assert!(!never(FlagChange::Add, &seen));
+        let since = UnchangedSince::ModSeq(ModSeq::MIN);
+        assert!(since.allows(ModSeq::MIN, || work.clone(), FlagChange::Replace, &seen));
+        let later = ModSeq::MIN.next().unwrap();
+        assert!(!since.allows(later, || work.clone(), FlagChange::Add, &sent));
     }
 
     #[test]

@@ -201,11 +201,19 @@ pub enum SpecialUse {
     Sent,
     /// Mail that was deleted.
     Trash,
+    /// Messages that are likely important to the user (RFC 8457 §3).
+    Important,
+    /// Notes that the user made on messages (RFC 9979).
+    Memos,
+    /// Messages that are to be sent later (RFC 9979).
+    Scheduled,
+    /// Messages that are put off until later (RFC 9979).
+    Snoozed,
 }
 
 impl SpecialUse {
     /// Every special use with its attribute.
-    pub const NAMES: [(Self, &'static str); 7] = [
+    pub const NAMES: [(Self, &'static str); 11] = [
         (Self::All, "\\All"),
         (Self::Archive, "\\Archive"),
         (Self::Drafts, "\\Drafts"),
@@ -213,6 +221,10 @@ impl SpecialUse {
         (Self::Junk, "\\Junk"),
         (Self::Sent, "\\Sent"),
         (Self::Trash, "\\Trash"),
+        (Self::Important, "\\Important"),
+        (Self::Memos, "\\Memos"),
+        (Self::Scheduled, "\\Scheduled"),
+        (Self::Snoozed, "\\Snoozed"),
     ];
 
     /// The use with this attribute in any case, backslash included.

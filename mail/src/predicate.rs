@@ -7,7 +7,7 @@
 use crate::{
     date::Date,
     flag::{Keyword, SystemFlags},
-    id::ModSeq,
+    id::{BodyId, ModSeq, ThreadId},
 };
 
 /// What a message must satisfy; `M` names messages (a client's set, or [`crate::set::UidSet`]).
@@ -37,6 +37,12 @@ pub enum Predicate<M> {
     Date(DateField, DateRelation, Date),
     /// The message changed at or after this mod-sequence (RFC 7162 §3.1.5).
     ModSeq(ModSeq),
+    /// It has this EMAILID (RFC 8474 §6).
+    Email(BodyId),
+    /// It is of this conversation (RFC 8474 §6).
+    Thread(ThreadId),
+    /// How long ago INTERNALDATE is, seconds (RFC 5032 §2).
+    Age(Age, u32),
     /// Some text of the message holds this text as a substring in any case.
     Text(TextField, String),
 }
@@ -50,6 +56,15 @@ pub enum TextField {
     Body,
     /// Header, MIME headers of the parts, or body (RFC 9051 §6.4.4).
     Text,
+}
+
+/// How an age compares with the one asked for; the same age is both.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Age {
+    /// As old or older.
+    Older,
+    /// As old or younger.
+    Younger,
 }
 
 /// Which date is compared.
@@ -111,6 +126,9 @@ impl<M> Predicate<M> {
             Self::Smaller(bytes) => Predicate::Smaller(bytes),
             Self::Date(field, relation, day) => Predicate::Date(field, relation, day),
             Self::ModSeq(mod_seq) => Predicate::ModSeq(mod_seq),
+            Self::Email(id) => Predicate::Email(id),
+            Self::Thread(id) => Predicate::Thread(id),
+            Self::Age(age, secs) => Predicate::Age(age, secs),
             Self::Text(field, text) => Predicate::Text(field, text),
         }
     }

@@ -13,7 +13,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::{
     charset, limits,
-    mime::{Decoder, Index, PartKind, fields::fields, params, words},
+    mime::{self, Decoder, Index, PartKind, fields::fields, params, words},
     structure::{PartSpan, Parts, TextKind},
 };
 
@@ -260,10 +260,10 @@ impl Page {
     }
 }
 
-/// The parts a preview may be made of, best first: the first plain text, then the first HTML,
-/// neither attached nor inside of another message.
+/// The parts a preview may be made of, best first: the first plain text, then the first HTML, then
+/// the first other text, such as an invitation; none of them attached or inside of another message.
 pub fn preview_parts(index: &Index) -> impl Iterator<Item = usize> + '_ {
-    let first = |html: bool| {
+    let first = |kind: usize| {
         index.parts.iter().position(|part| {
             let attached = part
                 .disposition
@@ -271,12 +271,20 @@ pub fn preview_parts(index: &Index) -> impl Iterator<Item = usize> + '_ {
                 .is_some_and(|disposition| disposition.head.eq_ignore_ascii_case(b"attachment"));
             part.kind == PartKind::Leaf
                 && part.media.has_type("text")
-                && part.media.is("text", "html") == html
+                && kind == preview_kind(part)
                 && !attached
                 && !is_inside_message(index, part.parent)
         })
     };
-    [first(false), first(true)].into_iter().flatten()
+    [first(0), first(1), first(2)].into_iter().flatten()
+}
+
+fn preview_kind(part: &mime::Part) -> usize {
+    match part.media.is("text", "html") {
+        true => 1,
+        false if part.media.is("text", "plain") => 0,
+        false => 2,
+    }
 }
 
 /// The depth of parts is limited, and so is this loop.
@@ -295,6 +303,9 @@ fn is_inside_message(index: &Index, parent: Option<usize>) -> bool {
 /// are not seen.
 #[must_use]
 pub fn preview(text: &str) -> String {
+    let Some(text) = in_clear(text) else {
+        return String::new();
+    };
     let mut out = String::new();
     let mut length = 0_usize;
     let mut gap = false;
@@ -313,6 +324,28 @@ pub fn preview(text: &str) -> String {
         out.push(letter);
     }
     out
+}
+
+/// The text without OpenPGP's armor around it (RFC 9580 §6 and §7): nothing if it is encrypted, what
+/// was signed if it is signed.
+fn in_clear(text: &str) -> Option<&str> {
+    let text = text.trim_start();
+    if text.starts_with("-----BEGIN PGP MESSAGE-----") {
+        return None;
+    }
+    let Some(signed) = text.strip_prefix("-----BEGIN PGP SIGNED MESSAGE-----") else {
+        return Some(text);
+    };
+    // Lines such as `Hash: SHA256` stand in front of the first empty one.
+    let body = signed
+        .split_once("\n\r\n")
+        .or_else(|| signed.split_once("\n\n"));
+    let body = body.map_or(signed, |(_, body)| body);
+    Some(
+        body.split("-----BEGIN PGP SIGNATURE-----")
+            .next()
+            .unwrap_or(body),
+    )
 }
 
 /// Characters that newsletters put between the text for the preview and the text to be read.
@@ -438,6 +471,34 @@ mod tests {
                 "Content-Type: message/rfc822\n",
             ]
         );
+    }
+
+    #[test]
+    fn previews_of_what_is_encrypted_or_signed() {
+        let encrypted = "-----BEGIN PGP MESSAGE-----\r\n\r\nhQEMA\r\n-----END PGP MESSAGE-----\r\n";
+        assert_eq!(preview(encrypted), "");
+        let signed = "-----BEGIN PGP SIGNED MESSAGE-----\r\nHash: SHA256\r\n\r\nhello\r\n\
+            -----BEGIN PGP SIGNATURE-----\r\n\r\niQ\r\n-----END PGP SIGNATURE-----\r\n";
+        assert_eq!(preview(signed), "hello");
+        assert_eq!(preview(&signed.replace('\r', "")), "hello");
+        assert_eq!(
+            preview("about -----BEGIN PGP MESSAGE-----"),
+            "about -----BEGIN PGP MESSAGE-----"
+        );
+    }
+
+    #[test]
+    fn an_invitation_is_the_last_choice_for_a_preview() {
+        let of = |first: &str, second: &str| {
+            let message = format!(
+                "Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\
+                 Content-Type: {first}\r\n\r\nx\r\n--b\r\nContent-Type: {second}\r\n\r\ny\r\n--b--\r\n"
+            );
+            preview_parts(&index(message.as_bytes())).collect::<Vec<_>>()
+        };
+        assert_eq!(of("text/calendar", "text/html"), [2, 1]);
+        assert_eq!(of("text/html", "text/plain"), [2, 1]);
+        assert_eq!(of("text/calendar", "image/png"), [1]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ use self::{
     throttle::Throttle,
     uses::Uses,
 };
-use crate::{config::Config, listen::Peer};
+use crate::{config::Config, delivery::DETAIL_SEPARATOR, listen::Peer};
 
 pub mod authenticator;
 pub(crate) mod backend;
@@ -270,6 +270,10 @@ impl Auth {
             tracing::info!(user, by = %credential, exists, "the password is right, but nobody may log in to this account");
             return Err(AuthFailure::Wrong);
         }
+        if let Some(owner) = self.owner_of_detail(user) {
+            tracing::warn!(user, by = %credential, owner, "the password is right, but an account of this name would take mail of another");
+            return Err(AuthFailure::Wrong);
+        }
         let new = NewAccount {
             name: user.to_owned(),
             aliases: Vec::new(),
@@ -289,6 +293,21 @@ impl Auth {
                 Err(AuthFailure::Unavailable)
             }
         }
+    }
+
+    /// Whose address or app password this name is, if it has a detail in it: `tim+x@example.org` is
+    /// where tim's mail for `x` goes, and `tim@example.org+x` is tim with the app password `x`.
+    fn owner_of_detail(&self, user: &str) -> Option<String> {
+        let (local, domain) = user.rsplit_once('@').unwrap_or((user, ""));
+        let (base, _) = local.split_once(DETAIL_SEPARATOR).unwrap_or((local, ""));
+        let (before, _) = user.rsplit_once(DETAIL_SEPARATOR)?;
+        let names = [
+            format!("{base}@{domain}"),
+            base.to_owned(),
+            before.to_owned(),
+        ];
+        let found = names.iter().find_map(|name| self.store.find_account(name));
+        found.map(|owner| owner.name.clone())
     }
 
     fn note_use(&self, account: AccountId, id: CredentialId, attempt: &Attempt<'_>) {

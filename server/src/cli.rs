@@ -101,7 +101,7 @@ pub enum Command {
         #[arg(long, value_name = "ADDR", group = "whom")]
         address: Option<IpAddr>,
     },
-    /// Show what a user's clients say and are answered, live; passwords and messages are left out
+    /// Show what a user's clients say and are answered, live; passwords are left out
     #[command(group = clap::ArgGroup::new("whom").required(true))]
     Trace {
         /// The account
@@ -110,6 +110,9 @@ pub enum Command {
         /// Instead, whoever comes from this address
         #[arg(long, value_name = "ADDR", group = "whom")]
         address: Option<IpAddr>,
+        /// Show the contents of messages, too, not only their size
+        #[arg(long)]
+        bodies: bool,
     },
     /// Serve one IMAP session on standard input and output, without a login, for tunnels as by ssh
     Session {

@@ -7,10 +7,13 @@
 
 mod append;
 mod authenticate;
+mod compress;
 mod counted;
+mod deflate;
 mod idle;
 mod pace;
 mod traced;
+mod unauthenticate;
 
 use std::{
     borrow::Cow,
@@ -55,7 +58,8 @@ use crate::{
     },
 };
 
-use self::{counted::Running, pace::Pace};
+pub use self::deflate::Compressors;
+use self::{counted::Running, deflate::Malformed, pace::Pace};
 
 /// Bytes of answers that wait before login, whatever may wait after.
 const BUFFER_BYTES_BEFORE_LOGIN: usize = 8 * 1024;
@@ -116,6 +120,17 @@ async fn run(mut connection: Connection, opening: Opening<'_>) {
                     Err(()) => return,
                 }
             }
+            Ok(Flow::Compress) => match connection.compressed() {
+                Some(compressed) => (connection, done) = (compressed, Ok(Flow::On)),
+                None => return,
+            },
+            Ok(Flow::Unauthenticate) => match connection.uncompressed() {
+                Some(plain) => {
+                    connection = plain;
+                    done = connection.begin_anew();
+                }
+                None => return,
+            },
             Err(end) => break end,
         }
     };
@@ -139,6 +154,8 @@ async fn unless_cut(
 enum Flow {
     On,
     StartTls,
+    Compress,
+    Unauthenticate,
 }
 
 /// Why a connection ends.
@@ -218,7 +235,10 @@ impl End {
 
 impl From<io::Error> for End {
     fn from(error: io::Error) -> Self {
-        Self::Gone(error)
+        match Malformed::is_cause_of(&error) {
+            true => Self::Refused(Reason::Compression),
+            false => Self::Gone(error),
+        }
     }
 }
 
@@ -269,6 +289,7 @@ impl Connection {
             },
             peer,
             place,
+            inflow: None,
             service,
         };
         let (reader, writer) = tokio::io::split(stream);
@@ -363,6 +384,7 @@ impl Connection {
                 }
             }
             Frame::Append(tag, append) => self.append(&tag, &append).await?,
+            Frame::Replace(tag, replace) => self.replace(&tag, &replace).await?,
             // Only within APPEND, which takes them itself.
             Frame::AppendNext(_) | Frame::AppendEnd => self.framer.refuse(),
             Frame::Bad(tag, fault) => self.not_understood(tag.as_ref(), fault).await?,
@@ -426,6 +448,14 @@ impl Connection {
                 }
             }
             Reply::Idle => self.idle().await?,
+            Reply::Compress => {
+                self.begin_compression().await?;
+                return Ok(Flow::Compress);
+            }
+            Reply::Unauthenticate => {
+                self.leave_account().await?;
+                return Ok(Flow::Unauthenticate);
+            }
             Reply::Logout(completion) => {
                 self.sink.complete(&completion);
                 self.ended(completion.status, Instant::now());
@@ -507,7 +537,10 @@ impl Connection {
             ..bad(fault.to_string())
         };
         let now = Instant::now();
-        self.note(CommandLabel::UNKNOWN, now);
+        // The end of a command that was counted when it began is not another one.
+        if self.running.is_none() {
+            self.note(CommandLabel::UNKNOWN, now);
+        }
         self.ended(Status::Bad, now);
         match tag {
             Some(tag) => {
@@ -572,9 +605,13 @@ impl Connection {
             Ok(Ok(0)) => Err(End::Gone(io::ErrorKind::UnexpectedEof.into())),
             Ok(Ok(count)) => {
                 self.context.received(count);
+                match self.framer.message_remaining() {
+                    0 => self.context.check_inflow()?,
+                    _ => self.context.forgive_inflow(),
+                }
                 self.account_for_input()
             }
-            Ok(Err(error)) => Err(End::Gone(error)),
+            Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(late),
         }
     }
@@ -662,7 +699,7 @@ impl Connection {
         // A client that is gone cannot be told, and one that does not read is not waited for.
         let _told: Result<io::Result<()>, _> =
             tokio::time::timeout(GOODBYE, self.last_words(end)).await;
-        self.log_end(end);
+        self.log_end(end.reason());
     }
 
     async fn last_words(&mut self, end: &End) -> io::Result<()> {
@@ -683,9 +720,8 @@ impl Connection {
     }
 
     /// One line for a session, and one of another name for a connection on which nobody logged in.
-    fn log_end(&self, end: &End) {
+    fn log_end(&self, (reason, cause): (&str, Option<String>)) {
         let row = self.context.place.row(Instant::now());
-        let (reason, cause) = end.reason();
         let protocol = row.protocol.name();
         let address = self.context.peer.ip_text();
         let seconds = row.open_for.as_secs();
@@ -753,15 +789,18 @@ const LOGIN_PATIENCE: Duration = Duration::from_secs(2);
 const GOODBYE: Duration = Duration::from_secs(5);
 
 fn sink(writer: WriteHalf<Stream>, service: &Service) -> Sink {
+    Sink::new(writer, output_before_login(service))
+}
+
+fn output_before_login(service: &Service) -> OutputLimits {
     let limits = &service.config.limits;
-    let output = OutputLimits {
+    OutputLimits {
         buffer_bytes: limits
             .output_buffer_bytes
             .as_usize()
             .min(BUFFER_BYTES_BEFORE_LOGIN),
         patience: limits.output_timeout_before_login,
-    };
-    Sink::new(writer, output)
+    }
 }
 
 /// What protects the connection, by configuration and peer.

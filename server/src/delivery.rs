@@ -28,7 +28,7 @@ mod spool;
 pub use self::spool::{Spool, Spooled};
 
 /// What separates a name from a folder in a local part (RFC 5233).
-const DETAIL_SEPARATOR: char = '+';
+pub(crate) const DETAIL_SEPARATOR: char = '+';
 
 /// Why an address takes no mail, or a message was not delivered to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,6 +3,7 @@
 //! `connection`'s and `lmtp`'s.
 
 use std::{
+    any::Any,
     io,
     net::{IpAddr, SocketAddr, TcpListener as StdTcpListener},
     os::unix::{
@@ -20,7 +21,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, UnixListener},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::Instant,
 };
 
@@ -44,8 +45,8 @@ const BACKLOG: i32 = 4_096;
 const KEEPALIVE: Duration = Duration::from_secs(240);
 /// How long nothing is accepted after the system refused to (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long a connection that is cut may take to say so.
-const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
+/// How long a connection that is cut may take to say so, and to read what still comes.
+const LAST_WORDS_TIME: Duration = Duration::from_millis(1_500);
 /// How long after the server began to stop a handshake, or what a proxy says first, may take.
 const OPENING_PATIENCE: Duration = Duration::from_secs(2);
 /// How long what a peer sends after the last words is read, …
@@ -60,8 +61,8 @@ pub(crate) const SOCKET_MODE: u32 = 0o660;
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// What is between a client and us.
-pub trait Transport: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Transport for T {}
+pub trait Transport: AsyncRead + AsyncWrite + Send + Sync + Unpin + Any {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin + Any> Transport for T {}
 
 /// A connection's bytes, whatever carries them.
 pub struct Stream {
@@ -91,6 +92,29 @@ impl Stream {
     #[must_use]
     pub const fn secured(&self) -> Option<&Arc<Secured>> {
         self.secured.as_ref()
+    }
+
+    /// The same connection, with a layer before its transport.
+    #[must_use]
+    pub fn through<T: Transport + 'static>(
+        self,
+        layer: impl FnOnce(Box<dyn Transport>) -> T,
+    ) -> Self {
+        Self {
+            transport: Box::new(layer(self.transport)),
+            ..self
+        }
+    }
+
+    /// The same connection without the layer that `through` put there, and what else is taken out of
+    /// it; `None` if there is no such layer.
+    pub fn without<T: Transport, U>(
+        self,
+        open: impl FnOnce(T) -> (Box<dyn Transport>, U),
+    ) -> Option<(Self, U)> {
+        let transport: Box<dyn Any> = self.transport;
+        let (transport, rest) = open(*transport.downcast::<T>().ok()?);
+        Some((Self { transport, ..self }, rest))
     }
 
     /// Performs a TLS handshake as the server (RFC 9051 §6.2.1). What was read before it stays
@@ -189,7 +213,8 @@ impl Peer {
         }
     }
 
-    fn of_tcp(address: SocketAddr, local: SocketAddr, config: &Config) -> Self {
+    /// A peer on a network, or on this machine.
+    pub(crate) fn of_tcp(address: SocketAddr, local: SocketAddr, config: &Config) -> Self {
         let is_loopback = |socket: SocketAddr| socket.ip().to_canonical().is_loopback();
         let trusted = config.limits.trusted_networks.contains(address.ip());
         Self {
@@ -607,13 +632,20 @@ pub(crate) async fn linger(reader: &mut (impl AsyncRead + Unpin)) {
 }
 
 /// A panic ends one connection and is never silent.
-pub(crate) fn note_end(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        crate::log::count_panic();
-        tracing::error!(%error, "a connection ended by a fault in the program");
-    }
+pub(crate) fn note_end(ended: Result<(), JoinError>) {
+    let _ended: Option<()> = without_fault(ended);
+}
+
+/// What a task came to; nothing if it ended by a panic, which is counted, or was given up.
+pub(crate) fn without_fault<T>(ended: Result<T, JoinError>) -> Option<T> {
+    ended
+        .inspect_err(|error| {
+            if error.is_panic() {
+                crate::log::count_panic();
+                tracing::error!(%error, "a connection ended by a fault in the program");
+            }
+        })
+        .ok()
 }
 
 /// Waits for connections that were told to end; soon after they are to be cut they are gone.
@@ -660,6 +692,116 @@ mod tests {
             shaken.err().map(|error| error.kind()),
             Some(io::ErrorKind::TimedOut)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_has_as_long_as_is_set_by_whichever_door() {
+        let directory = tempfile::tempdir().unwrap();
+        let (service, _) = with_tls(directory.path(), &["Limits:HandshakeTime=7s"]);
+        for (protocol, first) in [(Protocols::Imaps, ""), (Protocols::Imap, "a STARTTLS\r\n")] {
+            let (mut silent, theirs) = tokio::io::duplex(4_096);
+            let begun = Instant::now();
+            let service = Arc::clone(&service);
+            let serving = serve_tcp(Stream::new(theirs), Peer::LOCAL, protocol, service);
+            let serving = tokio::spawn(serving);
+            silent.write_all(first.as_bytes()).await.unwrap();
+            let mut told = String::new();
+            silent.read_to_string(&mut told).await.unwrap();
+            let waited = begun.elapsed().as_millis();
+            assert!((7_000..=7_001).contains(&waited), "{protocol:?}: {waited}");
+            assert_eq!(told.contains("a OK"), !first.is_empty(), "{told}");
+            serving.await.unwrap();
+        }
+    }
+
+    /// A server with a certificate of its own and these settings.
+    fn with_tls(
+        directory: &Path,
+        set: &[&str],
+    ) -> (Arc<Service>, crate::config::CertificateSource) {
+        let source = crate::tls::self_signed(directory, crate::serve::system_time()).unwrap();
+        let tls = Tls::new(&crate::tls::load(&source).unwrap()).unwrap();
+        let options = crate::config::Options {
+            set: set.iter().map(|set| (*set).to_owned()).collect(),
+            ..Default::default()
+        };
+        let config = Arc::new(crate::config::load(&options).unwrap().config);
+        let clock = Arc::new(store::clock::ManualClock::new(1_795_305_600));
+        let store = store::embedded::EmbeddedStore::open(
+            &directory.join("store"),
+            config.store_options(),
+            Arc::clone(&clock) as _,
+        );
+        let service = Service::new(config, store.unwrap(), Some(tls), clock);
+        (Arc::new(service), source)
+    }
+
+    #[tokio::test]
+    async fn connections_and_handshakes_are_counted() {
+        use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+        let directory = tempfile::tempdir().unwrap();
+        let (service, source) = with_tls(directory.path(), &[]);
+        let mut roots = rustls::RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_file(&source.path).unwrap())
+            .unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        for (protocol, is_tls, talk) in [
+            (Protocols::Imap, false, "a LOGOUT\r\n"),
+            (Protocols::Lmtp, false, "QUIT\r\n"),
+            (Protocols::Imaps, true, "a LOGOUT\r\n"),
+            (Protocols::Imaps, false, "no TLS at all\r\n"),
+            (Protocols::Imaps, false, ""),
+        ] {
+            let (ours, theirs) = tokio::io::duplex(64 * 1_024);
+            let service = Arc::clone(&service);
+            let serving = serve_tcp(Stream::new(theirs), Peer::LOCAL, protocol, service);
+            let serving = tokio::spawn(serving);
+            let mut client: Box<dyn Transport> = Box::new(ours);
+            if is_tls {
+                let name = ServerName::try_from("localhost").unwrap();
+                client = Box::new(connector.connect(name, client).await.unwrap());
+            }
+            client.write_all(talk.as_bytes()).await.unwrap();
+            client.flush().await.unwrap();
+            client.shutdown().await.unwrap();
+            // How it ends is not what this is about.
+            let _ = client.read_to_end(&mut Vec::new()).await;
+            serving.await.unwrap();
+        }
+        for (name, label, expected) in [
+            ("server.connections", "imap", 1.0),
+            ("server.connections", "lmtp", 1.0),
+            ("server.connections", "imaps", 3.0),
+            ("tls.handshakes", "1.3", 1.0),
+            ("tls.handshakes", "1.2", 0.0),
+            ("tls.handshakes", "failed", 1.0),
+            ("tls.handshakes", "given-up", 1.0),
+        ] {
+            let counted = crate::observe::tests::value(&service, name, label).await;
+            assert_eq!(counted, Some(expected), "{name} {label}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_by_a_panic_is_counted_and_one_that_is_given_up_is_not() {
+        let before = crate::log::panics();
+        let done = tokio::spawn(async { 7 }).await;
+        assert_eq!(without_fault(done), Some(7));
+        let given_up = tokio::spawn(std::future::pending::<u8>());
+        given_up.abort();
+        assert_eq!(without_fault(given_up.await), None);
+        assert_eq!(crate::log::panics(), before);
+        let none: Option<u8> = None;
+        let faulty = tokio::spawn(async move { none.expect("a fault of the test's own") });
+        assert_eq!(without_fault(faulty.await), None);
+        assert_eq!(crate::log::panics(), before + 1);
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use server::{
         live::{Chosen, LiveRequest},
         owner::{become_owner, refuse_root},
         print::{Form, print},
-        trace,
+        trace::{self, TraceRequest},
     },
     bench,
     cli::{self, Cli, Command, ConfigCommand, Exit, SetupFormat, TlsCommand},
@@ -90,7 +90,14 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             let chosen = chosen(user, session, address);
             live(&loaded()?, &LiveRequest::Kick(chosen), form)
         }
-        Command::Trace { user, address } => traced(&loaded()?, chosen(user, None, address), form),
+        Command::Trace {
+            user,
+            address,
+            bodies,
+        } => {
+            let whom = chosen(user, None, address);
+            traced(&loaded()?, TraceRequest { whom, bodies }, form)
+        }
         Command::Session { account } => tunnel::run(&loaded()?.config, &account),
         Command::Check => check(&loaded()?, form),
         Command::Bench => bench(&loaded()?, form),
@@ -198,7 +205,7 @@ fn live(loaded: &Loaded, request: &LiveRequest, form: Form) -> Result<Exit, Fail
 }
 
 /// What is said is shown as it comes, until whoever reads it ends it.
-fn traced(loaded: &Loaded, chosen: Chosen, form: Form) -> Result<Exit, Failure> {
+fn traced(loaded: &Loaded, request: TraceRequest, form: Form) -> Result<Exit, Failure> {
     become_owner(&loaded.config.store.path)?;
     let show = |item: &serde_json::Value| {
         let text = match form {
@@ -207,7 +214,7 @@ fn traced(loaded: &Loaded, chosen: Chosen, form: Form) -> Result<Exit, Failure> 
         };
         io::stdout().lock().write_all(text.as_bytes())
     };
-    one_thread(follow::trace(&loaded.config, chosen, show)).map(|_| Exit::Fine)
+    one_thread(follow::trace(&loaded.config, request, show)).map(|_| Exit::Fine)
 }
 
 fn check(loaded: &Loaded, form: Form) -> Result<Exit, Failure> {
@@ -325,6 +332,10 @@ fn client_setup(loaded: &Loaded, asked: cli::ClientSetup, form: Form) -> Result<
     tell_warnings(setup.warnings.clone());
     if form == Form::Json {
         return printed(&print(&setup.to_json(), form));
+    }
+    if asked.format != SetupFormat::Text {
+        let published = setup.may_be_published();
+        published.map_err(|problem| Failure::new(Exit::Failed, problem))?;
     }
     let text = match asked.format {
         SetupFormat::Text => setup.text(),

@@ -14,7 +14,7 @@ use mail::{
 use store::{NewMessage, Static, Upload};
 
 /// Of the parsers behind [`Static`]: raised when their results change.
-pub const PARSER_VERSION: u16 = 1;
+pub const PARSER_VERSION: u16 = 2;
 /// Bytes taken between two chances for other connections.
 const STEP_BYTES: usize = 64 * 1024;
 /// A decoded header field kept for searching, bytes; what is beyond is not found.

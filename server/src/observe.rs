@@ -81,3 +81,6 @@ impl Observe {
         self.live.enter(opening, Arc::clone(&self.metrics))
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

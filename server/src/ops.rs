@@ -8,6 +8,7 @@ pub(crate) mod checks;
 mod door;
 mod page;
 pub mod probe;
+mod recent;
 mod report;
 mod route;
 mod samples;
@@ -23,6 +24,7 @@ use self::{
     access::{Access, Ends},
     door::Door,
     probe::Target,
+    recent::Recent,
     samples::Samples,
 };
 use crate::{
@@ -56,6 +58,7 @@ struct Ops {
     samples: Samples,
     door: Door,
     reports: Semaphore,
+    recent: Recent,
 }
 
 /// Answers until the server stops. `target` is where IMAP is asked whether it is well.
@@ -76,6 +79,7 @@ pub async fn serve(sockets: Vec<TcpListener>, service: Arc<Service>, target: Opt
         samples: Samples::default(),
         door: Door::default(),
         reports: Semaphore::new(REPORTS_MAX),
+        recent: Recent::default(),
     });
     let mut listeners = JoinSet::new();
     for socket in sockets {
@@ -176,6 +180,7 @@ mod tests {
             samples: Samples::default(),
             door: Door::default(),
             reports: Semaphore::new(REPORTS_MAX),
+            recent: Recent::default(),
         })
     }
 

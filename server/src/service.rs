@@ -19,7 +19,10 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use crate::{auth::Auth, config::Config, delivery::Turns, observe::Observe, pool::Pool, tls::Tls};
+use crate::{
+    auth::Auth, config::Config, connection::Compressors, delivery::Turns, observe::Observe,
+    pool::Pool, tls::Tls,
+};
 
 /// What every connection shares.
 pub struct Service {
@@ -37,6 +40,8 @@ pub struct Service {
     pub tls: Option<Tls>,
     /// Deliveries that run.
     pub deliveries: Turns,
+    /// What compresses answers.
+    pub compressors: Arc<Compressors>,
     /// What is counted, and who is connected.
     pub observe: Observe,
     /// The end of serving.
@@ -60,6 +65,7 @@ impl Service {
             sessions: Sessions::new(config.imap.max_connections_per_user),
             pre_login: Pool::new(config.limits.pre_login_pool_bytes.0),
             deliveries: Turns::new(config.limits.lmtp_per_user),
+            compressors: Arc::default(),
             observe: Observe::new(),
             shutdown: Shutdown::default(),
             restarts: None,

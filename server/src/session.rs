@@ -9,13 +9,19 @@ pub mod answer;
 mod append;
 mod auth;
 mod basic;
+mod compress;
 mod fetch;
 mod idle;
 pub mod limits;
 mod list;
 mod login;
 mod mailbox;
+mod message_limit;
 mod own_deleted;
+mod progress;
+mod quota;
+mod replace;
+mod resync;
 mod sasl;
 mod search;
 mod select;
@@ -23,6 +29,8 @@ pub mod sink;
 mod status;
 mod store_flags;
 mod transfer;
+mod uid_batches;
+mod unauthenticate;
 pub mod view;
 
 use std::sync::Arc;
@@ -46,12 +54,14 @@ use self::{
     answer::{Failure, Outcome, bad, no, ok, wrong_state},
     login::LoggedIn,
     own_deleted::OwnDeleted,
+    resync::Gone,
     sink::Sink,
     view::View,
 };
 pub use self::{
     append::Appending,
     auth::{log_in, preauthenticate, unavailable},
+    compress::Inflow,
     idle::{Change, Changes, Ended},
     sasl::{Credentials, Judged, conclude, token},
 };
@@ -77,6 +87,8 @@ pub struct Context {
     pub peer: Peer,
     /// Its place among those who are connected.
     pub place: Place,
+    /// What passes the compressing layer, once there is one (RFC 4978).
+    pub inflow: Option<Arc<Inflow>>,
 }
 
 /// What protects a connection.
@@ -91,6 +103,10 @@ pub enum Channel {
 }
 
 /// A session in one of its states.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of it for each connection, most of them selected"
+)]
 pub enum Session {
     /// Before login.
     NotAuthenticated,
@@ -129,6 +145,10 @@ pub enum Reply {
     Authenticate(Credentials),
     /// Waits for DONE and tells of changes meanwhile.
     Idle,
+    /// Writes OK, then deflates what it sends and inflates what it reads.
+    Compress,
+    /// Writes OK, then is as before the login.
+    Unauthenticate,
     /// Writes BYE (already in the sink) and the tagged line, then closes.
     Logout(Completion),
     /// Closes: the client is gone.
@@ -148,14 +168,15 @@ impl Session {
             (Self::NotAuthenticated, Command::NotAuthenticated(command)) => {
                 auth::command(command, context).await
             }
+            // What these need stands apart, so that a session that waits takes none of it.
             (Self::Authenticated(auth), Command::Authenticated(command)) => {
-                auth.command(command, context, sink).await
+                Box::pin(auth.command(command, context, sink)).await
             }
             (Self::Selected(selected), Command::Authenticated(command)) => {
-                selected.authenticated(command, context, sink).await
+                Box::pin(selected.authenticated(command, context, sink)).await
             }
             (Self::Selected(selected), Command::Selected(command)) => {
-                selected.command(command, context, sink).await
+                Box::pin(selected.command(command, context, sink)).await
             }
             (session, _) => (session, Reply::Done(wrong_state())),
         }
@@ -234,6 +255,8 @@ impl Authenticated {
         match command {
             C::Select(select) => self.select(&select, context, sink).await,
             C::Idle => (Session::Authenticated(self), Reply::Idle),
+            C::Compress => (Session::Authenticated(self), context.compress()),
+            C::Unauthenticate => self.unauthenticate(context),
             other => {
                 let outcome = self.stateless(other, context, sink).await;
                 (Session::Authenticated(self), reply(outcome))
@@ -256,12 +279,24 @@ impl Authenticated {
             C::Rename(rename) => self.rename(&rename, sink).await,
             C::Subscribe(name) => self.subscribe(&name, store::Subscription::On).await,
             C::Unsubscribe(name) => self.subscribe(&name, store::Subscription::Off).await,
-            C::List(list) => self.list(&list, context, sink).await,
+            C::List(list) => {
+                self.want_as_status(&list.returns.status, sink);
+                self.list(&list, context, sink).await
+            }
             C::Lsub(lsub) => self.lsub(&lsub, sink).await,
             C::Namespace => self.namespace(sink).await,
-            C::Status(status) => self.status(&status, context, sink).await,
+            C::GetQuota(root) => self.get_quota(&root, context, sink).await,
+            C::GetQuotaRoot(mailbox) => self.get_quota_root(&mailbox, context, sink).await,
+            C::SetQuota => quota::set_quota(),
+            C::Xlist(xlist) => self.xlist(&xlist, sink).await,
+            C::Status(status) => {
+                self.want_as_status(&status.items, sink);
+                self.status(&status, context, sink).await
+            }
             // Handled by the callers, which own the state that these change.
-            C::Select(_) | C::Append(_) | C::Idle => Ok(wrong_state()),
+            C::Select(_) | C::Append(_) | C::Idle | C::Compress | C::Unauthenticate => {
+                Ok(wrong_state())
+            }
         }
     }
 
@@ -322,9 +357,15 @@ impl Selected {
         match command {
             C::Select(select) => self.reselect(&select, context, sink).await,
             C::Idle => (Session::Selected(self), Reply::Idle),
+            C::Compress => (Session::Selected(self), context.compress()),
+            C::Unauthenticate => self.unauthenticate(context),
             other => {
                 let own = matches!(other, C::Delete(_) | C::Rename(_));
-                let outcome = self.auth.stateless(other, context, sink).await;
+                let before = self.auth.mode.sync;
+                let mut outcome = self.auth.stateless(other, context, sink).await;
+                if let Err(error) = self.wanted_since(before, sink).await {
+                    outcome = Err(error.into());
+                }
                 let mut session = Session::Selected(self);
                 match (session.ended(context), session) {
                     (Some(Ended::Deleted), Session::Selected(selected)) if own => {
@@ -361,28 +402,36 @@ impl Selected {
                 );
             }
             C::Check => Ok(ok("Everything is kept safe at all times.")),
-            C::Expunge(uids) => self.expunge(uids, sink).await,
+            C::Expunge(uids) => self.expunge(uids, context, sink).await,
             C::Search(search) => self.search(search, context, sink).await,
             C::Fetch(fetch) => self.fetch(&fetch, context, sink).await,
-            C::Store(store) => self.store_flags(&store, sink).await,
-            C::Copy(copy) => self.copy(&copy, sink).await,
-            C::Move(transfer) => self.move_to(&transfer, sink).await,
+            C::Store(store) => self.store_flags(&store, context, sink).await,
+            C::Copy(copy) => self.copy(&copy, context, sink).await,
+            C::Move(transfer) => self.move_to(&transfer, context, sink).await,
+            // Its message comes by a way of its own.
+            C::Replace(_) => Ok(wrong_state()),
+            C::UidBatches(batches) => self.uid_batches(batches, sink).await,
         };
         (Session::Selected(self), reply(outcome))
     }
 
-    /// Tells of changes, and takes what is recent.
+    /// Tells of changes, and how far a client that keeps account of them has come.
     async fn tell(&mut self, expunge: Expunge, sink: &mut Sink) -> std::io::Result<()> {
+        let gone = self.tell_changes(expunge, sink).await?;
+        self.settle(gone, sink).await
+    }
+
+    /// Tells of changes, and takes what is recent.
+    async fn tell_changes(&mut self, expunge: Expunge, sink: &mut Sink) -> std::io::Result<Gone> {
         let state = self.mailbox.state();
         let taken =
             select::take_recent(&*self.mailbox, &state, self.access, self.auth.mode.revision);
         let news = self.view.tell(&state, expunge, &taken);
         self.own_deleted.forget_changed(&state);
-        let revision = self.auth.mode.revision;
-        for response in self.view.responses(&news, &state, revision) {
+        for response in self.view.responses(&news, &state, self.auth.mode) {
             sink.send(&response).await?;
         }
-        Ok(())
+        Ok(news.gone())
     }
 
     /// Tells of new messages only, which is allowed at any time; a UID command may name them.

@@ -18,10 +18,13 @@ use std::{
     time::Duration,
 };
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
+};
 use rustls::{
     ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -162,16 +165,32 @@ impl Place {
     }
 
     fn connector(&self) -> TlsConnector {
-        let mut roots = RootCertStore::empty();
-        let trusted = CertificateDer::from_pem_file(self.path("server.pem")).unwrap();
-        roots.add(trusted).unwrap();
-        let config = ClientConfig::builder().with_root_certificates(roots);
+        let config = ClientConfig::builder().with_root_certificates(self.roots("server"));
         TlsConnector::from(Arc::new(config.with_no_client_auth()))
     }
 
+    /// What trusts this certificate only.
+    fn roots(&self, name: &str) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        let trusted = CertificateDer::from_pem_file(self.path(&format!("{name}.pem")));
+        roots.add(trusted.unwrap()).unwrap();
+        roots
+    }
+
+    /// Without any setting of certificates, and with these.
+    fn instead(mut self, set: &[&str]) -> Self {
+        self.settings.retain(|one| !one.starts_with("Imap:Cert"));
+        self.settings
+            .extend(set.iter().map(|one| (*one).to_owned()));
+        self
+    }
+
     async fn tcp(&self, port: u16) -> TcpStream {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        TcpStream::connect(address).await.unwrap()
+        self.tcp_to(port).await.unwrap()
+    }
+
+    async fn tcp_to(&self, port: u16) -> std::io::Result<TcpStream> {
+        TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).await
     }
 
     /// A session that is logged in, by TLS from the first byte or by STARTTLS.
@@ -514,4 +533,140 @@ fn revocation_that_cannot_be_checked_keeps_the_server_from_starting() {
     place.settings.push(without.to_owned());
     let (_, text) = place.run(&["config", "check"], "");
     assert!(!text.contains("CrlPath"), "{text}");
+}
+
+#[tokio::test]
+async fn clients_are_shown_the_files_that_are_set() {
+    let place = Place::new(&[]);
+    write_certificate(place.directory.path(), "own");
+    let path = |name: &str| place.path(name).display().to_string();
+    let port = free_port();
+    let set = [
+        format!("Imap:CertificatePath={}", path("own.pem")),
+        format!("Imap:CertificateKeyPath={}", path("own.key")),
+    ];
+    let mut place = place.instead(&[&set[0], &set[1]]);
+    place
+        .settings
+        .retain(|one| !one.starts_with("Imap:SecurePort"));
+    place.settings.push(format!("Imap:SecurePort={port}"));
+    {
+        let _serving = place.serve();
+        assert!(place.tcp_to(place.imaps).await.is_err(), "the port before");
+        let config = ClientConfig::builder().with_root_certificates(place.roots("own"));
+        let connector = TlsConnector::from(Arc::new(config.with_no_client_auth()));
+        let name = ServerName::try_from("own.example").unwrap();
+        let tls = connector
+            .connect(name, place.tcp(port).await)
+            .await
+            .unwrap();
+        let mut session = Session(BufReader::new(tls));
+        assert!(session.line().await.starts_with("* OK"));
+        let own = CertificateDer::from_pem_file(place.path("own.pem")).unwrap();
+        assert_eq!(session.certificate(), own);
+    }
+    // The key is not in the file, and a file with a password needs it.
+    let place = place.instead(&[&set[0]]);
+    let (code, text) = place.run(&["tls", "check"], "");
+    assert!(
+        code == 2 && text.contains("Imap:CertificateKeyPath"),
+        "{text}"
+    );
+    let packed = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/chain.p12");
+    let packed = format!("Imap:CertificatePath={packed}");
+    let place = place.instead(&[&packed, "Imap:CertificatePassword=wrong"]);
+    let (code, text) = place.run(&["tls", "check"], "");
+    assert!(
+        code == 2 && text.contains("password does not open"),
+        "{text}"
+    );
+    let place = place.instead(&[&packed, "Imap:CertificatePassword=secret"]);
+    let (_, text) = place.run(&["tls", "check"], "");
+    assert!(
+        text.contains("mail.example.org") && !text.contains("password"),
+        "{text}"
+    );
+}
+
+/// An authority whose certificates are logins: `people.pem`, and `people.crl` with the serial
+/// number 13.
+fn write_authority(directory: &Path) -> Issuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    fs::write(directory.join("people.pem"), certificate.pem()).unwrap();
+    let issuer = Issuer::new(params, key);
+    let list = CertificateRevocationListParams {
+        this_update: rcgen::date_time_ymd(2020, 1, 1),
+        next_update: rcgen::date_time_ymd(4000, 1, 1),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: vec![RevokedCertParams {
+            serial_number: SerialNumber::from(13),
+            revocation_time: rcgen::date_time_ymd(2026, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        }],
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let list = list.signed_by(&issuer).unwrap();
+    fs::write(directory.join("people.crl"), list.pem().unwrap()).unwrap();
+    issuer
+}
+
+/// What AUTHENTICATE EXTERNAL is answered to a certificate for the common name tim; nothing if
+/// there is no conversation.
+async fn external(place: &Place, issuer: &Issuer<'static, KeyPair>, serial: u64) -> String {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.serial_number = Some(SerialNumber::from(serial));
+    params.distinguished_name.push(DnType::CommonName, "tim");
+    let key = KeyPair::generate().unwrap();
+    let chain = vec![params.signed_by(&key, issuer).unwrap().der().clone()];
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(place.roots("server"));
+    let config = config.with_client_auth_cert(chain, key).unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    let Ok(tls) = connector.connect(name, place.tcp(place.imaps).await).await else {
+        return String::new();
+    };
+    let mut tls = BufReader::new(tls);
+    // In TLS 1.3 the refusal comes when the client is done.
+    let _ = tls.write_all(b"t AUTHENTICATE EXTERNAL =\r\n").await;
+    let mut line = String::new();
+    while !line.starts_with("t ") {
+        line.clear();
+        match tls.read_line(&mut line).await {
+            Ok(count) if count > 0 => {}
+            _ => return String::new(),
+        }
+    }
+    line
+}
+
+#[tokio::test]
+async fn certificates_are_logins_as_far_as_is_set() {
+    let given = tempfile::tempdir().unwrap();
+    let issuer = write_authority(given.path());
+    let path = |name: &str| given.path().join(name).display().to_string();
+    let authority = format!("Imap:ClientCaPath={}", path("people.pem"));
+    let list = format!("Imap:CrlPath={}", path("people.crl"));
+    let by_name = "Auth:CertificateName=CommonName";
+    let unchecked = "Imap:CheckCertificateRevocation=false";
+    for (set, serial, answer) in [
+        (&[by_name][..], 7, "t NO"),
+        (&[&*authority, &list], 7, "t NO"),
+        (&[&authority, &list, by_name], 7, "t OK"),
+        (&[&authority, &list, by_name], 13, ""),
+        (&[&authority, by_name, unchecked], 13, "t OK"),
+        (&[&authority, &list, by_name, unchecked], 13, "t OK"),
+    ] {
+        let place = Place::new(set);
+        let _serving = place.serve();
+        let told = external(&place, &issuer, serial).await;
+        let is_right = told.starts_with(answer) && told.is_empty() == answer.is_empty();
+        assert!(is_right, "{set:?} {serial}: {told}");
+    }
 }

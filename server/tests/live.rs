@@ -277,6 +277,45 @@ fn give_secrets_away(place: &Place) {
     client.answer("b6", "LOGOUT");
 }
 
+/// No line but those of contents holds a password or what could be one.
+fn holds_no_secret(told: &str) {
+    let encoded = STANDARD.encode(MARK);
+    let shifted = [0, 1, 2].map(|n| STANDARD.encode([&vec![0; n][..], MARK.as_bytes()].concat()));
+    let parts = shifted.iter().map(|text| &text[4..text.len() - 4]);
+    for form in parts.chain([MARK, encoded.as_str()]) {
+        assert!(!told.contains(form), "{form}: {told}");
+    }
+}
+
+#[test]
+fn contents_are_in_a_trace_for_who_asks_and_two_hear_the_same() {
+    let place = Place::new();
+    let address = ["trace", "--address", "127.0.0.1"];
+    let mut trace = place.trace(&address);
+    let mut beside = place.trace(&[&address[..], &["--bodies"]].concat());
+    give_secrets_away(&place);
+    let (told, more) = (trace.until("S: b6 OK"), beside.until("S: b6 OK"));
+    holds_no_secret(&told);
+    let said = |told: &str| {
+        let lines = told.lines().filter_map(|line| line.split_once('#'));
+        let lines = lines.map(|(_, line)| line.to_owned());
+        lines.collect::<Vec<_>>()
+    };
+    let is_content = |line: &String| line.contains(" C| ") || line.contains(" S| ");
+    let (contents, lines): (Vec<_>, Vec<_>) = said(&more).into_iter().partition(is_content);
+    assert_eq!(said(&told), lines);
+    holds_no_secret(&lines.join("\n"));
+    // A message of two lines with something in them: once sent, once fetched whole and in part.
+    for (side, count) in [(" C| ", 1), (" S| ", 2)] {
+        let of = |text: &str| {
+            let all = contents.iter().filter(|line| line.contains(side));
+            all.filter(|line| line.ends_with(text)).count()
+        };
+        assert_eq!(of(&format!("{side}{MARK}")), count, "{contents:?}");
+        assert_eq!(of(&format!("{side}Subject: {MARK}")), 1, "{contents:?}");
+    }
+}
+
 #[test]
 fn no_secret_and_no_content_is_in_a_trace() {
     let place = Place::new();
@@ -291,10 +330,5 @@ fn no_secret_and_no_content_is_in_a_trace() {
         told.contains("FETCH (") && told.contains("APPEND INBOX"),
         "{told}"
     );
-    let encoded = STANDARD.encode(MARK);
-    let shifted = [0, 1, 2].map(|n| STANDARD.encode([&vec![0; n][..], MARK.as_bytes()].concat()));
-    let parts = shifted.iter().map(|text| &text[4..text.len() - 4]);
-    for form in parts.chain([MARK, encoded.as_str()]) {
-        assert!(!told.contains(form), "{form}: {told}");
-    }
+    holds_no_secret(&told);
 }

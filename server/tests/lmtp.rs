@@ -176,6 +176,22 @@ impl Client {
     }
 }
 
+/// What a client still sends is read after it was told, or the system might take the answer back.
+#[tokio::test]
+async fn who_is_cut_off_while_it_sends_is_told() {
+    let server = Server::new(&[]).await;
+    let mut client = server.client().await;
+    client.say(MAIL, &["250 "]).await;
+    client.say("RCPT TO:<tim@localhost>", &["250 "]).await;
+    client.say("DATA", &["354 "]).await;
+    client.send(b"Subject: x\r\n").await;
+    server.service.shutdown.begin();
+    server.service.shutdown.cut();
+    client.expect("421 ").await;
+    client.expect("").await;
+    client.send(b"more\r\n").await;
+}
+
 #[tokio::test]
 async fn a_message_is_kept_byte_for_byte_under_its_trace() {
     let server = Server::new(&[]).await;
@@ -509,11 +525,40 @@ async fn a_stop_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_client_is_told() {
-    let server = Server::new(&[]).await;
+    for (set, millis) in [
+        (&[][..], 300_000),
+        (&["Limits:LmtpIdleTime=7s"], 7_000),
+        (&["Limits:LmtpIdleTime=20m"], 1_200_000),
+    ] {
+        let server = Server::new(set).await;
+        let mut client = server.client().await;
+        let begun = tokio::time::Instant::now();
+        client.expect("421 4.3.2 you were silent").await;
+        let waited = begun.elapsed().as_millis();
+        assert!((millis..=millis + 1).contains(&waited), "{set:?}: {waited}");
+        client.closes().await;
+    }
+}
+
+#[tokio::test]
+async fn as_many_deliveries_to_an_account_run_at_a_time_as_are_set() {
+    let server = Server::new(&["Limits:LmtpPerUser=2"]).await;
+    let tim = server.service.store.find_account("tim@localhost");
+    let tim = tim.unwrap().id;
+    let one = server.service.deliveries.take(tim).await;
     let mut client = server.client().await;
-    let begun = tokio::time::Instant::now();
-    client.expect("421 4.3.2 you were silent").await;
-    let waited = begun.elapsed().as_millis();
-    assert!((300_000..=300_001).contains(&waited), "{waited}");
-    client.closes().await;
+    client.deliver("tim@localhost", "\r\n", "250").await;
+    let _two = server.service.deliveries.take(tim).await;
+    // None is left: this one waits, while others have theirs.
+    let waiting = tokio::spawn(async move {
+        client.deliver("tim@localhost", "\r\n", "250").await;
+    });
+    let mut other = server.client().await;
+    for _ in 0..3 {
+        other.deliver("ann@localhost", "\r\n", "250").await;
+    }
+    assert_eq!(server.messages("tim@localhost", "INBOX").await.len(), 1);
+    drop(one);
+    waiting.await.unwrap();
+    assert_eq!(server.messages("tim@localhost", "INBOX").await.len(), 2);
 }

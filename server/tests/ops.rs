@@ -368,6 +368,68 @@ fn an_imap_that_does_not_greet_is_unhealthy() {
 }
 
 #[test]
+fn the_files_of_the_page_are_served_as_they_stand() {
+    let place = Place::new(&[]);
+    let _serving = place.serve();
+    let page = place.get("/");
+    assert_eq!(page.status, 200);
+    assert_eq!(page.field("content-type"), Some("text/html; charset=utf-8"));
+    let files = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ops/page");
+    for (path, kind) in [
+        ("/page.css", "text/css; charset=utf-8"),
+        ("/page.js", "text/javascript; charset=utf-8"),
+        ("/format.js", "text/javascript; charset=utf-8"),
+        ("/chart.js", "text/javascript; charset=utf-8"),
+        ("/table.js", "text/javascript; charset=utf-8"),
+        ("/icon.svg", "image/svg+xml"),
+    ] {
+        let served = place.get(path);
+        assert_eq!(
+            (served.status, served.field("content-type")),
+            (200, Some(kind))
+        );
+        assert_eq!(
+            served.body,
+            fs::read_to_string(format!("{files}{path}")).unwrap()
+        );
+    }
+    // What the page names is there.
+    for named in ["page.css", "page.js", "icon.svg"] {
+        assert!(page.body.contains(named), "{named}");
+    }
+}
+
+#[test]
+fn what_the_page_shows_is_what_there_is() {
+    let place = Place::new(&[]);
+    let _serving = place.serve();
+    let sessions = || {
+        let all = place.get("/api/status").json();
+        all["sessions"].as_array().map_or(0, Vec::len)
+    };
+    let metric = || {
+        let text = place.get("/metrics").body;
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("imap_sessions_active "));
+        line.unwrap().split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!((sessions(), metric()), (0, "0".to_owned()));
+    let mut line = String::new();
+    let mut imap = BufReader::new(TcpStream::connect(("127.0.0.1", place.imap)).unwrap());
+    imap.read_line(&mut line).unwrap();
+    assert!(line.starts_with("* OK"), "{line}");
+    assert_eq!((sessions(), metric()), (1, "1".to_owned()));
+    let health = place.get("/api/health");
+    assert_eq!(health.status, 200, "{health:?}");
+    assert_eq!(health.check("imap")["status"], "Healthy");
+    assert_eq!(
+        health.json()["status"],
+        place.get("/healthz").json()["status"]
+    );
+}
+
+#[test]
 fn threat_36_another_name_is_refused() {
     let place = Place::new(&["HealthCheck:HostNames=status.example.org"]);
     let _serving = place.serve();
@@ -518,6 +580,38 @@ fn threat_38_the_form_and_the_address_make_a_cookie_of_the_token() {
 }
 
 #[test]
+fn the_page_of_another_site_cannot_sign_anybody_in_or_out() {
+    let place = Place::new(&[&format!("HealthCheck:Token={TOKEN}")]);
+    let serving = place.serve();
+    let own = format!("Origin: http://localhost:{}", place.http);
+    for (field, status) in [
+        ("Sec-Fetch-Site: cross-site", 403),
+        ("Sec-Fetch-Site: same-site", 403),
+        ("Origin: https://evil.example", 403),
+        ("Origin: null", 403),
+        ("Sec-Fetch-Site: same-origin", 303),
+        ("Accept: */*", 303),
+        (&own, 303),
+    ] {
+        for (target, body) in [("/sign-out", ""), ("/sign-in", &*format!("token={TOKEN}"))] {
+            let length = format!("Content-Length: {}", body.len());
+            let line = format!("POST {target} HTTP/1.1");
+            let done = place.ask(&line, &["Host: localhost", field, &length], body);
+            assert_eq!(done.status, status, "{target}, {field}: {done:?}");
+            assert_eq!(done.field("set-cookie").is_some(), status == 303);
+        }
+    }
+    // A wrong token is a line of the log.
+    let wrong = place.get_with("/?token=0123456789abcdeX", &[RELAYED]);
+    assert_eq!(wrong.status, 401);
+    let line = serving.logs("status-token").pop().unwrap();
+    assert!(
+        line.contains("refused reason=status-token address=127.0.0.1 client=\"192.0.2.9\""),
+        "{line}"
+    );
+}
+
+#[test]
 fn threat_39_requests_and_connections_have_limits() {
     let place = Place::new(&[]);
     let _serving = place.serve();
@@ -582,7 +676,7 @@ fn threat_37_no_script_runs_but_our_own_file() {
         }
         assert!(!policy.contains("unsafe"), "{policy}");
         assert_eq!(found.field("x-content-type-options"), Some("nosniff"));
-        assert_eq!(found.field("referrer-policy"), Some("no-referrer"));
+        assert_eq!(found.field("referrer-policy"), Some("same-origin"));
         assert_eq!(found.field("cache-control"), Some("no-store"));
     }
     // Nothing is asked of other servers, and no script or handler stands in the page.

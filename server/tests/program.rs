@@ -10,7 +10,8 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
+    net::{Ipv4Addr, TcpStream},
+    os::unix::net::UnixStream,
     path::PathBuf,
     process::Command,
 };
@@ -55,6 +56,17 @@ impl Place {
             imap,
             settings: settings.to_vec(),
         }
+    }
+
+    /// With further settings, each instead of one of the same key.
+    fn and(mut self, set: &[&str]) -> Self {
+        for setting in set {
+            let key = setting.split_once('=').unwrap().0;
+            let is_other = |old: &String| old.split_once('=').unwrap().0 != key;
+            self.settings.retain(is_other);
+            self.settings.push((*setting).to_owned());
+        }
+        self
     }
 
     fn store(&self) -> PathBuf {
@@ -301,6 +313,8 @@ fn administer_app_passwords(place: &Place, server: Server) {
         let made = place.prints(&[&command[..], more].concat(), "");
         let made: serde_json::Value = serde_json::from_str(&made).unwrap();
         assert_eq!(made["scram_user"], format!("tim@localhost+{name}"));
+        let note = made["note"].as_str();
+        assert_eq!(note.is_some(), more.contains(&"admin,lmtp"), "{note:?}");
         made["password"].as_str().unwrap().to_owned()
     };
     let phone = add("phone", &["--expires", "90d"]);
@@ -468,6 +482,127 @@ fn up_without_tls_prints_lines_for_the_plain_port() {
 }
 
 #[test]
+fn the_configuration_is_shown_checked_and_explained() {
+    let place = Place::new().and(&["Imap:SessionTimeout=45m", "Imap:CertificatePassword=marker"]);
+    let shown = place.prints(&["config", "show"], "");
+    let line = |key: &str| {
+        let found = shown.lines().find(|line| line.starts_with(key));
+        found.unwrap_or_else(|| panic!("{key}: {shown}")).to_owned()
+    };
+    let set = line("Imap:SessionTimeout");
+    assert!(set.contains(" 45m ") && set.contains("--set"), "{set}");
+    assert!(line("Imap:ShutdownTimeout").ends_with("default"), "{shown}");
+    assert!(!shown.contains("marker"), "a secret: {shown}");
+    place.prints(&["config", "check"], "");
+    let explained = place.prints(&["config", "docs"], "");
+    assert!(explained.contains("| `SessionTimeout` |"), "{explained}");
+    let sample = place.prints(&["config", "docs", "--sample"], "");
+    assert!(sample.contains("\"SessionTimeout\": "), "{sample}");
+    let wrong = place.and(&["Imap:SessionTimeout=never", "Limits:Literals=0"]);
+    let done = wrong.run(&["config", "check"], "");
+    assert_eq!(done.code, 2, "{}{}", done.out, done.err);
+    let told = done.out + &done.err;
+    for key in ["Imap:SessionTimeout", "Limits:Literals"] {
+        assert!(told.contains(key), "{told}");
+    }
+}
+
+#[test]
+fn completions_and_the_manual_are_printed() {
+    let place = Place::new();
+    let script = place.prints(&["completions", "bash"], "");
+    assert!(script.contains("complete ") && script.contains("app-password"));
+    let page = place.prints(&["man"], "");
+    assert!(page.starts_with('.') || page.contains("\n.TH "), "{page}");
+    assert!(page.contains("EXIT STATUS"), "{page}");
+    let pages = place.prints(&["man", "--markdown"], "");
+    assert!(pages.contains("## `relate-imap account add`"), "{pages}");
+}
+
+/// The first line a server says.
+fn greeting(stream: impl std::io::Read) -> String {
+    let mut line = String::new();
+    // Nothing, if nobody is served.
+    let _ = BufReader::new(stream).read_line(&mut line);
+    line
+}
+
+#[test]
+fn each_listener_is_where_it_is_set() {
+    let (imap, lmtp) = (free_port(), free_port());
+    let place = Place::new().and(&[
+        "Imap:ServerName=mail.example",
+        "Imap:Addresses=127.0.0.2, 127.0.0.4",
+        &format!("Imap:Port={imap}"),
+        "Lmtp:Addresses=127.0.0.3",
+        &format!("Lmtp:Port={lmtp}"),
+        "Lmtp:SocketPath=elsewhere/in.sock",
+    ]);
+    let _serving = place.serve();
+    for (last, port, said) in [
+        (2, imap, Some("* OK")),
+        (4, imap, Some("* OK")),
+        (1, imap, None),
+        (3, lmtp, Some("220 ")),
+        (1, lmtp, None),
+        (1, place.imap, None),
+    ] {
+        let stream = TcpStream::connect((Ipv4Addr::new(127, 0, 0, last), port));
+        assert_eq!(stream.is_ok(), said.is_some(), "127.0.0.{last}:{port}");
+        if let (Ok(stream), Some(said)) = (stream, said) {
+            let line = greeting(stream);
+            assert!(
+                line.starts_with(said) && line.contains("mail.example"),
+                "{line}"
+            );
+        }
+    }
+    let socket = UnixStream::connect(place.store().join("elsewhere/in.sock"));
+    let line = greeting(socket.unwrap());
+    assert!(line.starts_with("220 mail.example"), "{line}");
+    assert!(!place.store().join("run/lmtp.sock").exists());
+}
+
+#[test]
+fn listeners_are_off_where_that_is_set() {
+    let health = free_port();
+    let place = Place::new().and(&[
+        "Imap:Port=0",
+        "Lmtp:SocketPath=",
+        &format!("HealthCheck:Url=http://127.0.0.1:{health}"),
+    ]);
+    let _serving = place.serve();
+    assert!(TcpStream::connect(("127.0.0.1", place.imap)).is_err());
+    assert!(!place.store().join("run/lmtp.sock").exists());
+    let mut stream = TcpStream::connect(("127.0.0.1", health)).unwrap();
+    stream
+        .write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    assert!(greeting(stream).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn as_many_connections_of_an_address_are_taken_as_are_set() {
+    for (set, trusted, greeted) in [
+        ("Limits:ConnectionsPerAddress=2", "192.0.2.0/24", 2),
+        ("Limits:NewConnectionsPerMinute=3", "192.0.2.0/24", 3),
+        ("Limits:ConnectionsPerAddress=2", "127.0.0.0/8", 5),
+    ] {
+        let trusted = format!("Limits:TrustedNetworks={trusted}");
+        let place = Place::new().and(&[set, &trusted]);
+        let _serving = place.serve();
+        let streams: Vec<_> = (0..5)
+            .map(|_| TcpStream::connect(("127.0.0.1", place.imap)).unwrap())
+            .collect();
+        let said: Vec<_> = streams.iter().map(greeting).collect();
+        let welcome = said.iter().filter(|line| line.starts_with("* OK")).count();
+        assert_eq!(welcome, greeted, "{set} {trusted}: {said:?}");
+        let refused = said.iter().filter(|line| line.starts_with("* BYE")).count();
+        assert_eq!(refused, 5 - greeted, "{set} {trusted}: {said:?}");
+    }
+}
+
+#[test]
 fn a_server_that_is_told_to_stop_says_bye_and_ends_well() {
     let place = Place::new();
     let mut serving = place.serve();
@@ -627,10 +762,14 @@ fn a_store_of_the_first_version_opens_and_its_account_gets_app_passwords() {
 /// of it.
 fn refusals(format: &str) -> (Vec<String>, String) {
     let mut place = Place::new();
+    let http = free_port();
+    place.settings.retain(|one| one != "HealthCheck:Url=");
     place.settings.extend([
         "Limits:TrustedNetworks=".to_owned(),
         "Limits:NewConnectionsPerMinute=5".to_owned(),
         format!("Logging:Format={format}"),
+        format!("HealthCheck:Url=http://127.0.0.1:{http}"),
+        "HealthCheck:Token=0123456789abcdef".to_owned(),
     ]);
     place.prints(
         &["account", "add", "tim", "--password-stdin"],
@@ -644,12 +783,24 @@ fn refusals(format: &str) -> (Vec<String>, String) {
         first.clear();
         assert!(log.read_line(&mut first).unwrap() > 0, "no server");
     }
-    let say = |lines: &str| {
-        let mut stream = TcpStream::connect(("127.0.0.1", place.imap)).unwrap();
+    let say_to = |port, lines: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         // It may close before it has read all of it.
         let _ = stream.write_all(lines.as_bytes());
         let _ = stream.read_to_string(&mut String::new());
     };
+    let say = |lines: &str| say_to(place.imap, lines);
+    let status = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    say_to(
+        http,
+        &format!("{status}Authorization: Bearer wrong5\r\n\r\n"),
+    );
+    // Of this one only the proxy's address is known: nobody is to be kept out for it.
+    let relayed = "X-Forwarded-For: 10.9.9.9 address=10.9.9.9\r\n";
+    say_to(
+        http,
+        &format!("{status}{relayed}Authorization: Bearer wrong6\r\n\r\n"),
+    );
     // The first two wait for an end of their own and are ended by the third failure.
     say(
         "a LOGIN tim wrong1\r\nb LOGIN \"x address=10.9.9.9\" wrong2\r\nc LOGIN \"refused reason=banned address=10.9.9.9 \\\"\" wrong3\r\n",
@@ -685,8 +836,8 @@ fn refusals_are_lines_that_fail2ban_reads() {
         let (lines, hosts) = refusals(format);
         let log = lines.join("\n");
         assert!(!log.contains('\u{1b}'), "colours in a file: {log}");
-        // Four logins, one connection for their number, one for what it sent, one too many.
-        assert_eq!(hosts, "127.0.0.1\n".repeat(7), "{format}: {log}");
+        // Four logins, one connection for their number, one for what it sent, one too many, a token.
+        assert_eq!(hosts, "127.0.0.1\n".repeat(8), "{format}: {log}");
         let refused = lines
             .iter()
             .filter(|line| line.contains("too many") || line.contains("efused"));
@@ -696,6 +847,7 @@ fn refusals_are_lines_that_fail2ban_reads() {
             "login-failures",
             "bad-commands",
             "new-connections-per-minute",
+            "status-token",
         ] {
             assert!(log.contains(reason), "{format}, {reason}: {log}");
         }

@@ -29,7 +29,10 @@ use prost::Message as _;
 use server::{
     config, connection,
     listen::{Peer, Stream},
-    observe::collector,
+    observe::{
+        collector, metrics,
+        trace::{Hears, Listener},
+    },
     service::Service,
 };
 use store::{NewAccount, Quota, Store as _, clock::SystemClock, embedded::EmbeddedStore};
@@ -127,6 +130,11 @@ struct Place {
 impl Place {
     /// A server with an account, that sends to this port.
     async fn new(port: u16, speaks: Speaks) -> Self {
+        Self::with(port, speaks, &["Otel:ExportInterval=1s"]).await
+    }
+
+    /// One with further settings.
+    async fn with(port: u16, speaks: Speaks, more: &[&str]) -> Self {
         let protocol = match speaks {
             Speaks::Grpc => "Grpc",
             Speaks::Http => "HttpProtobuf",
@@ -137,12 +145,15 @@ impl Place {
             format!("Otel:Endpoint=http://127.0.0.1:{port}"),
             format!("Otel:Protocol={protocol}"),
             "Otel:Headers=api-key=marker".to_owned(),
-            "Otel:ExportInterval=1s".to_owned(),
             "Limits:LoginFailureDelays=0s".to_owned(),
             "Limits:LoginFailures=20".to_owned(),
         ];
         let loaded = config::load(&config::Options {
-            set: set.to_vec(),
+            set: more
+                .iter()
+                .map(|set| (*set).to_owned())
+                .chain(set)
+                .collect(),
             ..Default::default()
         });
         let config = Arc::new(loaded.unwrap().config);
@@ -269,6 +280,20 @@ fn sum(metrics: &[Metric], name: &str, label: Option<(&str, &str)>) -> i64 {
         .sum()
 }
 
+/// What the server itself has counted.
+fn counted(service: &Service, name: &str, label: &str) -> i64 {
+    let families = service.observe.metrics.read();
+    let family = families.iter().find(|it| it.row.name == name);
+    let points = family.expect(name).points.iter();
+    let points = points.filter(|it| label.is_empty() || it.labels.contains(&label));
+    points
+        .map(|point| match point.value {
+            metrics::Value::Whole(number) => number,
+            _ => panic!("{name} is not whole"),
+        })
+        .sum()
+}
+
 fn check_metrics(metrics: &[Metric]) {
     for (name, label, wanted) in [
         ("imap.commands", Some(("command", "LOGIN")), 2),
@@ -345,12 +370,13 @@ fn check_spans(spans: &[Span]) {
     assert!(!told.contains("battery") && !told.contains("wrong-one"));
 }
 
-async fn a_session_is_told(speaks: Speaks) {
+/// What comes to a collector of a session.
+async fn told(speaks: Speaks, more: &[&str]) -> (Vec<Metric>, Vec<Span>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let (sender, mut receiver) = mpsc::channel(1_000);
     tokio::spawn(receive(listener, speaks, sender));
-    let place = Place::new(port, speaks).await;
+    let place = Place::with(port, speaks, more).await;
     // The first metrics go at once: from then on spans are made.
     let mut received = vec![receiver.recv().await.unwrap()];
     place.session().await;
@@ -358,9 +384,47 @@ async fn a_session_is_told(speaks: Speaks) {
     while let Ok(one) = receiver.try_recv() {
         received.push(one);
     }
-    let (metrics, spans) = decoded(&received, speaks);
+    decoded(&received, speaks)
+}
+
+async fn a_session_is_told(speaks: Speaks) {
+    let (metrics, spans) = told(speaks, &[]).await;
     check_metrics(&metrics);
     check_spans(&spans);
+}
+
+#[tokio::test]
+async fn of_a_hundred_commands_as_many_are_traced_as_are_set() {
+    let (metrics, spans) = told(Speaks::Http, &["Otel:TracePercent=0"]).await;
+    check_metrics(&metrics);
+    assert!(spans.is_empty(), "{spans:?}");
+}
+
+#[tokio::test]
+async fn metrics_are_sent_as_often_as_is_set() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    // That nobody takes them does not change when they are sent.
+    let place = Place::with(port, Speaks::Grpc, &["Otel:ExportInterval=20m"]).await;
+    let sent = || counted(&place.service, "telemetry.exports", "");
+    let minutes = |count: u64| Duration::from_secs(60 * count);
+    for round in 1..4 {
+        let mut steps = 0;
+        while sent() < round {
+            tokio::task::yield_now().await;
+            steps += 1;
+            assert!(steps < 10_000_000, "round {round}");
+        }
+        tokio::time::pause();
+        tokio::time::advance(minutes(19)).await;
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(sent(), round);
+        tokio::time::advance(minutes(1)).await;
+        tokio::time::resume();
+    }
 }
 
 #[tokio::test]
@@ -380,7 +444,6 @@ async fn a_collector_that_is_dead_keeps_nobody_and_one_that_comes_back_is_told()
     drop(listener);
     let place = Place::new(address.port(), Speaks::Grpc).await;
     place.session().await;
-    let exports = Arc::clone(&place.service.observe.metrics);
     let listener = TcpListener::bind(address).await.unwrap();
     let (sender, mut receiver) = mpsc::channel(1_000);
     let receiving = tokio::spawn(receive(listener, Speaks::Grpc, sender));
@@ -388,8 +451,8 @@ async fn a_collector_that_is_dead_keeps_nobody_and_one_that_comes_back_is_told()
     assert!(came.unwrap().is_some(), "it is tried again");
     receiving.abort();
     place.session().await;
-    place.end().await;
-    assert!(exports.exports.at(0) >= 1, "something was taken");
+    let service = place.end().await;
+    assert!(counted(&service, "telemetry.exports", "ok") >= 1);
 }
 
 #[tokio::test]
@@ -397,12 +460,34 @@ async fn a_collector_that_says_nothing_keeps_nobody() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     for speaks in [Speaks::Grpc, Speaks::Http] {
-        let place = Place::new(port, speaks).await;
+        let mut place = Place::new(port, speaks).await;
         place.session().await;
-        let service = place.end().await;
-        let exports = &service.observe.metrics.exports;
-        assert_eq!((exports.at(0), exports.at(1) > 0), (0, true));
+        tokio::time::pause();
+        let begun = tokio::time::Instant::now();
+        place.service.shutdown.begin();
+        (&mut place.collecting).await.unwrap();
+        let waited = begun.elapsed().as_millis();
+        assert!(waited <= 1_001, "{waited} ms");
+        tokio::time::resume();
+        place.service.store.close().await;
+        assert_eq!(counted(&place.service, "telemetry.exports", "ok"), 0);
+        assert!(counted(&place.service, "telemetry.exports", "failed") > 0);
     }
+}
+
+#[tokio::test]
+async fn spans_that_nobody_takes_are_counted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let place = Place::new(port, Speaks::Grpc).await;
+    // From the first export on spans are made.
+    while counted(&place.service, "telemetry.exports", "failed") == 0 {
+        tokio::task::yield_now().await;
+    }
+    place.session().await;
+    let service = place.end().await;
+    assert_eq!(counted(&service, "telemetry.spans.dropped", ""), 8 + 2);
 }
 
 /// Somebody listens to a session: what it says is heard, its secrets and its mail are not.
@@ -417,7 +502,8 @@ async fn what_is_overheard_holds_no_secret_and_no_mail() {
     ours.read_exact(&mut greeting).await.unwrap();
     let (sender, mut listener) = mpsc::channel(1_000);
     let entry = place.service.observe.live.entries().remove(0);
-    entry.trace.listen(sender);
+    let listening = Listener::new(sender, Hears::Lines);
+    entry.trace.listen(&listening);
     let script = format!(
         "a AUTHENTICATE PLAIN\r\nAGFubmEAbWFya2Vy\r\nb AUTHENTICATE PLAIN AGFubmEAbWFya2Vy\r\n\
          c LOGIN anna marker extra\r\nd LOGIN anna {{6+}}\r\nmarker\r\n\
@@ -451,6 +537,6 @@ async fn what_is_overheard_holds_no_secret_and_no_mail() {
     ] {
         assert!(heard.contains(line), "{line}: {heard}");
     }
-    assert_eq!(entry.trace.missed(), 0);
+    assert_eq!(listening.missed(), 0);
     place.end().await;
 }

@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     ops::Range,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicU32},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use mail::{
     date::DateTime,
-    flag::{FlagChange, Flags},
+    flag::{FlagChange, Flags, UnchangedSince},
     id::{AccountId, BodyId, MailboxId, ModSeq, ThreadId, Uid, UidValidity},
     mailbox::{MailboxKey, MailboxName, SpecialUse},
     predicate::Predicate,
@@ -41,6 +41,8 @@ pub trait Store: Send + Sync + 'static {
     async fn create_account(&self, new: NewAccount) -> Result<Arc<AccountInfo>>;
     /// Every account, by name.
     fn accounts(&self) -> Vec<Arc<AccountInfo>>;
+    /// How many accounts there are; known without looking at each.
+    fn account_count(&self) -> usize;
     /// How many accounts can be logged in to with a password, but not by SCRAM; known without
     /// looking at each.
     fn accounts_without_scram(&self) -> usize;
@@ -463,7 +465,7 @@ pub trait Mailbox: Send + Sync {
         uids: &UidSet,
         change: FlagChange,
         flags: &Flags,
-        unchanged_since: Option<ModSeq>,
+        unchanged_since: Option<UnchangedSince>,
     ) -> Result<FlagsOutcome>;
     /// Removes messages for ever; returns which.
     async fn expunge(&self, which: Expunge) -> Result<UidSet>;
@@ -473,6 +475,15 @@ pub trait Mailbox: Send + Sync {
     /// Moves the messages that exist of `uids`, in steps of at most 10,000, each message at every
     /// moment in at least one mailbox.
     async fn move_to(&self, uids: &UidSet, to: MailboxId) -> Result<Transferred>;
+    /// Begins the message that is to take the place of another (RFC 8508): of `announced_bytes`, only
+    /// what it has more than that one is reserved.
+    async fn upload_replacing(&self, uid: Uid, announced_bytes: u64) -> Result<Box<dyn Upload>>;
+    /// Adds a message to a mailbox of the account and removes another one from this, for ever, both
+    /// at once or neither (RFC 8508 §3.4). Quota counts the difference.
+    ///
+    /// # Errors
+    /// [`crate::Error::Expunged`] if that other one is gone.
+    async fn replace(&self, uid: Uid, to: MailboxId, message: NewMessage) -> Result<Appended>;
     /// What never changes of these messages, in their order; an expunged one is still there within
     /// the undelete window.
     async fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Arc<Static>>>;
@@ -489,6 +500,15 @@ pub trait Mailbox: Send + Sync {
         &self,
         state: &Arc<MailboxState>,
         predicate: &Predicate<UidSet>,
+    ) -> Result<UidSet> {
+        self.search_watched(state, predicate, &Arc::default()).await
+    }
+    /// The same; `looked_at` is how many messages of `state` were looked at so far.
+    async fn search_watched(
+        &self,
+        state: &Arc<MailboxState>,
+        predicate: &Predicate<UidSet>,
+        looked_at: &Arc<AtomicU32>,
     ) -> Result<UidSet>;
     /// Takes the messages that no session was told of as recent (RFC 3501 §2.3.2): the first UID
     /// of them; those up to the version's uid_next are the caller's. `None` if there are none.

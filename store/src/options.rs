@@ -31,6 +31,8 @@ pub struct Options {
     pub keyword_bytes_max: usize,
     /// Mailboxes an account may have.
     pub mailboxes_max: usize,
+    /// Messages an account may have, whatever its quota: each costs memory while its mailbox is open.
+    pub messages_max: u64,
     /// What a new mailbox may be called.
     pub names: Names,
     /// Expunges remembered per mailbox, as ranges of UIDs.
@@ -57,6 +59,7 @@ impl Default for Options {
             keywords_per_mailbox_max: 512,
             keyword_bytes_max: KEYWORD_BYTES_MAX,
             mailboxes_max: 10_000,
+            messages_max: 5_000_000,
             names: Names::ALL,
             history_ranges_max: 10_000,
             message_bytes_max: 64 * MIB,

@@ -8,6 +8,7 @@ pub(crate) mod accounts;
 pub(crate) mod messages;
 pub(crate) mod names;
 pub(crate) mod quota;
+pub(crate) mod threads;
 
 use mail::{
     id::{AccountId, ModSeq},

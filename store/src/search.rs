@@ -7,14 +7,17 @@
 mod text;
 mod turns;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use bytes::Bytes;
 use mail::{
     date::{Date, DateTime},
     flag::{Keyword, SystemFlags},
-    id::{BodyId, ModSeq, Uid},
-    predicate::{DateField, DateRelation, Predicate, TextField},
+    id::{BodyId, ModSeq, ThreadId, Uid},
+    predicate::{Age, DateField, DateRelation, Predicate, TextField},
     set::UidSet,
 };
 
@@ -38,21 +41,24 @@ pub(crate) trait Source {
     fn read(&self, body: BodyId, offset: u64, len: usize) -> Result<Bytes>;
 }
 
-/// The messages of `state` that satisfy `predicate`; stops early, with what it has, once nobody waits
-/// any more.
+/// The messages of `state` that satisfy `predicate` at `now_secs` (seconds since 1970); tells how many
+/// were looked at so far, and stops early, with what it has, once nobody waits any more.
 pub(crate) fn search(
     state: &MailboxState,
     predicate: &Predicate<UidSet>,
-    source: &dyn Source,
-    pace: &Pace<'_>,
+    (now_secs, looked_at): (i64, &AtomicU32),
+    (source, pace): (&dyn Source, &Pace<'_>),
 ) -> Result<UidSet> {
-    let test = Test::new(predicate);
+    let test = Test::new(predicate, now_secs);
     let (mut found, mut read) = (UidSet::new(), UidSet::new());
     // Never more than a batch: a mailbox may have a million messages that have to be read.
     let mut undecided = Vec::with_capacity(BATCH_MESSAGES);
     for (at, (uid, row)) in state.rows().enumerate() {
-        if at % BATCH_MESSAGES == 0 && pace.is_over() {
-            return Ok(found);
+        if at % BATCH_MESSAGES == 0 {
+            looked_at.store(u32::try_from(at).unwrap_or(u32::MAX), Ordering::Relaxed);
+            if pace.is_over() {
+                return Ok(found);
+            }
         }
         match test.by_row(state, uid, row) {
             Some(true) => found.insert(uid),
@@ -115,23 +121,32 @@ enum RowTest {
     Internal(DateRelation, Date),
     Saved(DateRelation, Date),
     ModSeq(ModSeq),
+    Email(BodyId),
+    Thread(ThreadId),
+    /// INTERNALDATE as seconds since 1970.
+    Age(Age, i64),
 }
 
 impl Test {
     /// The depth of a predicate is bounded by the parser that made it, and so is this recursion.
-    fn new(predicate: &Predicate<UidSet>) -> Self {
+    fn new(predicate: &Predicate<UidSet>, now_secs: i64) -> Self {
         match predicate {
             Predicate::All => Self::Constant(true),
             Predicate::Recent => Self::Constant(false),
-            Predicate::And(all) => Self::And(sorted(all.iter())),
-            Predicate::Or(two) => Self::Or(sorted([&two.0, &two.1].into_iter())),
-            Predicate::Not(one) => Self::Not(Box::new(Self::new(one))),
+            Predicate::And(all) => Self::And(sorted(all.iter(), now_secs)),
+            Predicate::Or(two) => Self::Or(sorted([&two.0, &two.1].into_iter(), now_secs)),
+            Predicate::Not(one) => Self::Not(Box::new(Self::new(one, now_secs))),
             Predicate::Messages(uids) => Self::Row(RowTest::Messages(uids.clone())),
             Predicate::Flags(flags) => Self::Row(RowTest::Flags(*flags)),
             Predicate::Keyword(keyword) => Self::Row(RowTest::Keyword(keyword.clone())),
             Predicate::Larger(bytes) => Self::Row(RowTest::Larger(*bytes)),
             Predicate::Smaller(bytes) => Self::Row(RowTest::Smaller(*bytes)),
             Predicate::ModSeq(mod_seq) => Self::Row(RowTest::ModSeq(*mod_seq)),
+            Predicate::Email(id) => Self::Row(RowTest::Email(*id)),
+            Predicate::Thread(id) => Self::Row(RowTest::Thread(*id)),
+            Predicate::Age(age, secs) => {
+                Self::Row(RowTest::Age(*age, now_secs.saturating_sub((*secs).into())))
+            }
             Predicate::Date(DateField::Internal, relation, date) => {
                 Self::Row(RowTest::Internal(*relation, *date))
             }
@@ -227,8 +242,8 @@ fn decide(parts: impl Iterator<Item = Option<bool>>, decisive: bool) -> Option<b
     all_known.then_some(!decisive)
 }
 
-fn sorted<'a>(predicates: impl Iterator<Item = &'a Predicate<UidSet>>) -> Vec<Test> {
-    let mut tests: Vec<Test> = predicates.map(Test::new).collect();
+fn sorted<'a>(predicates: impl Iterator<Item = &'a Predicate<UidSet>>, now_secs: i64) -> Vec<Test> {
+    let mut tests: Vec<Test> = predicates.map(|p| Test::new(p, now_secs)).collect();
     tests.sort_by_key(Test::cost);
     tests
 }
@@ -250,6 +265,10 @@ impl RowTest {
                 relation.holds(saved.date(), *date)
             }
             Self::ModSeq(mod_seq) => row.mod_seq >= *mod_seq,
+            Self::Email(id) => row.body == *id,
+            Self::Thread(id) => row.thread == *id,
+            Self::Age(Age::Older, secs) => row.internal_date.secs <= *secs,
+            Self::Age(Age::Younger, secs) => row.internal_date.secs >= *secs,
         }
     }
 }

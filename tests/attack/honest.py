@@ -46,6 +46,19 @@ def fill(server, user):
     session.close()
 
 
+def fill_many(server, user, count):
+    """A mailbox of at least so many messages."""
+    fill(server, user)
+    session = Session(server.host, server.imap_port)
+    session.run(b"LOGIN " + quoted(user) + b" " + quoted(server.password))
+    session.run(b"SELECT INBOX")
+    there = MESSAGES
+    while there < count:
+        session.run(b"COPY 1:* INBOX")
+        there *= 2
+    session.close()
+
+
 def once(server, user):
     """Seconds of a login and of a fetch."""
     began = time.monotonic()

@@ -28,6 +28,13 @@ def list_mailboxes(server):
     assert b"INBOX" in curl(server, "")
 
 
+@check("QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE", "OBJECTID")
+def quota_and_ids_as_raw_commands(server):
+    assert b"* QUOTAROOT INBOX " in curl(server, "", "-X", "GETQUOTAROOT INBOX")
+    counted = curl(server, "", "-X", "STATUS Junk (DELETED DELETED-STORAGE MAILBOXID)")
+    assert re.search(rb"DELETED 0 DELETED-STORAGE 0 MAILBOXID \(F\w+\)", counted), counted
+
+
 @check("AUTH=PLAIN")
 def login_plain_over_tls(server):
     assert b"INBOX" in curl(server, "", "--login-options", "AUTH=PLAIN", secure=True)

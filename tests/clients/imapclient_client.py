@@ -120,6 +120,42 @@ def folder_status(server):
     assert got[b"MESSAGES"] == 3 and got[b"UNSEEN"] == 3 and got[b"SIZE"] >= 3 * len(message("message 1")), got
 
 
+@check("QUOTA", "QUOTA=RES-MAILBOX")
+def quota_of_the_account(server):
+    m = connect(server)
+    roots, quotas = m.get_quota_root("INBOX")
+    assert roots.mailbox == "INBOX" and len(roots.quota_roots) == 1, roots
+    boxes = [q for q in quotas if q.resource == "MAILBOX"]
+    assert len(boxes) == 1 and boxes[0].usage == len(m.list_folders()), quotas
+    assert m.get_quota("INBOX") == quotas
+    try:
+        m.set_quota([names.Quota(roots.quota_roots[0], "STORAGE", 0, 500)])
+        raise AssertionError("SETQUOTA is taken")
+    except imapclient.exceptions.IMAPClientError as error:
+        assert "administrator" in str(error), error
+
+
+@check("OBJECTID", "SAVEDATE", "PREVIEW", "WITHIN")
+def ids_dates_and_previews(server):
+    m = connect(server)
+    fresh(m, "attributes", 1)
+    got = m.fetch([1], ["EMAILID", "THREADID", "SAVEDATE", "PREVIEW"])[1]
+    assert got[b"EMAILID"][0].startswith(b"M") and got[b"THREADID"][0].startswith(b"T"), got
+    assert got[b"PREVIEW"] == b"body" and b"-20" in got[b"SAVEDATE"], got
+    assert m.search(["EMAILID", got[b"EMAILID"][0].decode()]) == [1]
+    assert m.search(["THREADID", got[b"THREADID"][0].decode()]) == [1]
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    assert m.search(["SAVEDSINCE", today - datetime.timedelta(days=1)]) == [1]
+    assert m.search(["YOUNGER", "86400"]) == [1] and m.search(["OLDER", "86400"]) == []
+
+
+@check("XLIST")
+def special_folders_by_xlist(server):
+    m = connect(server)
+    found = {name: flags for flags, _, name in m.xlist_folders()}
+    assert b"\\Inbox" in found["INBOX"] and b"\\Spam" in found["Junk"], found
+
+
 @check("UIDPLUS")
 def flags_and_uid_expunge(server):
     m = connect(server)

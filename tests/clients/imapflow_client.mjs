@@ -90,6 +90,27 @@ check(['STATUS=SIZE'], 'status', () => session(async c => {
     expect(got.messages === 2 && got.unseen === 2 && got.uidNext > 2, got);
 }));
 
+check(['OBJECTID'], 'ids_and_threads', () => session(async c => {
+    await fresh(c, 'ids');
+    await c.append('ids', message('Lunch', 'body\r\n', 'Message-ID: <flow1@example.org>\r\n'));
+    await c.append('ids', message('Re: Lunch', 'body\r\n', 'Message-ID: <flow2@example.org>\r\nIn-Reply-To: <flow1@example.org>\r\n'));
+    await c.append('ids', message('Dinner', 'body\r\n', 'Message-ID: <flow3@example.org>\r\n'));
+    const all = [];
+    for await (const m of c.fetch('1:3', { uid: true, threadId: true })) {
+        all.push(m);
+    }
+    expect(all.length === 3 && all.every(m => /^M/.test(m.emailId) && /^T/.test(m.threadId)), all);
+    expect(all[0].threadId === all[1].threadId && all[0].threadId !== all[2].threadId, all);
+    const found = await c.search({ emailId: all[1].emailId }, { uid: true });
+    expect(found.length === 1 && found[0] === all[1].uid, found);
+    expect((await c.search({ threadId: all[0].threadId }, { uid: true })).length === 2, 'thread');
+}));
+
+check(['QUOTA', 'QUOTA=RES-MAILBOX'], 'quota', () => session(async c => {
+    const quota = await c.getQuota('INBOX');
+    expect(quota && quota.quotaRoot && quota.mailbox && quota.mailbox.usage > 0, quota);
+}));
+
 check(['LITERAL+', 'UIDPLUS'], 'append_and_download', () => session(async c => {
     await fresh(c, 'append');
     const data = message('download', 'é line\r\n'.repeat(30000));
@@ -174,6 +195,23 @@ check(['IDLE'], 'idle_sees_new_mail', () => session(async c => {
     const event = await Promise.race([told, new Promise((_, no) => setTimeout(() => no(new Error('no EXISTS in 10 s')), 10000).unref())]);
     expect(event.count === 2 && event.prevCount === 1, event);
 }));
+
+check(['COMPRESS=DEFLATE'], 'compresses', () => session(async c => {
+    expect(c._deflate && c._inflate, 'not compressed');
+    await fresh(c, 'deflated');
+    const body = 'the same line again and again\r\n'.repeat(20_000);
+    await c.append('deflated', message('long', body));
+    await c.mailboxOpen('deflated');
+    const fetched = await c.fetchOne('1', { source: true });
+    expect(fetched.source.toString().endsWith(body), fetched.source.length);
+    await c.append('deflated', message('second'));
+    expect((await c.search({ subject: 'second' })).length === 1, 'second');
+}));
+
+check(['COMPRESS=DEFLATE', 'STARTTLS'], 'compresses_within_tls', () => session(async c => {
+    expect(c.secureConnection && c._deflate, 'not compressed, or not secured');
+    expect((await c.list()).length >= 6, 'folders');
+}, { doSTARTTLS: true }));
 
 check([], 'fetch_many', () => session(async c => {
     await fresh(c, 'many', 30);

@@ -160,7 +160,9 @@ def every_capability_is_the_promised_one(server):
     m = connect(server)
     have = capabilities(m)
     want = ("IMAP4REV2 IMAP4REV1 LITERAL+ SASL-IR ENABLE ID IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE ESEARCH SEARCHRES BINARY LIST-EXTENDED "
-            "LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE MULTIAPPEND UTF8=ACCEPT").split()
+            "LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE MULTIAPPEND UTF8=ACCEPT CONDSTORE QRESYNC REPLACE PARTIAL "
+            "INPROGRESS UIDBATCHES OBJECTID SAVEDATE PREVIEW WITHIN QUOTA "
+            "QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX XLIST").split()
     missing = [w for w in want if w not in have]
     assert not missing, "missing " + " ".join(missing)
     assert any(re.fullmatch(r"APPENDLIMIT=\d+", c) for c in have)
@@ -458,6 +460,43 @@ def multiappend(server):
     assert re.search(r"APPENDUID \d+ \d+:\d+\]", text), text
     assert ok(m.select("multi")) == [b"3"]
     assert ok(m.search(None, "SEEN"))[0] == b"1"
+
+
+@check("REPLACE")
+def replace(server):
+    m = connect(server)
+    fresh(m, "replaced")
+    ok(m.append("replaced", "\\Draft", None, message("draft")))
+    ok(m.select("replaced"))
+    text = message("better")
+    typ, _, untagged = sent_at_once(m, b"UID REPLACE 1 replaced (\\Draft) {%d+}\r\n" % len(text) + text + b"\r\n")
+    assert typ == "OK" and untagged["EXPUNGE"] == [b"1"] and b"2" in untagged["EXISTS"], untagged
+    assert ok(m.uid("SEARCH", "ALL"))[0] == b"2"
+    assert ok(m.search(None, "SUBJECT", "better"))[0] == b"1"
+
+
+@check("UNAUTHENTICATE")
+def unauthenticate(server):
+    m = connect(server)
+    must(m, "UNAUTHENTICATE")
+    m.state = "NONAUTH"
+    ok(m.login(server.user, server.password))
+    ok(m.select("INBOX"))
+
+
+@check("PARTIAL", "UIDBATCHES")
+def pages(server):
+    m = connect(server)
+    fresh(m, "pages")
+    for i in range(1, 8):
+        ok(m.append("pages", None, None, message("page %d" % i)))
+    ok(m.select("pages"))
+    found = must(m, "UID", "SEARCH RETURN (PARTIAL -1:-3) ALL")["ESEARCH"][0]
+    assert found.endswith(b"UID PARTIAL (-1:-3 5:7)"), found
+    fetched = must(m, "UID", "FETCH 1:* UID (PARTIAL 1:2)")["FETCH"]
+    assert fetched == [b"1 (UID 1)", b"2 (UID 2)"], fetched
+    batches = must(m, "UIDBATCHES", "500")["UIDBATCHES"][0]
+    assert batches.endswith(b" 7:1"), batches
 
 
 @check("LITERAL+")

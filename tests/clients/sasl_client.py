@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Every SASL mechanism, each over STARTTLS and over TLS from the first byte.
 
-The clients are curl, mbsync with Cyrus SASL, IMAPClient, imapflow, and imaplib
-with scramp, which knows channel binding. The authority of client certificates
+The clients are curl, mbsync with Cyrus SASL, IMAPClient, imapflow, and, with
+channel binding, GNU SASL over GnuTLS (tls-exporter) and imaplib with scramp
+(tls-server-end-point). The authority of client certificates
 and the issuer of tokens are made here with openssl; keys and questions about
 opaque tokens are served on this machine.
 """
@@ -96,7 +97,7 @@ class Issuer:
     def token(self, **claims):
         head = encoded(json.dumps({"alg": "RS256", "kid": "one"}).encode())
         now = int(time.time())
-        body = encoded(json.dumps({"iss": self.url, "aud": AUDIENCE, "email": USER, "exp": now + 300, **claims}).encode())
+        body = encoded(json.dumps({"iss": self.url, "aud": AUDIENCE, "email": USER, "email_verified": True, "exp": now + 300, **claims}).encode())
         signed = "%s.%s" % (head, body)
         return "%s.%s" % (signed, encoded(openssl("dgst", "-sha256", "-sign", self.key, stdin=signed.encode())))
 
@@ -249,6 +250,30 @@ def scram_plus_by_scramp(_):
                     raise AssertionError("let in")
                 except imaplib.IMAP4.error as error:
                     assert "AUTHENTICATIONFAILED" in str(error), error
+
+
+def gsasl(server, mechanism, password, *options):
+    """GNU SASL's own client, over STARTTLS: what was said, and whether it was let in."""
+    command = ["gsasl", "--imap", "--connect=localhost:%d" % server.imap_port, "--starttls", "--mechanism=" + mechanism,
+               "--authentication-id=" + USER, "--password=" + password, "--x509-ca-file=%s" % (server.directory / "cert.pem"), *options]
+    done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=SECONDS, check=False)
+    return done.stdout.decode(), done.returncode == 0
+
+
+@check("AUTH=SCRAM-SHA-256", "AUTH=SCRAM-SHA-256-PLUS")
+def scram_plus_by_gsasl(_):
+    bound = base64.b64encode(b"p=tls-exporter,,").decode()[:20]
+    with serving() as server:
+        said, let_in = gsasl(server, "SCRAM-SHA-256-PLUS", server.password)
+        assert let_in and bound in said, said[-300:]
+        said, let_in = gsasl(server, "SCRAM-SHA-256", server.password, "--no-cb")
+        assert let_in and bound not in said, said[-300:]
+        for wrong in (("wrong",), ("wrong", "--no-cb"),
+                      # In TLS 1.2 it knows tls-unique alone, which is not offered: nothing else is taken for it.
+                      (server.password, "--priority=NORMAL:-VERS-TLS1.3")):
+            mechanism = "SCRAM-SHA-256" if "--no-cb" in wrong else "SCRAM-SHA-256-PLUS"
+            said, let_in = gsasl(server, mechanism, *wrong)
+            assert not let_in and "AUTHENTICATIONFAILED" in said, said[-300:]
 
 
 @contextlib.contextmanager

@@ -9,7 +9,8 @@ APPEND <<nothing ^{x}||nothing/x ^{x}||nothing {1000}||nothing (\Seen) {1}>> => 
 APPEND <<"" ^{x}||"%" ^{x}||& ^{x}||../INBOX ^{x}||a//b {5}||bob/INBOX ^{x}>> => NO
 APPEND <<||INBOX||INBOX ||INBOX x||INBOX "x"||INBOX {||INBOX {}||INBOX {x}||INBOX {-1}||INBOX {1x}||INBOX {99999999999999999999}||INBOX (\Seen {1}||INBOX \Seen {1}||INBOX ((\Seen)) {1}||INBOX (\Seen)||INBOX ("x") {1}||INBOX (\Recent) {1}||INBOX (\*) {1}||INBOX (\) {1}||INBOX (a*b) {1}||INBOX (%) {1}||INBOX  {1}||INBOX {1} x||(INBOX) {1}||INBOX NIL {1}||INBOX UTF8 (~{1})x>> => BAD
 APPEND INBOX <<"7-Feb-1994 21:52:25 -0800"||" 7-Feb-94 21:52:25 -0800"||"31-Feb-1994 21:52:25 -0800"||" 7-Foo-1994 21:52:25 -0800"||" 0-Feb-1994 21:52:25 -0800"||" 7-Feb-1994 24:52:25 -0800"||" 7-Feb-1994 21:60:25 -0800"||" 7-Feb-1994 21:52:61 -0800"||" 7-Feb-1994 21:52:25 PST"||" 7-Feb-1994 21:52:25"||" 7-Feb-1994"||""||"x"||" 7-Feb-1994 21:52:25 -9900"||" 7-Feb-1994 21:52:25 0800"||"29-Feb-2023 00:00:00 +0000"||" 7-Feb-19940 21:52:25 -0800">> ^{x} => BAD
-APPEND INBOX <<{0}||{0+}^M^J||~{0}>> => REFUSED
+# RFC 3502 §6.3.11: an empty message gives the APPEND up
+APPEND INBOX <<{0}||{0+}^M^J||~{0}>> => NO
 APPEND INBOX <<{102401}||{999999999}||{4294967296}||{9223372036854775807}>> => NO [TOOBIG]
 APPEND INBOX ^{102401*x} => NO [TOOBIG]
 APPEND INBOX {104857600+}^M^J => BYE
@@ -23,4 +24,5 @@ APPEND INBOX ^{x} (\Recent) ^{y} => BAD
 APPEND INBOX ^{z NOOP^M^Jz LOGOUT^M^J} => OK
 APPEND INBOX (^*65(x)) ^{x} => NO [LIMIT]
 APPEND INBOX (^*600(k )x) ^{x} => NO [LIMIT]
-STATUS INBOX (MESSAGES RECENT) => ANY
+# RECENT is IMAP4rev1's (RFC 3501 §6.3.10).
+STATUS INBOX (MESSAGES RECENT) => OK | * STATUS INBOX (MESSAGES

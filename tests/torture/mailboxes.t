@@ -27,7 +27,7 @@ DELETE <<nothing||""||/||"%"||"*"||a//b||../x||&AGE-||&||^{a^M^Jb}||x^*2000(x)>>
 DELETE <<INBOX||inbox||"InBox">> => NO
 DELETE <<||a b||()||a^@>> => BAD
 CREATE gone ;; DELETE gone ;; DELETE gone => NO [NONEXISTENT]
-CREATE gone2/below ;; DELETE gone2 => ANY
+CREATE gone2/below ;; DELETE gone2 => OK
 RENAME <<nothing x||nothing/x y||nothing INBOX||"" x||"%" x||INBOX INBOX||a1 INBOX||a1 inbox||a1 A1||a1 a1||a1 "a2"||a1 a1/b||a9 a9/b||a9/b a9/b/c||a1 ""||a1 /||a1 a//b||a1 "x%"||a1 "*"||a1 ..||a1 &AGE-||a1 &||a1 ^*256(x)||a1 ^{x^M^Jy}||a9 ^*15(q/)q>> => NO
 RENAME <<||a1||a1 ||a1 b c||(a1) b||a1 (b)||a1  b||a1 b ||"a1 b||a1 b^@>> => BAD
 CREATE r1 ;; RENAME r1 r2 ;; RENAME r2 r1/deep/er => OK

@@ -158,6 +158,11 @@ impl<'a> Cursor<'a> {
         there
     }
 
+    /// Whether these bytes are next; they are left where they are.
+    pub(crate) fn is_next(&self, bytes: &[u8]) -> bool {
+        self.rest().starts_with(bytes)
+    }
+
     /// One byte that must stand here.
     pub(crate) fn byte(&mut self, byte: u8, expected: &'static str) -> Parsed<()> {
         if self.eat(byte) {

@@ -16,10 +16,16 @@ pub use self::{
     text::replace_nul,
 };
 
+use mail::{
+    id::{ModSeq, Uid},
+    set::UidSet,
+};
+
 use crate::imap::{
     code::Code,
     command::Tag,
-    response::{Completion, Content, ESearch, FetchData, NumberSet, Status, Untagged},
+    page::{Page, PageEnd},
+    response::{Completion, Content, ESearch, FetchData, NumberSet, Status, Untagged, Vanished},
     select::Enableable,
     sequence::{Numbers, Seq},
 };
@@ -42,13 +48,26 @@ pub enum Revision {
     Rev2,
 }
 
-/// What a session has enabled, as far as it changes how responses are written.
+/// What a session wants to be told of changes (RFC 7162). Each includes the ones before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Sync {
+    /// Flags and EXPUNGE.
+    Plain,
+    /// Flags with their mod-sequences, after any command that enables CONDSTORE (§3.1).
+    CondStore,
+    /// VANISHED instead of EXPUNGE, after ENABLE QRESYNC (§3.2.3).
+    QResync,
+}
+
+/// What a session has enabled, as far as it changes what responses say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mode {
     /// How mailbox names are spelled.
     pub names: MailboxSpelling,
     /// Which revision.
     pub revision: Revision,
+    /// How it keeps in step with changes.
+    pub sync: Sync,
 }
 
 impl Mode {
@@ -56,24 +75,45 @@ impl Mode {
     pub const REV1: Self = Self {
         names: MailboxSpelling::ModifiedUtf7,
         revision: Revision::Rev1,
+        sync: Sync::Plain,
     };
     /// A session of IMAP4rev1 that enabled UTF8=ACCEPT.
     pub const REV1_UTF8: Self = Self {
         names: MailboxSpelling::Utf8,
         revision: Revision::Rev1,
+        sync: Sync::Plain,
     };
     /// A session that enabled IMAP4rev2.
     pub const REV2: Self = Self {
         names: MailboxSpelling::Utf8,
         revision: Revision::Rev2,
+        sync: Sync::Plain,
     };
 
     /// The mode after one more ENABLE.
     #[must_use]
-    pub const fn enabled(self, capability: Enableable) -> Self {
-        match (capability, self.revision) {
-            (Enableable::Imap4Rev2, _) | (_, Revision::Rev2) => Self::REV2,
-            (Enableable::Utf8Accept, Revision::Rev1) => Self::REV1_UTF8,
+    pub fn enabled(self, capability: Enableable) -> Self {
+        match capability {
+            Enableable::Imap4Rev2 => Self {
+                names: MailboxSpelling::Utf8,
+                revision: Revision::Rev2,
+                ..self
+            },
+            Enableable::Utf8Accept => Self {
+                names: MailboxSpelling::Utf8,
+                ..self
+            },
+            Enableable::CondStore => self.synchronised(Sync::CondStore),
+            Enableable::QResync => self.synchronised(Sync::QResync),
+        }
+    }
+
+    /// The mode with at least this.
+    #[must_use]
+    pub fn synchronised(self, sync: Sync) -> Self {
+        Self {
+            sync: self.sync.max(sync),
+            ..self
         }
     }
 
@@ -130,6 +170,9 @@ impl Encoder {
     /// A FETCH whose content is streamed is written with a [`FetchWriter`] instead; here its place
     /// is taken by NIL, since nobody could pump the bytes.
     pub fn untagged(self, out: &mut Vec<u8>, response: &Untagged) {
+        if matches!(response, Untagged::Vanished(_, uids) if uids.is_empty()) {
+            return;
+        }
         if let Untagged::Fetch(seq, items) = response {
             return whole_fetch(out, *seq, items);
         }
@@ -143,8 +186,10 @@ impl Encoder {
             Untagged::Exists(count) => numbered(out, *count, b" EXISTS"),
             Untagged::Recent(count) => numbered(out, *count, b" RECENT"),
             Untagged::Expunge(seq) => numbered(out, seq.get(), b" EXPUNGE"),
-            Untagged::Search(numbers) => search(out, numbers),
+            Untagged::Vanished(when, uids) => vanished(out, *when, uids),
+            Untagged::Search(numbers, mod_seq) => search(out, numbers, *mod_seq),
             Untagged::ESearch(result) => esearch(out, result),
+            Untagged::UidBatches(tag, batches) => uid_batches(out, tag, batches),
             other => self.server_data(out, other),
         }
         out.extend_from_slice(b"\r\n");
@@ -177,6 +222,18 @@ impl Encoder {
             Untagged::MailboxStatus(status) => {
                 out.extend_from_slice(b"STATUS ");
                 self.mailbox_status(out, status);
+            }
+            Untagged::Xlist(entry) => {
+                out.extend_from_slice(b"XLIST ");
+                self.list_entry(out, entry);
+            }
+            Untagged::QuotaRoots(name, roots) => {
+                out.extend_from_slice(b"QUOTAROOT ");
+                self.quota_roots(out, name, roots);
+            }
+            Untagged::Quota(root, resources) => {
+                out.extend_from_slice(b"QUOTA ");
+                mailbox::quota(out, root, resources);
             }
             Untagged::Flags(system, keywords) => {
                 out.extend_from_slice(b"FLAGS ");
@@ -239,11 +296,31 @@ fn numbered(out: &mut Vec<u8>, count: u32, name: &[u8]) {
     out.extend_from_slice(name);
 }
 
-fn search(out: &mut Vec<u8>, numbers: &[u32]) {
+fn search(out: &mut Vec<u8>, numbers: &[u32], mod_seq: Option<ModSeq>) {
     out.extend_from_slice(b"SEARCH");
     for &n in numbers {
         out.push(b' ');
         number(out, u64::from(n));
+    }
+    if let Some(mod_seq) = mod_seq.filter(|_| !numbers.is_empty()) {
+        out.extend_from_slice(b" (MODSEQ ");
+        number(out, mod_seq.get());
+        out.push(b')');
+    }
+}
+
+fn vanished(out: &mut Vec<u8>, when: Vanished, uids: &UidSet) {
+    out.extend_from_slice(match when {
+        Vanished::Earlier => b"VANISHED (EARLIER) ",
+        Vanished::Now => b"VANISHED ",
+    });
+    text::set(out, uids);
+}
+
+fn number_set(out: &mut Vec<u8>, set: &NumberSet) {
+    match set {
+        NumberSet::Seq(numbers) => text::set(out, numbers),
+        NumberSet::Uid(numbers) => text::set(out, numbers),
     }
 }
 
@@ -266,16 +343,57 @@ fn esearch(out: &mut Vec<u8>, result: &ESearch) {
             number(out, u64::from(value));
         }
     }
-    match &result.all {
-        Some(NumberSet::Seq(numbers)) if !numbers.is_empty() => {
-            out.extend_from_slice(b" ALL ");
-            text::set(out, numbers);
-        }
-        Some(NumberSet::Uid(numbers)) if !numbers.is_empty() => {
-            out.extend_from_slice(b" ALL ");
-            text::set(out, numbers);
-        }
-        _ => {}
+    if let Some(all) = result.all.as_ref().filter(|all| !all.is_empty()) {
+        out.extend_from_slice(b" ALL ");
+        number_set(out, all);
+    }
+    if let Some(mod_seq) = result.mod_seq {
+        out.extend_from_slice(b" MODSEQ ");
+        number(out, mod_seq.get());
+    }
+    if let Some((page, found)) = &result.partial {
+        partial(out, *page, found);
+    }
+}
+
+/// ```abnf
+/// ret-data-partial = "PARTIAL" SP "(" partial-range SP (sequence-set / "NIL") ")"
+/// ```
+///
+/// RFC 9394 §4.
+fn partial(out: &mut Vec<u8>, page: Page, found: &NumberSet) {
+    let sign: &[u8] = match page.end {
+        PageEnd::Oldest => b"",
+        PageEnd::Newest => b"-",
+    };
+    out.extend_from_slice(b" PARTIAL (");
+    out.extend_from_slice(sign);
+    number(out, u64::from(page.first));
+    out.push(b':');
+    out.extend_from_slice(sign);
+    number(out, u64::from(page.last));
+    out.push(b' ');
+    match found.is_empty() {
+        true => out.extend_from_slice(b"NIL"),
+        false => number_set(out, found),
+    }
+    out.push(b')');
+}
+
+/// ```abnf
+/// uidbatches-response = "UIDBATCHES" search-correlator [SP uid-range *("," uid-range)]
+/// ```
+///
+/// RFC 10022 §4.
+fn uid_batches(out: &mut Vec<u8>, tag: &Tag, batches: &[(Uid, Uid)]) {
+    out.extend_from_slice(b"UIDBATCHES (TAG ");
+    string(out, tag.0.as_bytes(), Quoting::Ascii);
+    out.push(b')');
+    for (at, (high, low)) in batches.iter().enumerate() {
+        out.push(if at == 0 { b' ' } else { b',' });
+        number(out, u64::from(high.get()));
+        out.push(b':');
+        number(out, u64::from(low.get()));
     }
 }
 

@@ -37,7 +37,8 @@ use crate::{
     cursor::{Cursor, Extent, Parsed, Refusal, Stop, SyntaxError},
     imap::{
         append::{self, Append, AppendData, AppendMessage, LiteralForm},
-        command::{self, Authenticated, Command, Head, Tag, Tagged},
+        command::{self, Authenticated, Command, Head, Selected, Tag, Tagged},
+        replace::Replace,
         table::{self, Property},
     },
     limits::{IDLE_BUFFER_BYTES_MAX, Limits},
@@ -57,9 +58,11 @@ pub enum Frame {
     /// An APPEND, as far as its first message: [`Framer::grant`] and take its bytes (after `+` if
     /// it is [`LiteralForm::Synchronizing`]), or [`Framer::refuse`] and answer the tag.
     Append(Tag, Append),
+    /// The same of a REPLACE, whose one message this is.
+    Replace(Tag, Replace),
     /// The same APPEND goes on with another message: grant or refuse it likewise.
     AppendNext(AppendMessage),
-    /// The APPEND is complete.
+    /// The APPEND or REPLACE is complete.
     AppendEnd,
     /// A command that was not understood; it is behind, with its literals. Within an APPEND it
     /// ends the APPEND.
@@ -178,6 +181,8 @@ struct LineAt {
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Message {
     tag: Tag,
+    /// Of what it is part.
+    property: &'static Property,
     remaining: u64,
     literal: LiteralForm,
     data: AppendData,
@@ -194,8 +199,8 @@ struct Budget {
 
 impl Budget {
     fn new(limits: &Limits, property: Option<&Property>) -> Self {
-        let is_append = property == Some(&table::APPEND);
-        let literals = match is_append {
+        let streams = property.is_some_and(Property::streams);
+        let literals = match streams {
             true => limits.message_bytes_max.max(limits.skip_bytes_max),
             false => limits.skip_bytes_max,
         };
@@ -277,6 +282,12 @@ impl Framer {
     /// may count (RFC 9051 §6.2.1).
     pub fn reset(&mut self) {
         *self = Self::new();
+    }
+
+    /// Takes what was received and not yet taken, and begins anew: from COMPRESS on it is of another
+    /// layer (RFC 4978 §3).
+    pub fn take(&mut self) -> BytesMut {
+        std::mem::take(self).buffer
     }
 
     /// Cuts off the next frame. `limits` are those of the connection's stage now.
@@ -494,18 +505,21 @@ impl Framer {
     ) -> Option<Frame> {
         let before = self.buffer.get(..line.next).unwrap_or_default();
         let mut head = Head::of(before, limits);
-        if waits == Waits::Yes || head.property == Some(&table::APPEND) {
+        if waits == Waits::Yes || head.property.is_some_and(Property::streams) {
             let (parsed_head, parsed) = command::parse(before, Extent::ToLiteral, limits);
             head = parsed_head;
             match (parsed, head.tag.clone()) {
                 (Ok(Command::Authenticated(Authenticated::Append(append))), Some(tag)) => {
-                    if let Some(heard) = &mut self.heard {
-                        heard.0.extend_from_slice(before);
-                    }
-                    self.drop_front(line.next);
-                    return Some(self.announce(&tag, &append.first.clone(), limits, |tag| {
-                        Frame::Append(tag, append)
-                    }));
+                    self.begin_message(line);
+                    let (first, of) = (append.first.clone(), &table::APPEND);
+                    let frame = |tag| Frame::Append(tag, append);
+                    return Some(self.announce((&tag, of), &first, limits, frame));
+                }
+                (Ok(Command::Selected(Selected::Replace(replace))), Some(tag)) => {
+                    self.begin_message(line);
+                    let (first, of) = (replace.append.first.clone(), replace.property());
+                    let frame = |tag| Frame::Replace(tag, replace);
+                    return Some(self.announce((&tag, of), &first, limits, frame));
                 }
                 (Err(Stop::AtLiteral), Some(_)) => {}
                 (Ok(command), _) => {
@@ -538,20 +552,30 @@ impl Framer {
         }
     }
 
+    /// The line that announces a command's first message is behind.
+    fn begin_message(&mut self, line: LineAt) {
+        if let Some(heard) = &mut self.heard {
+            let before = self.buffer.get(..line.next).unwrap_or_default();
+            heard.0.extend_from_slice(before);
+        }
+        self.drop_front(line.next);
+    }
+
     /// A message was announced at the end of the line that is now behind.
     fn announce(
         &mut self,
-        tag: &Tag,
+        (tag, property): (&Tag, &'static Property),
         message: &AppendMessage,
         limits: &Limits,
         frame: impl FnOnce(Tag) -> Frame,
     ) -> Frame {
-        let budget = Budget::new(limits, Some(&table::APPEND));
+        let budget = Budget::new(limits, Some(property));
         if message.literal == LiteralForm::NonSynchronizing && message.size > budget.literals {
             return self.fatal(Fault::TooBig);
         }
         self.mode = Mode::Announced(Message {
             tag: tag.clone(),
+            property,
             remaining: message.size,
             literal: message.literal,
             data: message.data,
@@ -580,12 +604,11 @@ impl Framer {
             None => (line.end, Extent::Whole),
         };
         let mut c = Cursor::new(self.buffer.get(..to).unwrap_or_default(), extent, limits);
-        match continuation(&mut c, message.data) {
+        match continuation(&mut c, &message) {
             Ok(Some(next)) => {
                 self.drop_front(line.next);
-                Some(self.announce(&message.tag, &next, limits, |_| {
-                    Frame::AppendNext(next.clone())
-                }))
+                let of = (&message.tag, message.property);
+                Some(self.announce(of, &next, limits, |_| Frame::AppendNext(next.clone())))
             }
             Ok(None) => {
                 self.drop_front(line.next);
@@ -594,7 +617,7 @@ impl Framer {
             Err(stop) => {
                 let head = Head {
                     tag: Some(message.tag),
-                    property: Some(&table::APPEND),
+                    property: Some(message.property),
                 };
                 self.give_up(line, head.property, stopped(head, stop), limits)
             }
@@ -714,13 +737,16 @@ fn with_literal(progress: Progress, line: LineAt, size: u64, limits: &Limits) ->
     })
 }
 
-/// What follows a message: another one, or the end.
-fn continuation(c: &mut Cursor<'_>, data: AppendData) -> Parsed<Option<AppendMessage>> {
-    if data == AppendData::Utf8 {
+/// What follows a message: another one, or the end. REPLACE has one message (RFC 8508 §4.7).
+fn continuation(c: &mut Cursor<'_>, message: &Message) -> Parsed<Option<AppendMessage>> {
+    if message.data == AppendData::Utf8 {
         c.byte(b')', "the parenthesis that closes UTF8")?;
     }
     if c.peek().is_none() {
         return Ok(None);
+    }
+    if *message.property != table::APPEND {
+        c.end()?;
     }
     append::message(c).map(Some)
 }

@@ -115,6 +115,19 @@ impl Source {
         })
     }
 
+    /// Whether a function is a test that is run, not a helper of one.
+    pub(crate) fn is_run(&self, function: &Function) -> bool {
+        let before = self.code.get(..function.range.start).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let above = before.get(..line_start).unwrap_or_default();
+        let above = above.lines().rev().map(str::trim_start);
+        let mut attributes = above.take_while(|line| {
+            line.is_empty() || line.starts_with('#') || !line.ends_with([';', '}', '{'])
+        });
+        let is_test = |line: &str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+        function.in_test && attributes.any(is_test)
+    }
+
     /// A reason stands in the attributes and comments above the function, or inside it.
     fn is_excused(&self, range: &Range<usize>) -> bool {
         let inside = self.text.get(range.clone()).unwrap_or_default();

@@ -44,6 +44,10 @@ pub enum AppPasswordRequest {
     },
 }
 
+/// For what the server asks for a password. LMTP has no logins, and whoever administers is known by
+/// the system's user.
+const ASKED_FOR: [Scope; 1] = [Scope::Imap];
+
 /// Carries a request out.
 pub(super) async fn execute(
     store: &dyn Store,
@@ -70,13 +74,17 @@ pub(super) async fn execute(
             let made = info.app_passwords.iter().find(|app| app.is_named(&name));
             let user = format!("{}+{name}", info.name);
             Ok(made.map_or(Value::Null, |app| {
-                json!({
+                let mut told = json!({
                     "account": info.name,
                     "name": app.name,
                     "scram_user": user,
                     "scopes": scope_names(app.scopes),
                     "expires": app.expires_secs.map(moment),
-                })
+                });
+                if let Some(note) = not_asked_for(app.scopes) {
+                    told["note"] = json!(note);
+                }
+                told
             }))
         }
         AppPasswordRequest::List { account } => {
@@ -115,6 +123,13 @@ fn read_scopes(names: &[String]) -> Result<Scopes, Problem> {
             let what = "an app password cannot be made for this";
             Problem::new(what, names.join(", "), "use imap, lmtp and admin")
         })
+}
+
+/// What is to be told of scopes for which nothing asks.
+fn not_asked_for(scopes: Scopes) -> Option<String> {
+    let in_vain = scopes.iter().filter(|scope| !ASKED_FOR.contains(scope));
+    let in_vain: Vec<&str> = in_vain.map(Scope::name).collect();
+    (!in_vain.is_empty()).then(|| format!("nothing asks for {} so far", in_vain.join(" and ")))
 }
 
 fn scope_names(scopes: Scopes) -> Vec<&'static str> {

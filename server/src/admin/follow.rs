@@ -16,8 +16,8 @@ use tokio::{
 use super::{
     client::{no_store, reach, running, unreachable},
     history::{self, Listener, LogRequest},
-    live::Chosen,
     socket,
+    trace::TraceRequest,
 };
 use crate::{
     cli::Exit,
@@ -36,7 +36,7 @@ pub enum FollowRequest {
     /// The past.
     Log(LogRequest),
     /// A conversation, while it goes on.
-    Trace(Chosen),
+    Trace(TraceRequest),
 }
 
 /// Writes items to whoever asked through the socket.
@@ -91,11 +91,11 @@ pub async fn log(
 /// No server runs, or it refused.
 pub async fn trace(
     config: &Config,
-    chosen: Chosen,
+    request: TraceRequest,
     show: impl FnMut(&Value) -> io::Result<()>,
 ) -> Result<Value, Failure> {
     let (stream, path) = running(config).await?;
-    let followed = follow(stream, &FollowRequest::Trace(chosen), show).await;
+    let followed = follow(stream, &FollowRequest::Trace(request), show).await;
     match followed {
         Ok(ended) => ended.map_err(|problem| Failure::new(Exit::Failed, problem)),
         Err(error) => Err(unreachable(&path, &error)),

@@ -177,8 +177,8 @@ async fn follow(
                     _ = from.read(&mut byte) => None,
                 }
             }
-            FollowRequest::Trace(chosen) => {
-                Some(trace::run(service, &chosen, (user, from, &mut to)).await)
+            FollowRequest::Trace(request) => {
+                Some(trace::run(service, &request, (user, from, &mut to)).await)
             }
         }
     };

@@ -1,9 +1,10 @@
 //! `relate-imap trace`: what a user's clients, or those at one address, say and are answered, while
-//! it is said. Secrets and the contents of messages never come here (`observe::trace`). Whoever
-//! reads too slowly misses lines, and is told how many; no session waits.
+//! it is said. Secrets never come here, the contents of messages only where they were asked for
+//! (`observe::trace`). Whoever reads too slowly misses lines, and is told how many; no session waits.
 
 use std::{sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     observe::{
-        trace::{Said, Side},
+        trace::{Hears, Listener, Part, Said, Side},
         watch::Watch,
     },
     problem::Problem,
@@ -32,21 +33,37 @@ const QUEUE: usize = 512;
 /// How often it is looked whether something was missed.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// A conversation that somebody wants to see.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TraceRequest {
+    /// Whose.
+    pub whom: Chosen,
+    /// Whether the contents of messages are shown, too.
+    pub bodies: bool,
+}
+
 /// Shows the conversation until whoever asked is gone, or the server stops.
 ///
 /// # Errors
 /// Whom to follow is not known.
 pub(super) async fn run<R: AsyncRead + Unpin, W: AsyncWrite + Unpin + Send>(
     service: &Arc<Service>,
-    chosen: &Chosen,
+    request: &TraceRequest,
     (user, mut from, to): (u32, R, &mut ToSocket<W>),
 ) -> Result<Value, Problem> {
-    let whom = whom(service, chosen)?;
+    let whom = whom(service, &request.whom)?;
     let (sender, mut said) = mpsc::channel(QUEUE);
-    let watch = service.observe.live.watch(whom.clone(), sender);
+    let hears = match request.bodies {
+        true => Hears::Contents,
+        false => Hears::Lines,
+    };
+    let listener = Listener::new(sender, hears);
+    let watch = service.observe.live.watch(whom.clone(), listener);
     tracing::info!(
         user,
         ?whom,
+        bodies = request.bodies,
         "a trace was switched on by this user of the machine"
     );
     let mut teller = Teller {
@@ -107,6 +124,7 @@ impl<W: AsyncWrite + Unpin + Send> Teller<'_, W> {
             "after_ms": u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
             "session": said.session,
             "from": side,
+            "content": said.part == Part::Content,
             "text": String::from_utf8_lossy(&said.bytes),
         });
         self.tell(item).await
@@ -133,9 +151,13 @@ pub fn lines(item: &Value) -> String {
         return format!("-- following {count} sessions and those to come; Ctrl-C ends it\n");
     }
     let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default();
-    let arrow = match text("from") {
-        "client" => "C:",
-        _ => "S:",
+    // What stands in a message looks like nothing that was said.
+    let is_content = item.get("content").and_then(Value::as_bool);
+    let arrow = match (text("from"), is_content.unwrap_or_default()) {
+        ("client", false) => "C:",
+        ("client", true) => "C|",
+        (_, false) => "S:",
+        (_, true) => "S|",
     };
     let after = number("after_ms").unwrap_or_default();
     let begin = format!(
@@ -164,6 +186,11 @@ mod tests {
             lines(&item),
             "2026-11-28T20:00:00Z +1.042 #7 C: a NOOP?[2J\n2026-11-28T20:00:00Z +1.042 #7 C: b NOOP\n"
         );
+        let item = json!({
+            "time": "2026-11-28T20:00:00Z", "after_ms": 7, "session": 7, "from": "server",
+            "content": true, "text": "* OK\u{1b}\r\n",
+        });
+        assert_eq!(lines(&item), "2026-11-28T20:00:00Z +0.007 #7 S| * OK?\n");
         assert!(lines(&json!({ "missed": 3 })).contains("3 messages were missed"));
     }
 }

@@ -17,7 +17,7 @@ use wire::sasl::Mechanism;
 use self::{
     http::Http,
     introspect::Introspection,
-    jwt::{Demands, Unfit, Unverified},
+    jwt::{Demands, Unfit, Unsaid, Unverified},
     keys::{KeyRing, Pace},
 };
 use crate::config::{KeySource, OAuthSettings};
@@ -72,6 +72,7 @@ impl OAuth {
                 audiences: it.audiences.clone(),
                 scopes: settings.scope.0.clone(),
                 account_claim: settings.account_claim.clone(),
+                unsaid: unsaid(settings),
                 skew_secs: secs(settings.clock_skew),
             },
             keys: KeyRing::new(it.keys.clone(), pace),
@@ -169,6 +170,13 @@ pub(crate) fn check(settings: &OAuthSettings, clock: Arc<dyn Clock>) -> Result<(
         }
     }
     Ok(())
+}
+
+const fn unsaid(settings: &OAuthSettings) -> Unsaid {
+    match settings.require_verified_email {
+        true => Unsaid::Nobody,
+        false => Unsaid::Taken,
+    }
 }
 
 fn secs(time: Duration) -> i64 {

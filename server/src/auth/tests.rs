@@ -13,7 +13,7 @@ use super::*;
 use crate::{config, listen::Protection, service::Trust};
 
 mod backends;
-mod directory;
+pub(super) mod directory;
 
 pub(super) const NOW: i64 = 1_795_305_600;
 
@@ -151,7 +151,7 @@ async fn a_password_is_that_of_its_account_by_any_name() {
 }
 
 #[tokio::test]
-async fn a_changed_password_is_forgotten_at_once() {
+async fn threat_10_a_changed_password_is_forgotten_at_once() {
     let given = Given::new().await;
     given.by("tim", "tanstaaf").await.unwrap();
     let new = keep_password(b"other").unwrap();
@@ -245,6 +245,16 @@ async fn threat_11_scram_asks_everybody_alike() {
     assert_ne!(asked("nobody").0.salt, asked("nobody2").0.salt);
     // There is no SHA-1 verifier as long as nobody asked for one.
     assert_eq!(given.auth.scram("tim", Hash::Sha1, Scope::Imap).1, None);
+}
+
+/// The salt is the password's: who asks for both learns that an alias is of the account, as a
+/// message to it would tell. Of names that are nobody's each has its own.
+#[tokio::test]
+async fn scram_asks_an_alias_as_its_account() {
+    let given = Given::new().await;
+    let asked = |user: &str| given.auth.scram(user, Hash::Sha256, Scope::Imap).0.salt;
+    assert_eq!(asked("tim"), asked("tim@localhost"));
+    assert_ne!(asked("nobody"), asked("nobody@localhost"));
 }
 
 #[tokio::test]

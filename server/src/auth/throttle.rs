@@ -167,9 +167,13 @@ mod tests {
     use super::*;
     use crate::config;
 
-    fn throttle() -> (Throttle, Arc<ManualClock>) {
+    fn throttle(set: &[&str]) -> (Throttle, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::new(1_000_000));
-        let config = config::load(&config::Options::default()).unwrap().config;
+        let options = config::Options {
+            set: set.iter().map(|set| format!("Limits:{set}")).collect(),
+            ..config::Options::default()
+        };
+        let config = config::load(&options).unwrap().config;
         (
             Throttle::new(Arc::clone(&clock) as Arc<dyn Clock>, &config.limits),
             clock,
@@ -178,7 +182,7 @@ mod tests {
 
     #[test]
     fn answers_come_later_and_later_until_a_success() {
-        let (throttle, clock) = throttle();
+        let (throttle, clock) = throttle(&[]);
         let home: IpAddr = "192.0.2.1".parse().unwrap();
         let failed = |user| throttle.failed(home, Trust::Trusted, user).as_secs();
         assert_eq!([0; 5].map(|_| failed("a")), [2, 4, 8, 15, 15]);
@@ -190,8 +194,36 @@ mod tests {
     }
 
     #[test]
+    fn failures_are_answered_and_counted_as_is_set() {
+        let set = ["LoginFailureDelays=3s, 7s", "LoginFailuresPerMinute=5"];
+        let (throttle, clock) = throttle(&[&set[..], &["LoginBanTime=2h"]].concat());
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        let waits = [3, 7, 7, 7, 7].map(Duration::from_secs);
+        for wait in waits {
+            assert!(!throttle.refuses(address));
+            assert_eq!(throttle.failed(address, Trust::Counted, "a"), wait);
+        }
+        clock.set(1_000_000 + 2 * 3_600 - 1);
+        assert!(throttle.refuses(address));
+        clock.set(1_000_000 + 2 * 3_600);
+        assert!(!throttle.refuses(address));
+    }
+
+    #[test]
+    fn as_many_failures_in_a_day_are_let_pass_as_are_set() {
+        let (throttle, clock) = throttle(&["LoginFailuresPerDay=4"]);
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        for hour in 0..4 {
+            assert!(!throttle.refuses(address), "{hour}");
+            clock.set(1_000_000 + hour * 3_600);
+            throttle.failed(address, Trust::Counted, "a");
+        }
+        assert!(throttle.refuses(address));
+    }
+
+    #[test]
     fn an_address_that_fails_all_day_is_refused_too() {
-        let (throttle, clock) = throttle();
+        let (throttle, clock) = throttle(&[]);
         let address: IpAddr = "192.0.2.1".parse().unwrap();
         for n in 0..60 {
             assert!(!throttle.refuses(address), "{n}");
@@ -204,7 +236,7 @@ mod tests {
 
     #[test]
     fn an_address_that_fails_too_often_is_refused_for_a_while() {
-        let (throttle, clock) = throttle();
+        let (throttle, clock) = throttle(&[]);
         let at = |text: &str| text.parse::<IpAddr>().unwrap();
         for n in 0..10 {
             assert!(!throttle.refuses(at("2001:db8::1")), "{n}");

@@ -81,7 +81,7 @@ pub enum AppPassword {
         account: String,
         /// A name for it, such as the device's
         name: String,
-        /// What it may be used for
+        /// What it may be used for; so far only imap is asked for
         #[arg(
             long,
             value_name = "SCOPE",

@@ -93,12 +93,26 @@ fn describe(command: &Command, path: &str, page: &mut String) {
             .unwrap_or_default();
         let _ = write!(page, "\n## `{PROGRAM} {path}`\n\n{about}.\n");
         let own = |arg: &&Arg| {
-            !arg.is_global_set() && !["help", "version"].contains(&arg.get_id().as_str())
+            let is_common = arg.is_global_set() || arg.is_hide_set();
+            !is_common && !["help", "version"].contains(&arg.get_id().as_str())
         };
         for (at, arg) in below.get_arguments().filter(own).enumerate() {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
             let first = if at == 0 { "\n" } else { "" };
-            let _ = writeln!(page, "{first}- `{arg}`: {help}");
+            let _ = writeln!(page, "{first}- `{arg}`: {help}{}", values(arg));
         }
+    }
+}
+
+/// What an option may be, where that is one of some words.
+fn values(arg: &Arg) -> String {
+    let values = arg.get_possible_values();
+    let shown = values.iter().filter(|value| !value.is_hide_set());
+    let words: Vec<_> = shown
+        .map(|value| format!("`{}`", value.get_name()))
+        .collect();
+    match words.is_empty() || !arg.get_action().takes_values() {
+        true => String::new(),
+        false => format!(": {}", words.join(", ")),
     }
 }

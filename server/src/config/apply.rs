@@ -82,9 +82,11 @@ impl Config {
             mailbox_cache_bytes: self.store.cache_bytes.0,
             compression_level: i32::from(self.store.compression_level),
             undelete_secs: self.store.undelete_window.as_secs(),
+            history_ranges_max: self.store.expunge_ranges,
             keywords_per_mailbox_max: self.limits.keywords_per_mailbox as usize,
             keyword_bytes_max: self.limits.keyword_bytes.as_usize(),
             mailboxes_max: self.limits.mailboxes as usize,
+            messages_max: u64::from(self.limits.messages),
             names: self.limits.names(),
             message_bytes_max: self.limits.message_bytes.0.saturating_add(TRACE_BYTES),
             ..store::Options::default()
@@ -169,8 +171,10 @@ mod tests {
             "Store:CacheBytes=4MiB",
             "Store:CompressionLevel=5",
             "Store:UndeleteWindow=6h",
+            "Store:ExpungeRanges=7",
             "Limits:KeywordsPerMailbox=37",
             "Limits:Mailboxes=38",
+            "Limits:Messages=40",
             "Limits:MessageBytes=39MiB",
         ];
         let options = Options {
@@ -184,8 +188,10 @@ mod tests {
             mailbox_cache_bytes: 4 << 20,
             compression_level: 5,
             undelete_secs: 6 * 3_600,
+            history_ranges_max: 7,
             keywords_per_mailbox_max: 37,
             mailboxes_max: 38,
+            messages_max: 40,
             message_bytes_max: (39 << 20) + TRACE_BYTES,
             ..store::Options::default()
         };

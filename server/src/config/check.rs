@@ -105,6 +105,16 @@ pub(super) fn together(loaded: &Loaded) -> Vec<Problem> {
             "set Imap:CertificatePath to the certificate that they are shown",
         ));
     }
+    if let (Some(_), Some(limit)) = (config.imap.message_limit, config.imap.save_limit) {
+        problems.push(Problem::new(
+            "there are two limits on the messages of COPY and APPEND",
+            format!(
+                "Imap:SaveLimit = {limit}, given by {}",
+                loaded.source("Imap:SaveLimit")
+            ),
+            "set Imap:MessageLimit for all commands, or Imap:SaveLimit for these alone",
+        ));
+    }
     problems.extend(client_certificates(loaded));
     problems.extend(without_login(loaded));
     problems

@@ -182,6 +182,14 @@ settings! {
         max_messages_per_session: u32 = "MaxMessagesPerSession", "2000", 1..=MANY;
         /// Whether LOGOUT expunges what this session marked as deleted in the selected mailbox. RFC 9051 §6.4.1 leaves that to CLOSE and EXPUNGE.
         commit_deletions_on_logout: bool = "CommitDeletionsOnLogout", "true", ANY;
+        /// Whether COMPRESS=DEFLATE (RFC 4978) is offered. Who watches the network sees how long answers are; with compression that depends on what stands in them, also under TLS.
+        compress: bool = "Compress", "true", ANY;
+        /// Whether UNAUTHENTICATE (RFC 8437) is offered after a login: a client that acts for many users need not connect anew for each. Behind a proxy that only passes on what is said after the first login, switch it off: the next login would bypass the proxy's own rules.
+        unauthenticate: bool = "Unauthenticate", "true", ANY;
+        /// How many messages one command may work on (RFC 9738, MESSAGELIMIT), the newest first: of the rest a client is told to ask again. COPY and APPEND of more are refused. Clients that do not know it see only the newest messages of a larger mailbox; null is no limit.
+        message_limit: Option<u32> = "MessageLimit", "", 1_000..=MANY;
+        /// How many messages COPY and APPEND may take at once (RFC 9738, SAVELIMIT); more are refused. null is no limit. Not beside MessageLimit.
+        save_limit: Option<u32> = "SaveLimit", "", 1_000..=MANY;
         /// How long sessions may finish what they are doing when the server stops.
         shutdown_timeout: Duration = "ShutdownTimeout", "30s", 0..=HOUR;
     }
@@ -244,8 +252,10 @@ settings! {
         algorithms: TokenAlgorithms = "Algorithms", "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA", ANY;
         /// What a token must be good for: each of these in `scope` (or `scp`).
         scope: Words = "Scope", "", ANY;
-        /// The claim of a signed token that names the account. With `email`, an address that `email_verified` says is not verified is nobody's.
+        /// The claim of a signed token that names the account. With `email`, an address that is not verified is nobody's; see RequireVerifiedEmail.
         account_claim: String = "AccountClaim", "email", ANY;
+        /// Whether an address in `email` counts only if `email_verified` says true. Switch it off for an issuer that leaves `email_verified` out and knows only addresses that it gave out itself; one that is said not to be verified is nobody's in any case.
+        require_verified_email: bool = "RequireVerifiedEmail", "true", ANY;
         /// How far the clocks of issuers and this server may be apart.
         clock_skew: Duration = "ClockSkew", "30s", 0..=10 * MINUTE;
         /// How old the keys from JwksUrl may get before they are asked for again.
@@ -290,6 +300,8 @@ settings! {
         reserve_bytes: Bytes = "ReserveBytes", "192 MiB", 0..=1 << 50;
         /// How long deleted messages stay in the log before their space is given back. When free space comes close to ReserveBytes, the oldest go earlier.
         undelete_window: Duration = "UndeleteWindow", "7d", 0..=3_650 * DAY;
+        /// So many expunges are remembered of each mailbox, as ranges of UIDs. A client that was away longer is told of every UID that is not there instead, which is more to send and as right.
+        expunge_ranges: u32 = "ExpungeRanges", "10000", 0..=10_000_000;
         /// Memory for mailboxes nobody has selected at the moment.
         cache_bytes: Bytes = "CacheBytes", "256 MiB", MIB..=1 << 50;
         /// The size at which a log file is sealed and the next begun.
@@ -344,7 +356,7 @@ settings! {
         pre_login_time: Duration = "PreLoginTime", "60s", SECOND..=HOUR;
         /// The time a TLS handshake may take.
         handshake_time: Duration = "HandshakeTime", "15s", SECOND..=HOUR;
-        /// How often a session in IDLE or NOTIFY is sent something, so that routers keep the connection.
+        /// How often a session in IDLE or NOTIFY is sent something, so that routers keep the connection. Such a session is not ended by Imap:SessionTimeout, whichever is longer.
         idle_keep_alive: Duration = "IdleKeepAlive", "4m", SECOND..=DAY;
         /// Memory all connections that have not logged in share, those from TrustedNetworks included; when it is used up new ones are refused. A connection counts 24 KiB, 64 KiB with TLS, and what it has sent.
         pre_login_pool_bytes: Bytes = "PreLoginPoolBytes", "256 MiB", MIB..=1 << 50;
@@ -414,6 +426,8 @@ settings! {
         parameters_per_field: u32 = "ParametersPerField", "128", 1..=128;
         /// Mailboxes of one account.
         mailboxes: u32 = "Mailboxes", "10000", 6..=MANY;
+        /// Messages of one account, whatever its quota; then it is over quota. A copy of a message costs no space on the disk, but memory while its mailbox is open.
+        messages: u32 = "Messages", "5000000", 1..=u32::MAX as u64;
         /// The length of one level of the name of a new mailbox; mailboxes that are there keep their names.
         mailbox_level_bytes: Bytes = "MailboxLevelBytes", "255", 16..=255;
         /// Levels of the name of a new mailbox.
@@ -430,8 +444,6 @@ settings! {
         search_depth: u32 = "SearchDepth", "32", 1..=100;
         /// The time one SEARCH may take; then it is answered NO `[LIMIT]`.
         search_time: Duration = "SearchTime", "60s", SECOND..=HOUR;
-        /// Searches one session keeps up to date.
-        search_contexts: u32 = "SearchContexts", "10", 0..=MANY;
         /// Patterns in one LIST.
         list_patterns: u32 = "ListPatterns", "64", 1..=MANY;
         /// The length of one LIST pattern.
@@ -447,7 +459,7 @@ settings! {
 
 /// Keys that are read and checked, but whose value nothing asks for yet: what they limit comes with
 /// a later part of the server.
-const WITHOUT_EFFECT: &[&str] = &["Limits:NotifyBacklog", "Limits:SearchContexts"];
+const WITHOUT_EFFECT: &[&str] = &["Limits:NotifyBacklog"];
 
 impl Key {
     /// Whether another value than the default changes anything.

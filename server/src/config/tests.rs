@@ -214,6 +214,18 @@ fn the_first_directory_with_a_file_is_used_and_config_searches_nothing() {
 }
 
 #[test]
+fn limits_on_messages_are_a_thousand_or_more_and_one_of_two() {
+    for key in ["Imap:MessageLimit", "Imap:SaveLimit"] {
+        let problems = set(&[&format!("{key}=999")]).problems();
+        assert!(problems[0].what.contains("too small"), "{}", problems[0]);
+    }
+    let both = ["Imap:MessageLimit=5000", "Imap:SaveLimit=1000"];
+    let problem = set(&both).problems().remove(0);
+    assert!(problem.what.contains("two limits"), "{problem}");
+    assert!(problem.to_what.contains("Imap:SaveLimit"), "{problem}");
+}
+
+#[test]
 fn durations_are_read_in_both_forms_and_refused_without_a_unit() {
     for (text, seconds) in [
         ("00:30:00", 1_800.0),
@@ -738,10 +750,7 @@ fn start_up_warns_of_what_was_hardly_meant() {
             vec!["clients must log in"],
         ),
         (vec![local, "Imap:Port=0"], vec!["no IMAP listener"]),
-        (
-            vec![local, "Limits:SearchContexts=5"],
-            vec!["no effect yet"],
-        ),
+        (vec![local, "Limits:NotifyBacklog=5"], vec!["no effect yet"]),
     ] {
         let warnings = set(&sets).load().warnings;
         assert_eq!(warnings.len(), warned.len(), "{sets:?}: {warnings:#?}");

@@ -1,4 +1,5 @@
-//! The literals of APPEND, pumped from the socket to the store (RFC 9051 §6.3.12, RFC 3502).
+//! The literals of APPEND and REPLACE, pumped from the socket to the store (RFC 9051 §6.3.12,
+//! RFC 3502, RFC 8508).
 
 use std::time::Duration;
 
@@ -8,14 +9,18 @@ use wire::{
     imap::{
         append::{Append, AppendMessage, LiteralForm},
         command::Tag,
-        table::{APPEND, Expunge},
+        replace::Replace,
+        table::{APPEND, Expunge, Property},
     },
 };
 
 use super::{Connection, End, fatal};
-use crate::session::{
-    Appending,
-    answer::{Failure, Outcome},
+use crate::{
+    observe::trace::Content,
+    session::{
+        Appending,
+        answer::{Failure, Outcome},
+    },
 };
 
 /// How long a client may be silent in a message when the server stops: one that is uploading is
@@ -24,12 +29,35 @@ const UPLOAD_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Connection {
     pub(super) async fn append(&mut self, tag: &Tag, append: &Append) -> Result<(), End> {
+        self.begin_upload(tag, &APPEND).await?;
+        let begun = self.session.append(append, &self.context).await;
+        self.upload(begun, &append.first).await
+    }
+
+    pub(super) async fn replace(&mut self, tag: &Tag, replace: &Replace) -> Result<(), End> {
+        self.begin_upload(tag, replace.property()).await?;
+        let begun = self
+            .session
+            .replace(replace, &self.context, &mut self.sink)
+            .await;
+        self.upload(begun, &replace.append.first).await
+    }
+
+    async fn begin_upload(&mut self, tag: &Tag, property: &'static Property) -> Result<(), End> {
         self.commands = self.commands.saturating_add(1);
         self.pace().await?;
-        self.begin(tag, &APPEND);
-        match self.session.append(append, &self.context).await {
+        self.begin(tag, property);
+        Ok(())
+    }
+
+    async fn upload(
+        &mut self,
+        begun: Result<Appending, Failure>,
+        first: &AppendMessage,
+    ) -> Result<(), End> {
+        match begun {
             Ok(appending) => {
-                self.grant(&append.first).await?;
+                self.grant(first).await?;
                 self.messages(appending).await
             }
             Err(failure) => self.give_up(failure).await,
@@ -101,6 +129,7 @@ impl Connection {
 
     /// Moves one message's bytes to the store. The inner error is answered, the outer ends all.
     async fn pump(&mut self, appending: &mut Appending) -> Result<Result<(), Failure>, End> {
+        let mut heard = Content::default();
         while self.framer.message_remaining() > 0 {
             let bytes = self.framer.message_bytes();
             if bytes.is_empty() {
@@ -110,11 +139,13 @@ impl Connection {
             if let Err(failure) = appending.write(bytes).await {
                 return Ok(Err(failure));
             }
+            self.context.place.say_content(&mut heard, bytes);
             let taken = bytes.len();
             self.framer.consume(taken);
             self.heard = Instant::now();
             self.context.place.heard(self.heard);
         }
+        self.context.place.end_content(&mut heard);
         Ok(Ok(()))
     }
 }

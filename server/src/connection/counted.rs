@@ -18,7 +18,7 @@ use crate::{
     observe::{
         label::{Answer, CommandLabel, Spoken},
         live::{Opening, Place, State},
-        meter::Meter,
+        meter::{Meter, Wire},
         span::{Ids, Spans},
         trace::Side,
     },
@@ -53,12 +53,10 @@ pub(super) fn spoken(peer: &crate::listen::Peer) -> Spoken {
 }
 
 impl Context {
-    /// Bytes came from the client.
+    /// Bytes came from the client; where they are compressed, the layer that inflates them counts.
     pub(super) fn received(&self, bytes: usize) {
-        self.place.received(bytes as u64);
-        if !self.place.is_probe {
-            let metrics = &self.service.observe.metrics;
-            metrics.bytes_received.add((), bytes as u64);
+        if self.inflow.is_none() {
+            Wire::new(Arc::clone(&self.place)).received(bytes as u64);
         }
     }
 }
@@ -161,7 +159,7 @@ fn told(frame: &Frame, text: Vec<u8>) -> Option<Vec<u8>> {
             } => line(&tagged.tag.0, &format!("{name} [not told]")),
             _ => Some([&text, b"\r\n".as_slice()].concat()),
         },
-        Frame::Append(..) => Some(text),
+        Frame::Append(..) | Frame::Replace(..) => Some(text),
         Frame::Literal(literal) => {
             let size = literal.size;
             line(

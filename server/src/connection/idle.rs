@@ -59,7 +59,10 @@ impl Connection {
             tokio::select! {
                 read = self.reader.read_buf(buffer) => match read? {
                     0 => return Err(End::Gone(std::io::ErrorKind::UnexpectedEof.into())),
-                    count => self.context.received(count),
+                    count => {
+                        self.context.received(count);
+                        self.context.check_inflow()?;
+                    }
                 },
                 change = changes.next() => {
                     if let Change::Ended(why) = change {
@@ -71,6 +74,10 @@ impl Connection {
                 () = sleep_until(keep_alive) => {
                     // Keeps address translators on the way from forgetting the connection.
                     keep_alive = Instant::now() + every;
+                    // An app password that expires wakes nobody: it is looked at now and then.
+                    if let Some(why) = self.session.ended(&self.context) {
+                        return Err(why.into());
+                    }
                     self.sink.send(&still_here()).await?;
                     self.sink.flush().await?;
                 }

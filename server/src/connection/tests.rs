@@ -48,27 +48,29 @@ impl Server {
         let config = configured(set);
         let directory = tempfile::tempdir().unwrap();
         let kept = config.store_options();
-        let store = EmbeddedStore::open(directory.path(), kept, clock()).unwrap();
-        Self::with(config, store, Some(directory)).await
+        let clock = clock();
+        let store = EmbeddedStore::open(directory.path(), kept, Arc::clone(&clock) as _).unwrap();
+        Self::with(config, (store, clock), Some(directory)).await
     }
 
     /// A server on a disk that fails on demand, which may hold its store already.
-    async fn start_on(disk: &SimDisk) -> Self {
-        let (config, disk) = (configured(&[]), Arc::new(disk.clone()));
+    async fn start_on(disk: &SimDisk, set: &[&str]) -> Self {
+        let (config, disk) = (configured(set), Arc::new(disk.clone()));
         let kept = config.store_options();
-        let store = EmbeddedStore::open_on(disk, Path::new("/mail"), kept, clock()).unwrap();
-        Self::with(config, store, None).await
+        let clock = clock();
+        let place = Path::new("/mail");
+        let store = EmbeddedStore::open_on(disk, place, kept, Arc::clone(&clock) as _).unwrap();
+        Self::with(config, (store, clock), None).await
     }
 
     async fn with(
         config: Arc<Config>,
-        store: Arc<EmbeddedStore>,
+        (store, clock): (Arc<EmbeddedStore>, Arc<ManualClock>),
         directory: Option<tempfile::TempDir>,
     ) -> Self {
         if store::Store::find_account(&*store, "tim").is_none() {
             Self::create_tim(&*store).await;
         }
-        let clock = clock();
         Self {
             service: Arc::new(Service::new(config, store, None, Arc::clone(&clock) as _)),
             clock,
@@ -508,6 +510,22 @@ async fn rule_47_an_append_that_stalls_is_ended_and_keeps_nothing() {
     );
 }
 
+#[tokio::test]
+async fn an_append_that_ends_badly_is_one_command() {
+    let server = Server::start(&[]).await;
+    let mut client = server.selected().await;
+    let commands = &server.service.observe.metrics.commands;
+    let before = commands.total();
+    client
+        .send("t APPEND INBOX {3+}\r\nx\r\n trailing\r\n")
+        .await;
+    assert!(client.line().await.starts_with("t BAD"));
+    assert_eq!(commands.total(), before + 1);
+    client.send("t WHATEVER\r\n").await;
+    assert!(client.line().await.starts_with("t BAD"));
+    assert_eq!(commands.total(), before + 2);
+}
+
 /// INBOX with 49,152 messages, of which every third is gone if they are scattered.
 async fn a_large_mailbox(client: &mut Client, scattered: bool) {
     client.append("Subject: x\r\n\r\nx\r\n").await;
@@ -594,7 +612,7 @@ async fn count(client: &mut Client, mailbox: &str) -> usize {
 async fn rule_19_a_move_that_fails_half_way_tells_what_it_moved() {
     const ALL: usize = 16_384;
     let disk = SimDisk::new();
-    let server = Server::start_on(&disk).await;
+    let server = Server::start_on(&disk, &[]).await;
     let mut client = server.selected().await;
     client.append("Subject: x\r\n\r\nx\r\n").await;
     for _ in 0..14 {
@@ -605,7 +623,7 @@ async fn rule_19_a_move_that_fails_half_way_tells_what_it_moved() {
     // Which call is the sync of the second step is the store's business: each is tried in turn.
     for at in 1..30 {
         let disk = disk.after_power_cut(calls, 1);
-        let server = Server::start_on(&disk).await;
+        let server = Server::start_on(&disk, &[]).await;
         let (mut client, mut other) = (server.selected().await, server.selected().await);
         failing_sync(&disk, at);
         let told = client.ask("MOVE 1:* Archive").await;
@@ -640,7 +658,7 @@ async fn rule_19_a_move_that_fails_half_way_tells_what_it_moved() {
 #[tokio::test]
 async fn deletions_that_logout_cannot_commit_are_told_in_bye() {
     let disk = SimDisk::new();
-    let server = Server::start_on(&disk).await;
+    let server = Server::start_on(&disk, &[]).await;
     let mut client = server.selected().await;
     client.append("Subject: x\r\n\r\nx\r\n").await;
     client.run("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
@@ -844,9 +862,51 @@ async fn an_expired_app_password_ends_its_sessions_with_their_next_command() {
     client.line().await;
     client.run("LOGIN tim abcd-efgh").await;
     client.run("NOOP").await;
+    let mut idle = server.connect(64 * 1024);
+    idle.line().await;
+    idle.run("LOGIN tim abcd-efgh").await;
+    idle.idle().await;
     server.clock.set(now + 60);
     client.run("NOOP").await;
     client.is_told_bye("expired").await;
+    // In IDLE it ends when it would be told that the server is still there.
+    pause();
+    advance(Duration::from_secs(4 * 60 + 1)).await;
+    idle.is_told_bye("expired").await;
+    resume();
+}
+
+/// What becomes of a password that is kept elsewhere is not told here; what becomes of the account is.
+#[tokio::test]
+async fn a_session_by_a_password_kept_elsewhere_ends_when_its_account_is_disabled() {
+    let files = tempfile::tempdir().unwrap();
+    let path = files.path().join("users");
+    let write = |password: &str| {
+        let kept = crate::auth::keep_password(password.as_bytes()).unwrap();
+        let line = format!("tim:{{ARGON2ID}}{}\n", kept.hash);
+        std::fs::write(path.with_extension("new"), line).unwrap();
+        std::fs::rename(path.with_extension("new"), &path).unwrap();
+    };
+    write("secret-enough");
+    let file = format!("Auth:PasswdFilePath={}", path.display());
+    let server = Server::start(&["Auth:Backend=PasswdFile", &file]).await;
+    let mut client = server.selected().await;
+    write("another-one");
+    let mut late = server.connect(64 * 1024);
+    late.line().await;
+    let refused = late.ask("LOGIN tim secret-enough").await;
+    assert!(refused[0].starts_with("t NO"), "{refused:?}");
+    client.run("NOOP").await;
+    let disable = AccountChange {
+        enabled: Some(false),
+        ..AccountChange::default()
+    };
+    let store = &server.service.store;
+    store
+        .change_account(server.tim().id, disable)
+        .await
+        .unwrap();
+    client.is_told_bye("disabled").await;
 }
 
 #[tokio::test]
@@ -887,5 +947,7 @@ async fn the_right_to_act_as_another_ends_with_its_sessions() {
     client.is_told_bye("withdrawn").await;
 }
 
+mod compress;
 mod limits;
+mod message_limit;
 mod settings;

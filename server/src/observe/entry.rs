@@ -322,6 +322,13 @@ impl Entry {
         self.charge(now_secs);
     }
 
+    /// Nobody is logged in any more (RFC 8437); who listened to that user does not hear the next.
+    pub(super) fn forget_user(&self) {
+        *self.names.lock() = Names::default();
+        self.cost.store(None);
+        self.trace.end();
+    }
+
     /// Whose mail it reads.
     #[must_use]
     pub fn user(&self) -> Option<Arc<str>> {

@@ -68,6 +68,12 @@ impl Place {
         self.0.registry.announce(&self.0, Some(user));
     }
 
+    /// Somebody logged out and stays connected (RFC 8437).
+    pub fn logged_out(&self) {
+        self.0.forget_user();
+        self.0.registry.announce(&self.0, None);
+    }
+
     /// How many sessions of its kind there are.
     fn active(&self) -> Option<&UpDown> {
         match self.0.protocol {

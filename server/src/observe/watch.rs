@@ -7,12 +7,11 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
 
 use super::{
     entry::Entry,
     live::{Live, Registry},
-    trace::Said,
+    trace::Listener,
 };
 
 /// Whom somebody listens to.
@@ -27,7 +26,7 @@ pub enum Whom {
 /// Somebody who listens, until this is dropped.
 pub struct Watch {
     whom: Whom,
-    to: mpsc::Sender<Said>,
+    listener: Listener,
     sessions: Mutex<Vec<Weak<Entry>>>,
 }
 
@@ -53,10 +52,13 @@ impl Watch {
                 .address
                 .is_some_and(|address| address.ip().to_canonical() == *wanted),
         };
-        // Who listens already goes on.
-        if is_it && !entry.is_probe && !entry.trace.is_on() {
-            entry.trace.listen(self.to.clone());
-            self.sessions.lock().push(Arc::downgrade(entry));
+        if is_it && !entry.is_probe {
+            let mut sessions = self.sessions.lock();
+            let entry_is = |other: &Weak<Entry>| other.as_ptr() == Arc::as_ptr(entry);
+            if !sessions.iter().any(entry_is) {
+                sessions.push(Arc::downgrade(entry));
+            }
+            entry.trace.listen(&self.listener);
         }
     }
 
@@ -69,30 +71,28 @@ impl Watch {
         there.map(|entry| entry.id).collect()
     }
 
-    /// How many sayings were missed in the sessions that are still there.
+    /// How many sayings were missed.
     #[must_use]
     pub fn missed(&self) -> u64 {
-        let sessions = self.sessions.lock();
-        let there = sessions.iter().filter_map(Weak::upgrade);
-        there.map(|entry| entry.trace.missed()).sum()
+        self.listener.missed()
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         for entry in self.sessions.lock().iter().filter_map(Weak::upgrade) {
-            entry.trace.end();
+            entry.trace.leave(&self.listener);
         }
     }
 }
 
 impl Live {
-    /// Listens to someone: what is said goes to `to`, as far as that has room.
+    /// Listens to someone, beside whoever does already.
     #[must_use]
-    pub fn watch(&self, whom: Whom, to: mpsc::Sender<Said>) -> Arc<Watch> {
+    pub fn watch(&self, whom: Whom, listener: Listener) -> Arc<Watch> {
         let watch = Arc::new(Watch {
             whom,
-            to,
+            listener,
             sessions: Mutex::default(),
         });
         {
@@ -116,7 +116,7 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
+    use tokio::{sync::mpsc, time::Instant};
 
     use super::*;
     use crate::{
@@ -125,7 +125,7 @@ mod tests {
             Observe,
             label::Spoken,
             live::{Opening, Place},
-            trace::Side,
+            trace::{Hears, Side},
         },
     };
 
@@ -148,9 +148,11 @@ mod tests {
         let there = enter(&observe, 1, "192.0.2.1:1");
         there.logged_in("anna@example.org", 0);
         let (to, mut heard) = mpsc::channel(8);
-        let watch = observe
-            .live
-            .watch(Whom::User("anna@example.org".into()), to.clone());
+        let by = |to: &mpsc::Sender<_>| Listener::new(to.clone(), Hears::Lines);
+        let anna = || Whom::User("anna@example.org".into());
+        let watch = observe.live.watch(anna(), by(&to));
+        let (to_second, mut second) = mpsc::channel(8);
+        let beside = observe.live.watch(anna(), by(&to_second));
         let later = enter(&observe, 2, "192.0.2.2:1");
         assert!(!later.trace.is_on(), "nobody knows yet who it is");
         later.logged_in("anna@example.org", 0);
@@ -165,9 +167,17 @@ mod tests {
         drop(there);
         assert_eq!(watch.sessions(), [2]);
         drop(watch);
+        // Who listened beside it hears on, and heard the same.
+        assert!(later.trace.is_on());
+        later.say(Side::Client, b"b NOOP\r\n".to_vec());
+        for (session, text) in [(1, "a NOOP\r\n"), (2, "a NOOP\r\n"), (2, "b NOOP\r\n")] {
+            let said = second.recv().await.unwrap();
+            assert_eq!((said.session, &*said.bytes), (session, text.as_bytes()));
+        }
+        drop(beside);
         assert!(!later.trace.is_on());
         let address = "192.0.2.2".parse().unwrap();
-        let watch = observe.live.watch(Whom::Address(address), to);
+        let watch = observe.live.watch(Whom::Address(address), by(&to));
         assert_eq!(watch.sessions(), [2, 3]);
         let last = enter(&observe, 4, "[::ffff:192.0.2.2]:9");
         assert!(last.trace.is_on(), "written as an IPv6 address");

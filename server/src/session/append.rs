@@ -1,7 +1,11 @@
 //! APPEND and MULTIAPPEND (RFC 9051 §6.3.12, RFC 3502): messages stream in, then all of them are
 //! added at once or none.
 
-use mail::{date::DateTime, flag::Flags, id::MailboxId};
+use mail::{
+    date::DateTime,
+    flag::Flags,
+    id::{MailboxId, Uid},
+};
 use store::NewMessage;
 use wire::encode::MailboxSpelling;
 use wire::imap::{
@@ -14,6 +18,7 @@ use super::{
     Context, Session,
     answer::{Failure, Outcome, bad, no, ok_with, wrong_state},
     limits::APPEND_MESSAGES_MAX,
+    message_limit::too_many,
     sink::Sink,
     transfer::try_create,
 };
@@ -21,10 +26,12 @@ use crate::message::Intake;
 
 /// An APPEND whose messages are arriving.
 pub struct Appending {
-    to: MailboxId,
+    pub(super) to: MailboxId,
+    /// The message of the selected mailbox whose place is taken (RFC 8508).
+    pub(super) replaces: Option<Uid>,
     /// What the client is told if it named the mailbox in another spelling.
-    respelled: Option<Untagged>,
-    done: Vec<NewMessage>,
+    pub(super) respelled: Option<Untagged>,
+    pub(super) done: Vec<NewMessage>,
     /// The announced sizes of all of them.
     bytes: u64,
     current: Option<Current>,
@@ -52,13 +59,7 @@ impl Session {
             Self::Selected(selected) => &selected.auth,
         };
         let (to, respelled) = auth.target(&append.mailbox)?;
-        let mut appending = Appending {
-            to,
-            respelled,
-            done: Vec::new(),
-            bytes: 0,
-            current: None,
-        };
+        let mut appending = Appending::new(to, respelled);
         self.append_message(&mut appending, &append.first, context)
             .await?;
         Ok(appending)
@@ -79,6 +80,11 @@ impl Session {
             return Err(Failure::Answer(wrong_state()));
         };
         check_size(message, message_bytes_max)?;
+        let count = u32::try_from(appending.done.len()).unwrap_or(u32::MAX);
+        if let Some(limit) = context.save_limit().filter(|limit| count >= *limit) {
+            // All or none (RFC 9738 §3.1).
+            return Err(too_many(limit, None));
+        }
         appending.bytes = appending.bytes.saturating_add(message.size);
         // What is not yet in the mailbox is in memory, or in a spool.
         if appending.bytes > message_bytes_max || appending.done.len() >= APPEND_MESSAGES_MAX {
@@ -92,7 +98,12 @@ impl Session {
                 "UTF8 needs ENABLE UTF8=ACCEPT or IMAP4rev2 first.",
             )));
         }
-        let upload = account.upload(message.size).await?;
+        let upload = match (self, appending.replaces) {
+            (Self::Selected(selected), Some(uid)) => {
+                selected.mailbox.upload_replacing(uid, message.size).await?
+            }
+            _ => account.upload(message.size).await?,
+        };
         appending.current = Some(Current {
             intake: Intake::new(upload, context.service.config.limits.parsing()),
             flags: message.flags.clone(),
@@ -102,8 +113,11 @@ impl Session {
         Ok(())
     }
 
-    /// Adds the messages, all or none.
-    pub async fn append_finish(&self, appending: Appending, sink: &mut Sink) -> Outcome {
+    /// Adds the messages, all or none, and removes what they replace.
+    pub async fn append_finish(&mut self, appending: Appending, sink: &mut Sink) -> Outcome {
+        if let (Self::Selected(selected), Some(uid)) = (&mut *self, appending.replaces) {
+            return selected.replace_finish(uid, appending, sink).await;
+        }
         let Some(account) = self.account() else {
             return Ok(wrong_state());
         };
@@ -136,6 +150,25 @@ fn check_size(message: &AppendMessage, message_bytes_max: u64) -> Result<(), Fai
 }
 
 impl Appending {
+    pub(super) const fn new(to: MailboxId, respelled: Option<Untagged>) -> Self {
+        Self {
+            to,
+            replaces: None,
+            respelled,
+            done: Vec::new(),
+            bytes: 0,
+            current: None,
+        }
+    }
+
+    /// The same in the place of a message of the selected mailbox.
+    pub(super) fn in_place_of(self, uid: Uid) -> Self {
+        Self {
+            replaces: Some(uid),
+            ..self
+        }
+    }
+
     /// Adds bytes of the current message.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use wire::{
     encode::Mode,
     imap::{
         auth::Login,
-        capabilities::{Offer, PlaintextAuth, Stage, Tls},
+        capabilities::{Compression, Offer, PlaintextAuth, Stage, Tls, Unauthenticate},
         code::Code,
         command::NotAuthenticated,
         response::Completion,
@@ -58,7 +58,8 @@ impl Context {
     /// Whether STARTTLS is offered.
     #[must_use]
     pub fn offers_starttls(&self) -> bool {
-        self.channel != Channel::Tls && self.service.tls.is_some()
+        // TLS goes outside of what compresses, so it cannot come later (RFC 4978 §3).
+        self.channel != Channel::Tls && self.service.tls.is_some() && self.inflow.is_none()
     }
 }
 
@@ -264,6 +265,15 @@ impl Session {
             },
             mechanisms: context.mechanisms(),
             append_limit: context.message_bytes_max(),
+            compression: match context.service.config.imap.compress {
+                true => Compression::Offered,
+                false => Compression::NotOffered,
+            },
+            unauthenticate: match self.may_unauthenticate(context) {
+                true => Unauthenticate::Offered,
+                false => Unauthenticate::NotOffered,
+            },
+            messages: context.message_limit(),
         }
         .list()
     }

@@ -11,6 +11,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use mail::{
+    date::DateTime,
     flag::{Flags, SystemFlags},
     id::{BodyId, Uid},
     set::UidSet,
@@ -21,10 +22,10 @@ use store::{
     state::{KeywordSetId, MailboxState, Row},
 };
 use wire::{
-    encode::{FetchWriter, Pump, Revision},
+    encode::{FetchWriter, Pump, Revision, Sync},
     imap::{
         code::Code,
-        fetch::{Fetch, FetchItem, Peek},
+        fetch::{Fetch, FetchItem, FetchModifiers, Peek},
         response::{Completion, FetchData, Recent},
         select::Access,
         sequence::{Numbers, Seq},
@@ -35,24 +36,50 @@ use self::{ahead::Ahead, text::Text};
 use super::{
     Context, Selected,
     answer::{Failure, Outcome, no, ok, refusal},
+    limits::APART_BYTES,
+    message_limit::Order,
+    resync::{Since, last_used},
+    search::on_page,
     sink::Sink,
     store_flags::expunge_issued,
 };
 
 /// What a FETCH needs beyond the rows.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is needed or not, whatever the others"
-)]
 struct Needs {
     /// ENVELOPE, structures or part ranges.
     fixed: bool,
     /// A text is fetched without PEEK, so `\Seen` is set, and FLAGS are told where that is new.
     seen: bool,
-    /// UID must be told and was not asked for.
-    uid: bool,
+    /// UID, if it was not asked for by name.
+    uid: Unasked,
     /// FLAGS were asked for.
     flags: bool,
+    /// MODSEQ, if it was not asked for by name.
+    mod_seq: Unasked,
+    /// The client wants to know the mod-sequence of what it is told of changes.
+    sync: Sync,
+}
+
+/// When something is told that stands not among the items.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Unasked {
+    /// Of every message.
+    Always,
+    /// Of those that this FETCH marked as seen: that is a change, told as any other
+    /// (RFC 7162 §3.2.4).
+    OfMarked,
+    /// Never.
+    Never,
+}
+
+impl Unasked {
+    const fn is_told(self, marked: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::OfMarked => marked,
+            Self::Never => false,
+        }
+    }
 }
 
 /// One FETCH at work.
@@ -61,6 +88,7 @@ struct Job<'a> {
     needs: Needs,
     problems: Problems,
     context: &'a Context,
+    order: Order,
     /// Flags as values, shared by messages that have the same.
     flags: HashMap<(SystemFlags, KeywordSetId), Arc<Flags>>,
 }
@@ -81,8 +109,8 @@ struct Message<'a> {
     fixed: Option<&'a Static>,
     /// The part tree, decoded when a section first asks for it.
     parts: Option<Parts>,
-    /// FLAGS are asked for, or this FETCH set `\Seen`.
-    tells_flags: bool,
+    /// This FETCH set `\Seen`.
+    was_marked: bool,
 }
 
 impl Selected {
@@ -92,21 +120,74 @@ impl Selected {
         context: &Context,
         sink: &mut Sink,
     ) -> Outcome {
+        if fetch.modifiers.vanished {
+            self.auth.has_enabled_qresync()?;
+        }
+        if names_mod_sequences(fetch) {
+            self.want_mod_seqs(sink).await?;
+        }
         let uids = self.messages(&fetch.messages, sink).await?;
+        if fetch.modifiers.vanished {
+            self.tell_vanished(fetch, sink).await?;
+        }
+        let uids = self.paged(uids, &fetch.modifiers, context)?;
+        let limited = context.limited(uids);
+        let uids = self.changed_of(limited.uids.clone(), &fetch.modifiers);
         let mut job = Job {
             fetch,
-            needs: Needs::of(fetch, self.access),
+            needs: Needs::of(fetch, self.access, self.auth.mode.sync),
             problems: Problems::default(),
             context,
+            order: limited.order(),
             flags: HashMap::new(),
         };
         let batch = context.service.config.imap.max_messages_per_session;
-        for batch in batches(&uids, batch as usize) {
+        for batch in limited.steps(&uids, batch as usize) {
             self.fetch_batch(&batch, &mut job, sink).await?;
         }
         // A UID that is gone is no error: it may be told of at once (RFC 9051 §6.4.9).
         job.problems.expunged &= fetch.messages.numbers() == Numbers::Seq;
-        Ok(job.problems.completion())
+        Ok(limited.completion(job.problems.completion(), sink).await?)
+    }
+
+    /// Those of the messages that are there and on the page asked for (RFC 9394 §3.3).
+    fn paged(
+        &self,
+        uids: UidSet,
+        modifiers: &FetchModifiers,
+        context: &Context,
+    ) -> Result<UidSet, Failure> {
+        let Some(page) = modifiers.page else {
+            return Ok(uids);
+        };
+        context.check_page(page.len())?;
+        Ok(on_page(page, &uids))
+    }
+
+    /// Which of the messages that are asked for are gone (RFC 7162 §3.2.6).
+    async fn tell_vanished(&self, fetch: &Fetch, sink: &mut Sink) -> Result<(), Failure> {
+        let Some(mod_seq) = fetch.modifiers.changed_since else {
+            return Ok(());
+        };
+        let state = self.mailbox.state();
+        let since = Since {
+            mailbox: &*self.mailbox,
+            state: &state,
+            view: &self.view,
+            mod_seq,
+            uids: self.view.asked(&fetch.messages, last_used(&state)),
+        };
+        since.tell_vanished(None, sink).await
+    }
+
+    /// Those of these messages that CHANGEDSINCE asks for (RFC 7162 §3.1.4.1).
+    fn changed_of(&self, uids: UidSet, modifiers: &FetchModifiers) -> UidSet {
+        let Some(since) = modifiers.changed_since else {
+            return uids;
+        };
+        let state = self.mailbox.state();
+        let changed = state.changed_since(since).map(|(uid, _)| uid);
+        changed.collect::<UidSet>().intersection(&uids)
     }
 
     async fn fetch_batch(
@@ -121,7 +202,11 @@ impl Selected {
         };
         let state = self.mailbox.state();
         sink.send_all(&self.view.tell_keywords(&state)).await?;
-        let rows: Vec<(Uid, Row)> = state.rows_of(batch).map(|(uid, row)| (uid, *row)).collect();
+        let rows = state.rows_of(batch).map(|(uid, row)| (uid, *row));
+        let mut rows: Vec<(Uid, Row)> = rows.collect();
+        if job.order == Order::NewestFirst {
+            rows.reverse();
+        }
         job.problems.expunged |= rows.len() as u64 != batch.count();
         let fixed = match job.needs.fixed {
             true => self.fixed(&rows, &mut job.problems).await?,
@@ -139,12 +224,16 @@ impl Selected {
                 row: *row,
                 fixed: fixed.get(at).and_then(Option::as_deref),
                 parts: None,
-                tells_flags: job.needs.flags || seen.contains(*uid),
+                was_marked: seen.contains(*uid),
             };
             self.fetch_message(&mut message, (&state, &bodies), job, sink)
                 .await?;
         }
-        let told = if job.needs.flags { batch } else { &seen };
+        let told = if job.needs.tells_flags() {
+            batch
+        } else {
+            &seen
+        };
         self.view.note_known(told, &state);
         Ok(())
     }
@@ -193,11 +282,15 @@ impl Selected {
         };
         let mut response = Response::begin(seq, sink);
         let mut contents = Contents::default();
-        if job.needs.uid {
+        let marked = message.was_marked;
+        if job.needs.uid.is_told(marked) {
             response.item(&FetchData::Uid(message.uid), sink);
         }
-        if message.tells_flags {
+        if marked || job.needs.flags {
             response.item(&self.flags_of(message, state, job), sink);
+        }
+        if job.needs.mod_seq.is_told(marked) {
+            response.item(&FetchData::ModSeq(message.row.mod_seq), sink);
         }
         for item in &job.fetch.items {
             let problems = &mut job.problems;
@@ -295,6 +388,10 @@ async fn pump(
         return Ok(());
     };
     let mut left = pump.bytes;
+    let is_apart = left >= APART_BYTES;
+    if is_apart {
+        sink.set_apart().await?;
+    }
     while left > 0 {
         if piece.is_empty() {
             return Err(broken_off(&store::Error::Damaged("too few bytes".into())));
@@ -309,6 +406,9 @@ async fn pump(
             let next = text.pieces.next(bodies, body).await;
             piece = next.map_err(|error| broken_off(&error))?;
         }
+    }
+    if is_apart {
+        sink.set_apart().await?;
     }
     Ok(())
 }
@@ -345,27 +445,56 @@ impl Response {
 }
 
 impl Needs {
-    fn of(fetch: &Fetch, access: Access) -> Self {
+    fn of(fetch: &Fetch, access: Access, sync: Sync) -> Self {
         let any = |test: &dyn Fn(&FetchItem) -> bool| fetch.items.iter().any(test);
         let marks = any(&|item| match item {
             FetchItem::BodySection(section) => section.peek == Peek::Mark,
             FetchItem::Binary(section) => section.peek == Peek::Mark,
             _ => false,
         });
+        let unasked = |is_asked: bool, always: bool| match (is_asked, always) {
+            (true, _) => Unasked::Never,
+            (false, true) => Unasked::Always,
+            (false, false) if sync >= Sync::CondStore => Unasked::OfMarked,
+            (false, false) => Unasked::Never,
+        };
         let asks_uid = any(&|item| matches!(item, FetchItem::Uid));
+        let asks_mod_seq = any(&|item| matches!(item, FetchItem::ModSeq));
         Self {
             fixed: any(&|item| item_needs_fixed(item)),
             seen: marks && access == Access::ReadWrite,
-            uid: !asks_uid && fetch.messages.numbers() == Numbers::Uid,
+            uid: unasked(asks_uid, fetch.messages.numbers() == Numbers::Uid),
             flags: any(&|item| matches!(item, FetchItem::Flags)),
+            mod_seq: unasked(asks_mod_seq, fetch.modifiers.changed_since.is_some()),
+            sync,
         }
     }
+
+    /// Whether the client knows the flags of every message afterwards: with their mod-sequences, if
+    /// it wants those.
+    fn tells_flags(&self) -> bool {
+        let with_mod_seq = matches!(self.mod_seq, Unasked::Always | Unasked::Never);
+        self.flags && (self.sync == Sync::Plain || with_mod_seq)
+    }
+}
+
+/// Whether a FETCH tells that its client wants mod-sequences (RFC 7162 §3.1).
+fn names_mod_sequences(fetch: &Fetch) -> bool {
+    fetch.modifiers.changed_since.is_some() || fetch.items.contains(&FetchItem::ModSeq)
 }
 
 /// Whether an item reads static data; a whole message and its size do not.
 fn item_needs_fixed(item: &FetchItem) -> bool {
     match item {
-        FetchItem::Flags | FetchItem::Uid | FetchItem::InternalDate | FetchItem::Size => false,
+        FetchItem::Flags
+        | FetchItem::Uid
+        | FetchItem::InternalDate
+        | FetchItem::Size
+        | FetchItem::ModSeq
+        | FetchItem::EmailId
+        | FetchItem::ThreadId
+        | FetchItem::SaveDate => false,
+        FetchItem::Preview => true,
         FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => true,
         FetchItem::BodySection(item) => item.section != Section::default(),
         FetchItem::Binary(_) | FetchItem::BinarySize(_) => true,
@@ -379,6 +508,7 @@ impl Message<'_> {
             FetchItem::Uid => Some(FetchData::Uid(self.uid)),
             FetchItem::InternalDate => Some(FetchData::InternalDate(self.row.internal_date)),
             FetchItem::Size => Some(FetchData::Size(u64::from(self.row.size))),
+            FetchItem::ModSeq => Some(FetchData::ModSeq(self.row.mod_seq)),
             FetchItem::Envelope => fixed(|f| &f.envelope).map(FetchData::Envelope),
             FetchItem::Body => fixed(|f| &f.body).map(FetchData::Body),
             FetchItem::BodyStructure => fixed(|f| &f.body_structure).map(FetchData::BodyStructure),
@@ -389,7 +519,19 @@ impl Message<'_> {
                     None
                 }
             },
+            FetchItem::EmailId => Some(FetchData::EmailId(self.row.body)),
+            FetchItem::ThreadId => Some(FetchData::ThreadId(self.row.thread)),
+            FetchItem::SaveDate => Some(FetchData::SaveDate(self.saved())),
+            FetchItem::Preview => self.fixed.map(|f| FetchData::Preview(f.preview.clone())),
             FetchItem::Flags | FetchItem::BodySection(_) | FetchItem::Binary(_) => None,
+        }
+    }
+
+    /// When it came into the mailbox (RFC 8514 §3), in UTC as SEARCH compares it.
+    const fn saved(&self) -> DateTime {
+        DateTime {
+            secs: self.row.saved_secs,
+            offset_minutes: 0,
         }
     }
 

@@ -1,5 +1,5 @@
-//! LIST with its extensions (RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154) and LSUB
-//! (RFC 3501 §6.3.9).
+//! LIST with its extensions (RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154), LSUB
+//! (RFC 3501 §6.3.9) and XLIST.
 //!
 //! A listing is made from the names of the account alone; no mailbox is loaded. Names that exist
 //! only as parents of mailboxes are listed as `\NonExistent` where a pattern asks for levels.
@@ -124,6 +124,35 @@ impl Authenticated {
             }
         }
         self.lsub_levels(&wanted, &tree, sink).await?;
+        Ok(ok("Listed."))
+    }
+
+    /// XLIST, Gmail's LIST from before special uses had a standard: the same mailboxes, with names of
+    /// its own for what they are for, and INBOX marked as such.
+    pub(super) async fn xlist(&self, xlist: &Lsub, sink: &mut Sink) -> Outcome {
+        if xlist.pattern.0.is_empty() {
+            return root(sink).await;
+        }
+        let wanted = self.wanted(&xlist.reference, std::slice::from_ref(&xlist.pattern));
+        let tree = self.account.tree();
+        let candidates = candidates(&tree, SelectOptions::default());
+        let parents = parents(tree.mailboxes.keys());
+        for (count, (key, candidate)) in candidates.iter().enumerate() {
+            pause(count).await;
+            if !wanted.iter().any(|w| w.matches(key, candidate)) {
+                continue;
+            }
+            let mut entry = candidate.entry(parents.contains(key.as_str()), Attributes::default());
+            for attribute in &mut entry.attributes {
+                if let ListAttribute::SpecialUse(used) = *attribute {
+                    *attribute = ListAttribute::XlistUse(used);
+                }
+            }
+            if candidate.name.is_inbox() {
+                entry.attributes.push(ListAttribute::Inbox);
+            }
+            sink.send(&Untagged::Xlist(entry)).await?;
+        }
         Ok(ok("Listed."))
     }
 

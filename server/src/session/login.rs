@@ -34,12 +34,22 @@ impl LoggedIn {
         }
     }
 
+    /// Whether there was a login at all (RFC 9051 §7.1.4).
+    pub(super) fn was_asked_for(&self) -> bool {
+        self.credential != Credential::Unasked
+    }
+
     /// The app password, if it was one.
     const fn app(&self) -> Option<CredentialId> {
         match &self.credential {
             Credential::App(id, _) => Some(*id),
             _ => None,
         }
+    }
+
+    /// Whether nobody knows who it is.
+    pub(super) const fn is_anonymous(&self) -> bool {
+        matches!(self.credential, Credential::Anonymous)
     }
 
     /// How a mailbox is opened that is asked for in this way.

@@ -13,7 +13,7 @@ use wire::{
 
 use super::{
     Authenticated,
-    answer::{Failure, Outcome, ok, refuse},
+    answer::{Failure, Outcome, ok, ok_with, refuse},
     list,
     sink::Sink,
 };
@@ -35,7 +35,8 @@ impl Authenticated {
         if let Some(told) = self.respelled(&name, &info) {
             sink.send(&told).await?;
         }
-        Ok(ok("The mailbox is created."))
+        // RFC 8474 §4.1.
+        Ok(ok_with(Code::MailboxId(info.id), "The mailbox is created."))
     }
 
     pub(super) async fn delete(&mut self, name: &Name, sink: &mut Sink) -> Outcome {

@@ -7,11 +7,11 @@ use mail::{
 };
 use store::{Expunge, Mailbox, MailboxInfo, state::MailboxState};
 use wire::{
-    encode::Revision,
+    encode::{Revision, Sync},
     imap::{
         code::Code,
         response::{Completion, Status, Untagged},
-        select::{Access, Enable, Enableable, Select},
+        select::{Access, Enable, Enableable, QResync, Select},
         sequence::Seq,
     },
 };
@@ -20,6 +20,7 @@ use super::{
     Authenticated, Context, OwnDeleted, Reply, Selected, Session,
     answer::{Failure, Outcome, ok, ok_with},
     list, reply,
+    resync::{Since, highest},
     sink::Sink,
     view::{View, all_system_flags, permanent_flags},
 };
@@ -43,11 +44,17 @@ impl Authenticated {
 
     /// SELECT or EXAMINE; after a failure no mailbox is selected (protocol rule 22).
     pub(super) async fn select(
-        self,
+        mut self,
         select: &Select,
         context: &Context,
         sink: &mut Sink,
     ) -> (Session, Reply) {
+        if let Err(failure) = self.may_select(select) {
+            return (Session::Authenticated(self), reply(Err(failure)));
+        }
+        if select.parameters.condstore {
+            self.want(Sync::CondStore, sink);
+        }
         let access = self.login.grants(select.access);
         match self.open((select, access), context, sink).await {
             Ok((mailbox, view)) => {
@@ -90,11 +97,32 @@ impl Authenticated {
         if self.mode.revision == Revision::Rev2 {
             sink.send(&self.opened(&info, select)?).await?;
         }
+        if let Some(known) = &select.parameters.qresync {
+            let opened = (&*mailbox, &*state, &view);
+            self.resync(known, opened, sink).await?;
+        }
         context.place.opened(info.name.as_str());
         Ok((mailbox, view))
     }
 
+    /// What became of a mailbox since the client knew it (RFC 7162 §3.2.5).
+    async fn resync(
+        &self,
+        known: &QResync,
+        (mailbox, state, view): (&dyn Mailbox, &MailboxState, &View),
+        sink: &mut Sink,
+    ) -> Result<(), Failure> {
+        let Some(since) = Since::selected(known, (mailbox, state, view)) else {
+            return Ok(());
+        };
+        let matching = known.matches.as_ref();
+        let known_to = matching.and_then(|(seqs, uids)| view.matching(seqs, uids));
+        since.tell_vanished(known_to, sink).await?;
+        Ok(since.tell_changed(self.mode, sink).await?)
+    }
+
     /// What SELECT tells of a mailbox (RFC 9051 §6.3.2; RFC 3501 §6.3.1 for RECENT and UNSEEN).
+    /// HIGHESTMODSEQ is told to those who have said that they know of it (RFC 7162 §3.1.2.1).
     fn opening(&self, state: &MailboxState, view: &View, access: Access) -> Vec<Untagged> {
         let keywords = state.keywords.names().to_vec();
         let mut out = vec![
@@ -118,6 +146,11 @@ impl Authenticated {
             Code::UidValidity(state.summary.uid_validity),
             "UIDs are valid.",
         ));
+        if self.mode.sync >= Sync::CondStore {
+            out.push(highest(state.summary.highest_mod_seq));
+        }
+        // RFC 8474 §4.2.
+        out.push(status(Code::MailboxId(state.id), "The mailbox's own id."));
         out
     }
 
@@ -139,6 +172,9 @@ impl Selected {
         context: &Context,
         sink: &mut Sink,
     ) -> (Session, Reply) {
+        if let Err(failure) = self.auth.may_select(select) {
+            return (Session::Selected(self), reply(Err(failure)));
+        }
         let auth = self.auth;
         match sink.send(&closed()).await {
             Ok(()) => auth.select(select, context, sink).await,

@@ -3,7 +3,7 @@
 
 use std::{any::Any, io, time::Duration};
 
-use crate::observe::meter::Meter;
+use crate::observe::meter::{Meter, Wire};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     time::timeout,
@@ -32,6 +32,8 @@ pub struct Sink {
     is_response_open: bool,
     /// Bytes are on their way; stays true when whoever wrote them was given up.
     is_writing: bool,
+    /// A layer below compresses.
+    is_compressed: bool,
     /// Who counts what is sent, and hears it where somebody listens.
     meter: Option<Meter>,
 }
@@ -58,6 +60,7 @@ impl Sink {
             sent_bytes: 0,
             is_response_open: false,
             is_writing: false,
+            is_compressed: false,
             meter: None,
         }
     }
@@ -190,6 +193,18 @@ impl Sink {
         self.write_out(bytes).await
     }
 
+    /// What is sent before and after shares no window of a compressor: a text that comes from
+    /// elsewhere begins or ends here (RFC 4978 §4; threat 21).
+    ///
+    /// # Errors
+    /// If the client is gone or does not read.
+    pub async fn set_apart(&mut self) -> io::Result<()> {
+        match self.is_compressed {
+            true => self.flush().await,
+            false => Ok(()),
+        }
+    }
+
     async fn write(&mut self) -> io::Result<()> {
         let mut waiting = std::mem::take(&mut self.buffer);
         self.write_out(&waiting).await?;
@@ -230,6 +245,41 @@ impl Sink {
     pub fn into_output<T: Output>(self) -> Option<T> {
         let output: Box<dyn Any> = self.output;
         output.downcast::<T>().ok().map(|output| *output)
+    }
+
+    /// Goes on with what `change` makes of the output; `None` if it is of another type, or nothing
+    /// can be made of it.
+    #[must_use]
+    pub fn exchange<T: Output, U: Output>(
+        self,
+        change: impl FnOnce(T) -> Option<U>,
+    ) -> Option<Self> {
+        let output: Box<dyn Any> = self.output;
+        let output = output.downcast::<T>().ok()?;
+        Some(Self {
+            output: Box::new(change(*output)?),
+            ..self
+        })
+    }
+
+    /// What is sent is counted by a layer below, where it is shorter (RFC 4978).
+    #[must_use]
+    pub fn counted_below(mut self) -> Self {
+        self.is_compressed = true;
+        if let Some(meter) = &mut self.meter {
+            meter.count_by(None);
+        }
+        self
+    }
+
+    /// What is sent goes over the wire as it is.
+    #[must_use]
+    pub fn counted_by(mut self, wire: Wire) -> Self {
+        self.is_compressed = false;
+        if let Some(meter) = &mut self.meter {
+            meter.count_by(Some(wire));
+        }
+        self
     }
 
     /// Writes everything that waits and ends the output.

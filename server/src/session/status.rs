@@ -52,6 +52,9 @@ impl Authenticated {
             StatusItem::Size => summary.bytes,
             StatusItem::Recent => u64::from(summary.recent),
             StatusItem::AppendLimit => append_limit,
+            StatusItem::HighestModSeq => summary.highest_mod_seq.get(),
+            StatusItem::MailboxId => info.id.get(),
+            StatusItem::DeletedStorage => summary.deleted_bytes,
         };
         let items = items.iter().map(|item| (*item, number(*item))).collect();
         Ok(MailboxStatus {

@@ -7,21 +7,32 @@ use wire::imap::{
 };
 
 use super::{
-    Selected,
+    Context, Selected,
     answer::{Failure, Outcome, no, ok, ok_with, refusal},
-    fetch::batches,
     limits::STEP_MESSAGES,
+    message_limit::Limited,
+    progress::Progress,
     sink::Sink,
     store_flags::expunge_issued,
 };
 
 impl Selected {
-    pub(super) async fn copy(&mut self, copy: &Transfer, sink: &mut Sink) -> Outcome {
+    pub(super) async fn copy(
+        &mut self,
+        copy: &Transfer,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> Outcome {
         let (uids, target) = self.source_and_target(copy, sink).await?;
         if uids.is_empty() {
             return Ok(ok("There was nothing to copy."));
         }
-        let copied = self.mailbox.copy(&uids, target).await.map_err(try_create)?;
+        context.check_save(&uids)?;
+        // All at once, so that there is nothing to count.
+        let mut progress = Progress::new(sink, None);
+        let copying = self.mailbox.copy(&uids, target);
+        let copied = progress.during(copying, sink, |_| {}).await?;
+        let copied = copied.map_err(try_create)?;
         Ok(match copy_uid(copied) {
             Some(code) => ok_with(code, "Copied."),
             None => ok("There was nothing to copy."),
@@ -30,28 +41,40 @@ impl Selected {
 
     /// MOVE. One COPYUID stands in an untagged OK before the EXPUNGEs (protocol rule 19), also of
     /// what was moved before something failed.
-    pub(super) async fn move_to(&mut self, transfer: &Transfer, sink: &mut Sink) -> Outcome {
+    pub(super) async fn move_to(
+        &mut self,
+        transfer: &Transfer,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> Outcome {
         self.writable()?;
         let (uids, target) = self.source_and_target(transfer, sink).await?;
-        let (moved, ended) = self.move_steps(&uids, target).await;
+        let limited = context.limited(uids);
+        let (moved, ended) = self.move_steps(&limited, target, sink).await?;
         if let Some(code) = moved.and_then(copy_uid) {
             sink.send(&Untagged::Status(ok_with(code, "Moved.")))
                 .await?;
         }
         self.tell(Expunge::May, sink).await?;
         ended.map_err(try_create)?;
-        Ok(ok("The messages are in their new mailbox."))
+        let done = ok("The messages are in their new mailbox.");
+        Ok(limited.completion(done, sink).await?)
     }
 
     /// Moves in the store's own steps: what was moved, and how it ended.
     async fn move_steps(
         &self,
-        uids: &UidSet,
+        limited: &Limited,
         target: MailboxId,
-    ) -> (Option<Transferred>, store::Result<()>) {
+        sink: &mut Sink,
+    ) -> std::io::Result<(Option<Transferred>, store::Result<()>)> {
         let mut all: Option<Transferred> = None;
-        for step in batches(uids, STEP_MESSAGES) {
-            match self.mailbox.move_to(&step, target).await {
+        let mut progress = Progress::new(sink, Some(limited.uids.count()));
+        for step in limited.steps(&limited.uids, STEP_MESSAGES) {
+            let moving = self.mailbox.move_to(&step, target);
+            let moved = progress.during(moving, sink, |_| {}).await?;
+            progress.did(step.count());
+            match moved {
                 Ok(moved) => {
                     let before = all.take();
                     all = Some(match before {
@@ -63,10 +86,10 @@ impl Selected {
                         None => moved,
                     });
                 }
-                Err(error) => return (all, Err(error)),
+                Err(error) => return Ok((all, Err(error))),
             }
         }
-        (all, Ok(()))
+        Ok((all, Ok(())))
     }
 
     /// What is copied or moved, and where to. A message that the client names by its number and

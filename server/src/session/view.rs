@@ -17,10 +17,10 @@ use mail::{
     set::{Set, UidSet},
 };
 use store::state::{MailboxState, Row};
-use wire::encode::Revision;
+use wire::encode::{Mode, Revision, Sync};
 use wire::imap::{
     code::{Code, NewKeywords},
-    response::{Completion, FetchData, Recent, Status, Untagged},
+    response::{Completion, FetchData, Recent, Status, Untagged, Vanished},
     search::SearchSet,
     select::Access,
     sequence::{End, Messages, Seq, SetOrSaved},
@@ -28,13 +28,18 @@ use wire::imap::{
 };
 
 use self::column::Column;
-use super::limits::{KNOWN_RANGES_MAX, KNOWN_VERSIONS_MAX};
+use super::{
+    limits::{KNOWN_RANGES_MAX, KNOWN_VERSIONS_MAX},
+    resync::{Gone, vanished},
+};
 
 /// A client's view of its selected mailbox.
 pub struct View {
     told: Column,
     /// The version whose flags the client knows.
     told_mod_seq: ModSeq,
+    /// The last version of which it was told every expunge.
+    expunges_told: ModSeq,
     /// What it knows beyond that.
     known: Known,
     keywords_told: usize,
@@ -80,12 +85,24 @@ impl Known {
 /// one, so that a change of a million messages is never held as a million responses.
 #[derive(Default)]
 pub struct News {
-    /// Messages that are gone, by the numbers they have when the ones before are told of.
+    /// Messages that are gone, by the numbers they have when the ones before are told of …
     gone: Vec<Seq>,
+    /// … and by UID.
+    vanished: UidSet,
     keywords: Vec<Untagged>,
     /// Messages whose flags changed.
     changed: Vec<Uid>,
     counts: Vec<Untagged>,
+}
+
+impl News {
+    /// Whether it tells that messages are gone.
+    pub(super) fn gone(&self) -> Gone {
+        match self.gone.is_empty() {
+            false => Gone::Told,
+            true => Gone::Untold,
+        }
+    }
 }
 
 impl View {
@@ -95,6 +112,7 @@ impl View {
         Self {
             told: Column::of(state),
             told_mod_seq: state.summary.highest_mod_seq,
+            expunges_told: state.summary.highest_mod_seq,
             known: Known::default(),
             access,
             keywords_told: state.keywords.names().len(),
@@ -125,10 +143,34 @@ impl View {
         fits(&self.told)
     }
 
+    /// The mod-sequence up to which the client was told everything: what HIGHESTMODSEQ may say.
+    #[must_use]
+    pub fn settled(&self) -> ModSeq {
+        self.told_mod_seq.min(self.expunges_told)
+    }
+
+    /// Whether it was told of changes that are later than an expunge that is still to be told.
+    #[must_use]
+    pub fn holds_back(&self) -> bool {
+        self.expunges_told < self.told_mod_seq
+    }
+
     /// How many messages the client knows of.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.told.len()
+    }
+
+    /// Every message the client knows of.
+    #[must_use]
+    pub fn all(&self) -> UidSet {
+        self.told_of(&UidSet::range(Uid::MIN, Uid::MAX))
+    }
+
+    /// The UID of the message at this position from 0.
+    #[must_use]
+    pub fn uid_at(&self, position: u32) -> Option<Uid> {
+        self.told.uid_at(position)
     }
 
     /// The number of a message in this view.
@@ -218,6 +260,43 @@ impl View {
             .collect()
     }
 
+    /// The UIDs that a UID command names, whether or not there are such messages; `*` is the
+    /// greatest that was ever given.
+    #[must_use]
+    pub fn asked(&self, messages: &Messages, last: Uid) -> UidSet {
+        match messages {
+            Messages::Uid(SetOrSaved::Set(set)) => set.resolve(Some(last)),
+            Messages::Uid(SetOrSaved::Saved) | Messages::Seq(_) => self.saved.clone(),
+        }
+    }
+
+    /// Those of `uids` that the client was not told of, as ranges.
+    pub fn gaps<'a>(&'a self, uids: &'a UidSet) -> impl Iterator<Item = (Uid, Uid)> + 'a {
+        uids.ranges().flat_map(|range| {
+            let (first, last) = range.into_inner();
+            let mut next = Some(first);
+            let told = self.told.between(first, last).map(Some);
+            told.chain([None]).filter_map(move |told| {
+                let from = next?;
+                let to = match told {
+                    Some(uid) => uid.get().checked_sub(1).and_then(Uid::new),
+                    None => Some(last),
+                };
+                next = told.and_then(Uid::next);
+                to.filter(|to| from <= *to).map(|to| (from, to))
+            })
+        })
+    }
+
+    /// The last of these UIDs, of those that stand where the client says (RFC 7162 §3.2.5.2): it
+    /// knows of every expunge before that.
+    #[must_use]
+    pub fn matching(&self, seqs: &Set<Seq>, uids: &UidSet) -> Option<Uid> {
+        let pairs = seqs.iter().zip(uids.iter());
+        let same = pairs.take_while(|(seq, uid)| self.told.uid(*seq) == Some(*uid));
+        same.last().map(|(_, uid)| uid)
+    }
+
     /// The sequence numbers of told messages.
     #[must_use]
     pub fn seqs_of(&self, uids: &UidSet) -> Set<Seq> {
@@ -280,10 +359,11 @@ impl View {
     }
 
     /// Tells of messages that are gone, from the last to the first so that numbers stay simple.
-    fn tell_gone(&mut self, state: &MailboxState) -> Vec<Seq> {
-        let gone = self.told.missing_in(state);
+    fn tell_gone(&mut self, state: &MailboxState) -> (Vec<Seq>, UidSet) {
+        self.expunges_told = self.expunges_told.max(state.summary.highest_mod_seq);
+        let gone: Vec<Uid> = self.told.missing_in(state).collect();
         if gone.is_empty() {
-            return Vec::new();
+            return (Vec::new(), UidSet::new());
         }
         let numbers = gone.iter().rev().filter_map(|uid| self.told.seq(*uid));
         let numbers = numbers.collect();
@@ -302,7 +382,15 @@ impl View {
         self.recent = self.recent.difference(&gone);
         self.recent_told = u32::try_from(self.recent.count()).unwrap_or(u32::MAX);
         self.saved = self.saved.difference(&gone);
-        numbers
+        (numbers, gone)
+    }
+
+    /// Holds back what is gone, if anything is.
+    fn hold_back(&mut self, state: &MailboxState) {
+        let now = state.summary.highest_mod_seq;
+        if self.expunges_told < now && self.told.missing_in(state).next().is_none() {
+            self.expunges_told = now;
+        }
     }
 
     /// Messages whose flags changed since; from now on the client knows them.
@@ -344,12 +432,32 @@ impl View {
         FetchData::Flags(Arc::new(state.flags(row)), recent)
     }
 
+    /// FETCH with the flags of a message that the client knows, as it is told of changes
+    /// (RFC 9051 §7.5.2; RFC 7162 §3.2.4, protocol rule 13).
+    #[must_use]
+    pub fn flags_response(
+        &self,
+        state: &MailboxState,
+        (uid, row): (Uid, &Row),
+        mode: Mode,
+    ) -> Option<Untagged> {
+        let flags = self.flags(state, uid, row, mode.revision);
+        let mut items = vec![FetchData::Uid(uid), flags];
+        if mode.sync >= Sync::CondStore {
+            items.push(FetchData::ModSeq(row.mod_seq));
+        }
+        Some(Untagged::Fetch(self.seq(uid)?, items))
+    }
+
     /// Brings the client up to date with `state`, as far as the running command allows.
     #[must_use]
     pub fn tell(&mut self, state: &MailboxState, expunge: Expunge, taken: &UidSet) -> News {
-        let gone = match expunge {
+        let (gone, vanished) = match expunge {
             Expunge::May => self.tell_gone(state),
-            Expunge::MustWait => Vec::new(),
+            Expunge::MustWait => {
+                self.hold_back(state);
+                Default::default()
+            }
         };
         let keywords = self.tell_keywords(state);
         let changed = self.tell_flags(state);
@@ -357,6 +465,7 @@ impl View {
         self.known = Known::default();
         News {
             gone,
+            vanished,
             keywords,
             changed,
             counts,
@@ -368,15 +477,22 @@ impl View {
         &'a self,
         news: &'a News,
         state: &'a MailboxState,
-        revision: Revision,
+        mode: Mode,
     ) -> impl Iterator<Item = Untagged> + 'a {
-        let gone = news.gone.iter().copied().map(Untagged::Expunge);
-        let changed = news.changed.iter().filter_map(move |uid| {
-            let (seq, row) = (self.seq(*uid)?, state.row(*uid)?);
-            let flags = self.flags(state, *uid, row, revision);
-            Some(Untagged::Fetch(seq, vec![FetchData::Uid(*uid), flags]))
-        });
-        gone.chain(news.keywords.iter().cloned())
+        let (numbers, uids) = match mode.sync {
+            Sync::Plain | Sync::CondStore => (Some(&news.gone), None),
+            Sync::QResync => (None, Some(news.vanished.ranges())),
+        };
+        let gone = numbers.into_iter().flatten().copied();
+        let uids = uids.into_iter().flatten();
+        let uids = uids.map(std::ops::RangeInclusive::into_inner);
+        let changed = news
+            .changed
+            .iter()
+            .filter_map(move |uid| self.flags_response(state, (*uid, state.row(*uid)?), mode));
+        gone.map(Untagged::Expunge)
+            .chain(vanished(Vanished::Now, uids))
+            .chain(news.keywords.iter().cloned())
             .chain(changed)
             .chain(news.counts.iter().cloned())
     }

@@ -10,6 +10,7 @@
     reason = "a failed test should say where"
 )]
 
+mod authzid;
 mod case;
 mod matrix;
 mod place;

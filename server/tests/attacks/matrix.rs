@@ -58,13 +58,22 @@ const HOSTILE: [&[u8]; 44] = [
 /// What is put in the place of a byte.
 const SPOILERS: [u8; 8] = *b"\0\x80(\"*{ 9";
 /// Transcripts' arguments that are used of one command.
-const SAMPLES_MAX: usize = 4;
+const SAMPLES_MAX: usize = 8;
 /// Bytes of an argument that are cut and spoiled.
 const SPOILED_BYTES_MAX: usize = 48;
+
+/// Messages in INBOX of which most are removed.
+const MANY: u32 = 20;
+
+/// What stands for a literal of a transcript.
+const LITERAL: &[u8] = b"{5+}\r\nhello";
 
 /// Stands in mail, a name and a keyword of the other account, and in nothing that this one is told
 /// (threat 26).
 const MARKER: &str = "marker7f3a";
+
+/// Commands that leave a connection as no other command expects it: another one is begun.
+const AFRESH: [&str; 2] = ["COMPRESS", "UNAUTHENTICATE"];
 
 /// In which state a command comes.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -96,7 +105,12 @@ impl State {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn long_threat_14_19_and_26_every_command_in_every_state_with_every_malformed_argument() {
     let samples = samples();
-    let set = ["BadCommands", "BadCommandsBeforeLogin", "LoginFailures"];
+    let set = [
+        "BadCommands",
+        "BadCommandsBeforeLogin",
+        "LoginFailures",
+        "CommandsPerMinute",
+    ];
     let set = set.map(|key| format!("Limits:{key}=1000000"));
     let place = Place::new(&set).await;
     let mut other = place.client("bob").await;
@@ -138,6 +152,11 @@ fn samples() -> BTreeMap<String, Vec<Vec<u8>>> {
             }
         }
     }
+    // What is sent well-formed decides what its spoiled forms reach: no command goes without.
+    for property in TABLE {
+        let name = property.name;
+        assert!(samples.contains_key(name), "no transcript has {name}");
+    }
     for found in samples.values_mut() {
         found.sort_by_key(|argument| (std::cmp::Reverse(argument.len()), argument.clone()));
         found.dedup();
@@ -148,12 +167,22 @@ fn samples() -> BTreeMap<String, Vec<Vec<u8>>> {
     samples
 }
 
-/// Command and arguments of `C: a1 NAME ARGUMENTS`.
+/// Command and arguments of `C: a1 NAME ARGUMENTS`; a literal at its end becomes one of ours. What
+/// holds a captured name (`<uid>`) is left out; a partial (`<0.9>`) is none.
 fn sample(line: &str) -> Option<(String, Vec<u8>)> {
     let (head, rest) = line.split_once(": ")?;
-    if !matches!(head.split('[').next(), Some("C")) || rest.contains(['<', '{']) {
+    let literal = rest
+        .strip_suffix("{+}")
+        .or_else(|| rest.strip_suffix("{}"))
+        .map(|before| format!("{before}{}", String::from_utf8_lossy(LITERAL)));
+    let is_captured = |part: &str| !part.starts_with(|c: char| c.is_ascii_digit());
+    if !matches!(head.split('[').next(), Some("C"))
+        || rest.split('<').skip(1).any(is_captured)
+        || literal.is_none() && rest.contains('{')
+    {
         return None;
     }
+    let rest = literal.as_deref().unwrap_or(rest);
     let (_, command) = rest.split_once(' ')?;
     let upper = command.to_ascii_uppercase();
     let fits = |name: &str| {
@@ -179,11 +208,16 @@ fn arguments(samples: &[Vec<u8>], allowed: bool) -> Vec<Vec<u8>> {
         for hostile in HOSTILE.iter().filter(|hostile| hostile.len() < 8) {
             all.push([sample, *hostile].concat());
         }
-        for at in 1..sample.len().min(SPOILED_BYTES_MAX) {
+        // A literal stays whole: the server would wait for the rest of it.
+        let literal = sample.windows(LITERAL.len()).position(|at| at == LITERAL);
+        let end = literal.unwrap_or(sample.len());
+        for at in 1..end.min(SPOILED_BYTES_MAX) {
             all.push(sample[..at].to_vec());
-            let mut spoiled = sample.clone();
-            spoiled[at] = SPOILERS[at % SPOILERS.len()];
-            all.push(spoiled);
+            for spoiler in SPOILERS {
+                let mut spoiled = sample.clone();
+                spoiled[at] = spoiler;
+                all.push(spoiled);
+            }
         }
     }
     all
@@ -209,9 +243,21 @@ async fn restore(talk: &mut Talk, state: State) {
         State::Examined => "EXAMINE INBOX",
     };
     let selected = talk.run(select).await;
-    if selected.untagged.iter().any(|line| line == "* 0 EXISTS") {
-        talk.append("INBOX", "Subject: x\r\n\r\nx\r\n").await;
-        talk.run("COPY 1 INBOX").await;
+    let exists = selected.untagged.iter().find_map(|line| {
+        let count = line.strip_prefix("* ")?.strip_suffix(" EXISTS")?;
+        count.parse::<u32>().ok()
+    });
+    match exists.unwrap_or_default() {
+        0 => {
+            talk.append("INBOX", "Subject: x\r\n\r\nx\r\n").await;
+            talk.run("COPY 1 INBOX").await;
+        }
+        // What succeeds fills it, and each FETCH would tell of all of it.
+        MANY.. if state == State::Selected => {
+            talk.run("STORE 3:* +FLAGS.SILENT (\\Deleted)").await;
+            talk.run("EXPUNGE").await;
+        }
+        _ => {}
     }
 }
 
@@ -245,7 +291,8 @@ async fn settled(
     answer: &Answer,
 ) -> Talk {
     let done = answer.tagged.starts_with("OK");
-    if answer.is_bye() || done && property.group == Group::NotAuthenticated {
+    let afresh = property.group == Group::NotAuthenticated || AFRESH.contains(&property.name);
+    if answer.is_bye() || done && afresh {
         return begin(place, state).await;
     }
     let next = talk.ask("NOOP").await;

@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use server::{
     config, connection,
-    listen::{Peer, Stream},
+    listen::{Peer, Protection, Stream},
     lmtp,
     service::Service,
+    tls::Tls,
 };
 use store::{
     NewAccount, Quota, clock::ManualClock, credential::Verifiers, embedded::EmbeddedStore,
@@ -16,6 +17,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
 /// How long an answer may take: generous, since only a hang should reach it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -58,6 +60,30 @@ impl Place {
         let service = Arc::clone(&self.service);
         let serving = tokio::spawn(connection::serve(Stream::new(theirs), service, peer));
         Talk::new(ours, serving)
+    }
+
+    /// A client behind TLS that has not read the greeting, and what ties an exchange to that TLS
+    /// (RFC 9266 §2).
+    pub(crate) async fn connect_secured(&self, tls: &Tls, by: &TlsConnector) -> (Talk, [u8; 32]) {
+        let (ours, theirs) = tokio::io::duplex(IN_FLIGHT_BYTES);
+        let (service, tls) = (Arc::clone(&self.service), tls.clone());
+        let peer = Peer {
+            protection: Protection::Tls,
+            ..Peer::LOCAL
+        };
+        let serving = tokio::spawn(async move {
+            let stream = Stream::new(theirs).start_tls(&tls, PATIENCE).await;
+            connection::serve(stream.unwrap(), service, peer).await;
+        });
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut secured = by.connect(name, ours).await.unwrap();
+        let (_, connection) = secured.get_ref();
+        let exporter = connection
+            .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""))
+            .unwrap();
+        let (near, mut far) = tokio::io::duplex(IN_FLIGHT_BYTES);
+        tokio::spawn(async move { tokio::io::copy_bidirectional(&mut far, &mut secured).await });
+        (Talk::new(near, serving), exporter)
     }
 
     /// A client that has been greeted and, unless `user` is empty, is logged in.

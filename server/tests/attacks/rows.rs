@@ -9,11 +9,34 @@ use std::{
 
 use base64::Engine as _;
 
-use crate::place::{PASSWORD, Place};
+use crate::place::{PASSWORD, Place, add_account};
 
 /// What an attack may take in a debug build on a busy machine; one that works takes for ever.
 const AT_ONCE: Duration = Duration::from_secs(5);
 const NO_SETTINGS: &[String] = &[];
+
+/// Many log in by turns, all with the same password: what is remembered of one serves no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_threat_10_two_hundred_users_by_turns_see_their_own_mail() {
+    const USERS: usize = 200;
+    const TURNS: usize = 10;
+    let place = Place::new(NO_SETTINGS).await;
+    for user in 0..USERS {
+        let name = format!("user{user}");
+        add_account(&place.service, &name).await;
+        let message = format!("Subject: mail of {name}.\r\n\r\nx\r\n");
+        place.client(&name).await.append("INBOX", &message).await;
+    }
+    for turn in 0..USERS * TURNS {
+        // A step that shares no factor with their number: all come, in no order.
+        let name = format!("user{}", turn * 7_919 % USERS);
+        let mut talk = place.client(&name).await;
+        talk.run("SELECT INBOX").await;
+        let fetched = talk.run("FETCH 1:* BODY.PEEK[HEADER]").await.text();
+        assert!(fetched.contains(&format!("mail of {name}.")), "{fetched}");
+        assert_eq!(fetched.matches("mail of ").count(), 1, "{fetched}");
+    }
+}
 
 #[tokio::test]
 async fn threat_13_hostile_patterns_over_many_names_are_answered_at_once() {
@@ -424,9 +447,7 @@ async fn threat_07_names_cannot_forge_a_log_line_and_secrets_are_in_none() {
         talk.ask("NOOP").await;
     }
     talk.run(&format!("LOGIN tim {PASSWORD}")).await;
-    let mut lmtp = place.deliverer().await;
-    lmtp.send(b"RCPT TO:<\"mark\\\x1b[2J\"@forged>\r\n").await;
-    lmtp.reply().await;
+    odd_recipients(&place).await;
     talk.run("LOGOUT").await;
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(logged.contains("command=\"LOGIN\""), "{logged}");
@@ -434,6 +455,10 @@ async fn threat_07_names_cannot_forge_a_log_line_and_secrets_are_in_none() {
         !logged.contains("secretmark") && !logged.contains(PASSWORD),
         "{logged}"
     );
+    // What a peer says is in quotes, so that it does not look like a field.
+    let refused = "user=\"\\\"m reason=forged address=192.0.2.66 x\\\"@forged\"";
+    assert!(logged.contains(refused), "{logged}");
+    assert!(!logged.contains('\u{202e}'), "{logged}");
     for line in logged.lines() {
         assert!(line.starts_with("20"), "a line that is no entry: {line:?}");
         assert!(
@@ -441,5 +466,19 @@ async fn threat_07_names_cannot_forge_a_log_line_and_secrets_are_in_none() {
             "{line:?}"
         );
         assert!(!line.chars().any(char::is_control), "{line:?}");
+    }
+}
+
+/// Recipients that would look like the log's own fields.
+async fn odd_recipients(place: &Place) {
+    let mut lmtp = place.deliverer().await;
+    for line in [
+        "RCPT TO:<\"mark\\\x1b[2J\"@forged>",
+        "MAIL FROM:<\"f address=192.0.2.66 x\"@forged> SMTPUTF8",
+        "RCPT TO:<\"m reason=forged address=192.0.2.66 x\"@forged>",
+        "RCPT TO:<\"m\u{202e}forged\"@forged>",
+    ] {
+        lmtp.send(format!("{line}\r\n").as_bytes()).await;
+        lmtp.reply().await;
     }
 }

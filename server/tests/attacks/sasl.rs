@@ -1,6 +1,11 @@
 //! AUTHENTICATE as an attacker uses it: cut short, fed with anything, replayed, and as somebody
 //! else (threats 5 and 8).
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use aws_lc_rs::{digest, hmac, pbkdf2};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use store::{AccountChange, credential::ActAs};
@@ -117,6 +122,61 @@ async fn threat_05_every_exchange_cut_short_or_fed_with_anything_ends_alone() {
     place.is_sound().await;
 }
 
+/// What one client breaks is nobody else's: a hundred log in while exchanges around them are cut
+/// short, cancelled and fed with anything (bad base64 once ended everybody's, CVE-2025-59028).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn threat_05_a_hundred_honest_logins_beside_them_succeed() {
+    const HONEST: usize = 100;
+    let (place, _keys) = place().await;
+    let place = Arc::new(place);
+    let over = Arc::new(AtomicBool::new(false));
+    let attackers: Vec<_> = (0..4)
+        .map(|number| {
+            let (place, over) = (Arc::clone(&place), Arc::clone(&over));
+            tokio::spawn(async move { cut_short(&place, number, &over).await })
+        })
+        .collect();
+    for number in 0..HONEST {
+        match number % 3 {
+            0 => drop(place.client("tim").await),
+            1 => {
+                let (_, answer) = scram(&place, "n,,", "bob", PASSWORD).await;
+                assert!(answer.starts_with("OK "), "{number}: {answer}");
+            }
+            _ => {
+                let first = STANDARD.encode(format!("\0tim\0{PASSWORD}"));
+                let mut talk = place.client("").await;
+                talk.run(&format!("AUTHENTICATE PLAIN {first}")).await;
+            }
+        }
+    }
+    over.store(true, Ordering::Relaxed);
+    let mut cut = 0;
+    for attacker in attackers {
+        cut += attacker.await.unwrap();
+    }
+    assert!(cut >= HONEST, "{cut}");
+    place.is_sound().await;
+}
+
+/// Begins exchanges and leaves them in every way until it is over; how many.
+async fn cut_short(place: &Place, number: usize, over: &AtomicBool) -> usize {
+    let responses = responses();
+    let mut cut = 0;
+    while !over.load(Ordering::Relaxed) {
+        let (mechanism, _) = MECHANISMS[(number + cut) % MECHANISMS.len()];
+        let (response, _) = &responses[cut % responses.len()];
+        let mut talk = place.client("").await;
+        talk.send(format!("t AUTHENTICATE {mechanism}\r\n").as_bytes())
+            .await;
+        if let Some(response) = response {
+            talk.send(format!("{response}\r\n").as_bytes()).await;
+        }
+        cut += 1;
+    }
+    cut
+}
+
 #[tokio::test]
 async fn threat_05_empty_bad_and_long_initial_responses_are_answered() {
     let (place, _keys) = place().await;
@@ -166,8 +226,18 @@ fn mac(key: &[u8], message: &[u8]) -> Vec<u8> {
     hmac::sign(&key, message).as_ref().to_vec()
 }
 
+/// What a SCRAM exchange begins with.
+#[derive(Clone, Copy)]
+pub(crate) struct Bound<'a> {
+    pub(crate) mechanism: &'a str,
+    /// The GS2 header (RFC 5802 §7).
+    pub(crate) header: &'a [u8],
+    /// What it binds to, if it does.
+    pub(crate) binding: &'a [u8],
+}
+
 /// The last message of a SCRAM client, and what the server must prove (RFC 5802 §3).
-fn prove(header: &str, bare: &str, challenge: &str, password: &str) -> (String, Vec<u8>) {
+fn prove(bound: Bound<'_>, bare: &str, challenge: &str, password: &str) -> (String, Vec<u8>) {
     let value = |key: &str| {
         let found = challenge.split(',').find_map(|it| it.strip_prefix(key));
         found.unwrap().to_owned()
@@ -176,7 +246,8 @@ fn prove(header: &str, bare: &str, challenge: &str, password: &str) -> (String, 
     let (mut salted, salt) = ([0; 32], decoded(&value("s=")));
     let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
     pbkdf2::derive(algorithm, rounds, &salt, password.as_bytes(), &mut salted);
-    let unproven = format!("c={},r={}", STANDARD.encode(header), value("r="));
+    let input = STANDARD.encode([bound.header, bound.binding].concat());
+    let unproven = format!("c={input},r={}", value("r="));
     let message = format!("{bare},{challenge},{unproven}");
     let client = mac(&salted, b"Client Key");
     let stored = digest::digest(&digest::SHA256, &client);
@@ -188,17 +259,32 @@ fn prove(header: &str, bare: &str, challenge: &str, password: &str) -> (String, 
 
 /// One SCRAM login; what was sent, and the tagged answer.
 async fn scram(place: &Place, header: &str, user: &str, password: &str) -> (Vec<String>, String) {
-    let mut talk = place.client("").await;
+    let bound = Bound {
+        mechanism: "SCRAM-SHA-256",
+        header: header.as_bytes(),
+        binding: &[],
+    };
+    scram_over(&mut place.client("").await, bound, user, password).await
+}
+
+/// One SCRAM login on a connection; what was sent, and the tagged answer.
+pub(crate) async fn scram_over(
+    talk: &mut Talk,
+    bound: Bound<'_>,
+    user: &str,
+    password: &str,
+) -> (Vec<String>, String) {
     let bare = format!("n={user},r=clientnonce");
-    let first = STANDARD.encode(format!("{header}{bare}"));
-    talk.send(format!("t AUTHENTICATE SCRAM-SHA-256 {first}\r\n").as_bytes())
+    let first = STANDARD.encode([bound.header, bare.as_bytes()].concat());
+    let mechanism = bound.mechanism;
+    talk.send(format!("t AUTHENTICATE {mechanism} {first}\r\n").as_bytes())
         .await;
     let line = talk.line().await.unwrap();
     let Some(challenge) = line.strip_prefix("+ ") else {
         return (vec![first], line[2..].to_owned());
     };
     let challenge = String::from_utf8(decoded(challenge)).unwrap();
-    let (last, expected) = prove(header, &bare, &challenge, password);
+    let (last, expected) = prove(bound, &bare, &challenge, password);
     let last = STANDARD.encode(last);
     talk.send(format!("{last}\r\n").as_bytes()).await;
     let line = talk.line().await.unwrap();

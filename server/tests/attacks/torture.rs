@@ -38,6 +38,7 @@ async fn threat_04_05_07_14_15_and_19_torture_cases_are_answered_as_expected() {
 async fn play(cases: &Cases) -> Vec<String> {
     let mut set = vec![
         "Limits:BadCommands=1000000".to_owned(),
+        "Limits:CommandsPerMinute=1000000".to_owned(),
         "Limits:LoginFailureDelays=0s".to_owned(),
     ];
     set.extend(cases.set.iter().cloned());

@@ -13,6 +13,8 @@ pub(crate) struct Script {
 pub(crate) struct Options {
     /// `# set: Section:Key=Value`, more than once.
     pub(crate) set: Vec<String>,
+    /// `# quota: BYTES MESSAGES` of every account.
+    pub(crate) quota: Option<(u64, u64)>,
     /// `# channel: plain` for a peer that is not loopback.
     pub(crate) plain: bool,
     /// `# state: selected` (the default) logs in and selects INBOX on each connection first;
@@ -52,8 +54,19 @@ pub(crate) enum Step {
     Kill(String),
     /// `G: a b` the number captured as `a` is greater than the one captured as `b`.
     Greater(String, String),
+    /// `Z[name]: on` from here on the client compresses both ways (RFC 4978); `off` ends that.
+    Compress(String, Compression),
     /// `R:` the store is closed and opened again; every connection is gone.
     Restart,
+}
+
+/// Whether a client compresses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Compression {
+    /// It begins to.
+    On,
+    /// It ends that.
+    Off,
 }
 
 /// Whether a line has to come.
@@ -131,6 +144,8 @@ pub(crate) fn parse(text: &str) -> Result<Script, String> {
                 let two = rest.split_once(' ').ok_or("G: needs two names")?;
                 Step::Greater(two.0.to_owned(), two.1.to_owned())
             }
+            "Z" if rest == "on" => Step::Compress(name, Compression::On),
+            "Z" if rest == "off" => Step::Compress(name, Compression::Off),
             "R" => Step::Restart,
             other => return Err(format!("line {}: unknown step {other}", at + 1)),
         };
@@ -152,6 +167,9 @@ fn split(line: &str) -> Option<(&str, String, String)> {
 fn option(options: &mut Options, header: &str) {
     if let Some(set) = header.strip_prefix("set:") {
         options.set.push(set.trim().to_owned());
+    } else if let Some(quota) = header.strip_prefix("quota:") {
+        let two = quota.trim().split_once(' ');
+        options.quota = two.and_then(|(bytes, n)| Some((bytes.parse().ok()?, n.parse().ok()?)));
     } else if let Some(channel) = header.strip_prefix("channel:") {
         options.plain = channel.trim() == "plain";
     } else if let Some(state) = header.strip_prefix("state:") {

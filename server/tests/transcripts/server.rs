@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
+use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use server::{
     config::{self, Config},
     connection,
@@ -16,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::{
     pattern::{filled, matches},
-    script::{Need, Options, Script, State, Step},
+    script::{Compression, Need, Options, Script, State, Step},
 };
 
 /// How long an answer may take: generous, since only a hang should reach it.
@@ -39,6 +40,44 @@ pub(crate) struct Server {
 struct Client {
     stream: DuplexStream,
     input: Vec<u8>,
+    codec: Option<Codec>,
+}
+
+/// The two streams of a client that compresses (RFC 4978).
+struct Codec {
+    deflater: Compress,
+    inflater: Decompress,
+}
+
+impl Codec {
+    fn new() -> Self {
+        Self {
+            deflater: Compress::new(flate2::Compression::fast(), false),
+            inflater: Decompress::new(false),
+        }
+    }
+
+    fn deflate(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(bytes.len() + 1024);
+        let flush = FlushCompress::Sync;
+        self.deflater.compress_vec(bytes, &mut out, flush).unwrap();
+        out
+    }
+
+    fn inflate(&mut self, mut bytes: &[u8], all: &mut Vec<u8>) -> Result<(), String> {
+        loop {
+            let (before, filled) = (self.inflater.total_in(), all.len());
+            all.reserve(64 * 1024);
+            self.inflater
+                .decompress_vec(bytes, all, FlushDecompress::Sync)
+                .map_err(|e| e.to_string())?;
+            let taken = usize::try_from(self.inflater.total_in() - before).unwrap();
+            bytes = &bytes[taken..];
+            if bytes.is_empty() && all.len() == filled {
+                return Ok(());
+            }
+        }
+    }
 }
 
 impl Server {
@@ -51,8 +90,14 @@ impl Server {
         let config = Arc::new(loaded.unwrap().config);
         let directory = tempfile::tempdir().unwrap();
         let service = service(directory.path(), &config, None);
+        let quota = options
+            .quota
+            .map_or_else(Quota::default, |(bytes, messages)| Quota {
+                bytes: Some(bytes),
+                messages: Some(messages),
+            });
         for name in ACCOUNTS {
-            add_account(&service, name).await;
+            add_account(&service, name, quota).await;
         }
         Self {
             directory,
@@ -125,6 +170,14 @@ impl Server {
                     other => Err(format!("{a} is not greater than {b}: {other:?}")),
                 }
             }
+            Step::Compress(name, Compression::On) => {
+                self.client(name).await?.codec = Some(Codec::new());
+                Ok(())
+            }
+            Step::Compress(name, Compression::Off) => {
+                self.client(name).await?.codec = None;
+                Ok(())
+            }
             Step::Restart => {
                 self.clients.clear();
                 self.service.store.close().await;
@@ -196,6 +249,7 @@ impl Server {
             let mut client = Client {
                 stream: ours,
                 input: Vec::new(),
+                codec: None,
             };
             // A name such as `bob2` logs in as bob.
             let user = ACCOUNTS
@@ -210,13 +264,13 @@ impl Server {
 }
 
 /// Adds an account with the password of all.
-pub(crate) async fn add_account(service: &Service, name: &str) {
+pub(crate) async fn add_account(service: &Service, name: &str, quota: Quota) {
     let new = NewAccount {
         name: name.to_owned(),
         aliases: Vec::new(),
         password: Some(kept_password()),
         display_name: String::new(),
-        quota: Quota::default(),
+        quota,
     };
     service.store.create_account(new).await.unwrap();
 }
@@ -267,8 +321,12 @@ impl Client {
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let bytes = match &mut self.codec {
+            Some(codec) => codec.deflate(bytes),
+            None => bytes.to_vec(),
+        };
         self.stream
-            .write_all(bytes)
+            .write_all(&bytes)
             .await
             .map_err(|e| e.to_string())
     }
@@ -285,9 +343,14 @@ impl Client {
                 let line = self.input.drain(..end + 2).take(end).collect::<Vec<u8>>();
                 return Ok(String::from_utf8_lossy(&line).into_owned());
             }
-            match self.stream.read_buf(&mut self.input).await {
+            let mut received = Vec::new();
+            match self.stream.read_buf(&mut received).await {
                 Ok(0) | Err(_) => return Err("the connection is closed".to_owned()),
                 Ok(_) => {}
+            }
+            match &mut self.codec {
+                Some(codec) => codec.inflate(&received, &mut self.input)?,
+                None => self.input.extend(received),
             }
         }
     }

@@ -9,6 +9,7 @@ use server::{
     service::Service,
     tls::{self, Tls},
 };
+use store::Quota;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio_rustls::{
     TlsConnector,
@@ -50,7 +51,7 @@ async fn secured(set: &[&str]) -> Secured {
     .unwrap();
     let config = Arc::new(loaded.config);
     let service = service(directory.path(), &config, Some(tls));
-    add_account(&service, "tim").await;
+    add_account(&service, "tim", Quota::default()).await;
     Secured {
         _directory: directory,
         service,

@@ -15,7 +15,7 @@ use super::{
     mailbox::EmbeddedMailbox,
     planner::{Draft, Planner, Stamp},
     rights::{Right, Subject, authorise},
-    upload::EmbeddedUpload,
+    upload::{EmbeddedUpload, Reservation},
 };
 use crate::{
     contract::{
@@ -208,7 +208,8 @@ impl Account for EmbeddedAccount {
         self.check(Right::Insert)?;
         self.engine.check_space()?;
         let (engine, planner) = (Arc::clone(&self.engine), Arc::clone(&self.planner));
-        let upload = EmbeddedUpload::begin(engine, Some(planner), announced_bytes)?;
+        let reservation = Reservation::new(planner);
+        let upload = EmbeddedUpload::begin(engine, Some(reservation), announced_bytes)?;
         Ok(Box::new(upload))
     }
 
@@ -218,7 +219,7 @@ impl Account for EmbeddedAccount {
         let cell = self.planner.cell(to).await?;
         self.engine.evict();
         let mut incoming = self.receive(messages).await?;
-        self.add(&cell, &mut incoming).await
+        self.add(&cell, &mut incoming, None).await
     }
 
     async fn deliver(&self, to: MailboxId, message: Delivery) -> Result<Appended> {

@@ -132,6 +132,11 @@ impl Backlog {
         self.inner.lock().published
     }
 
+    /// To here transactions are in the index.
+    pub(crate) fn applied(&self) -> Lsn {
+        self.inner.lock().applied
+    }
+
     pub(crate) fn health(&self) -> Result<()> {
         self.inner.lock().fault.clone().map_or(Ok(()), Err)
     }

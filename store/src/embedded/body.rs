@@ -7,10 +7,9 @@
 //! A body may go on with another one, its *rest*: a message delivered to several accounts is a
 //! short head of each and one rest (docs/decisions/0007).
 
-use std::cell::RefCell;
-
 use bytes::{Bytes, BytesMut};
 use mail::id::BodyId;
+use parking_lot::Mutex;
 
 use super::codec::{Malformed, Read, Reader, Writer};
 
@@ -153,9 +152,36 @@ fn cut(pieces: &[Bytes], header_bytes: u64) -> Vec<Bytes> {
     chunks.collect()
 }
 
-thread_local! {
-    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
-    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+static COMPRESSORS: Spare<zstd::bulk::Compressor<'static>> = Spare::new();
+static DECOMPRESSORS: Spare<zstd::bulk::Decompressor<'static>> = Spare::new();
+/// Compressors, and decompressors, that are kept: enough for those who work at the same time on most
+/// machines, and a few MiB.
+const SPARE_MAX: usize = 8;
+
+/// What is dear to make and is used again. Kept for all threads together: a burst of reads makes
+/// hundreds of threads, and one each would be memory that nobody gives back.
+struct Spare<T>(Mutex<Vec<T>>);
+
+impl<T> Spare<T> {
+    const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    /// Works with one that is at hand, or with a new one; `None` if there is none to be had.
+    fn with<R>(
+        &self,
+        new: impl FnOnce() -> Option<T>,
+        work: impl FnOnce(&mut T) -> R,
+    ) -> Option<R> {
+        let spare = self.0.lock().pop();
+        let mut one = spare.or_else(new)?;
+        let done = work(&mut one);
+        let mut kept = self.0.lock();
+        if kept.len() < SPARE_MAX {
+            kept.push(one);
+        }
+        Some(done)
+    }
 }
 
 fn pack(raw: &Bytes, level: i32, data: &mut BytesMut) -> Chunk {
@@ -177,14 +203,12 @@ fn pack(raw: &Bytes, level: i32, data: &mut BytesMut) -> Chunk {
 }
 
 fn compress(raw: &[u8], level: i32) -> Option<Vec<u8>> {
-    COMPRESSOR.with_borrow_mut(|kept| {
-        if kept.is_none() {
-            *kept = zstd::bulk::Compressor::new(level).ok();
-        }
-        let compressor = kept.as_mut()?;
+    let new = || zstd::bulk::Compressor::new(level).ok();
+    let compressed = COMPRESSORS.with(new, |compressor| {
         compressor.set_compression_level(level).ok()?;
         compressor.compress(raw).ok()
-    })
+    });
+    compressed?
 }
 
 /// The delivered bytes of a chunk whose stored bytes are given; checked.
@@ -195,13 +219,11 @@ pub(crate) fn unpack(chunk: Chunk, stored: Bytes) -> Read<Bytes> {
     if chunk.stored == chunk.raw {
         return Ok(stored);
     }
-    let raw = DECOMPRESSOR.with_borrow_mut(|kept| {
-        if kept.is_none() {
-            *kept = zstd::bulk::Decompressor::new().ok();
-        }
-        kept.as_mut()?.decompress(&stored, chunk.raw as usize).ok()
+    let new = || zstd::bulk::Decompressor::new().ok();
+    let raw = DECOMPRESSORS.with(new, |decompressor| {
+        decompressor.decompress(&stored, chunk.raw as usize).ok()
     });
-    match raw {
+    match raw.flatten() {
         Some(raw) if raw.len() == chunk.raw as usize => Ok(raw.into()),
         _ => Err(Malformed),
     }

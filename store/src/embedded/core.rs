@@ -19,7 +19,7 @@ use std::{
 
 use bytes::Bytes;
 use mail::{
-    id::{AccountId, BodyId, MailboxId, ModSeq},
+    id::{AccountId, BodyId, MailboxId, ModSeq, ThreadId},
     set::UidSet,
 };
 use parking_lot::{Mutex, RwLock};
@@ -52,6 +52,7 @@ use crate::{
     clock::Clock,
     contract::{AccountInfo, Compacted, Rebuilding, Room, Static},
     disk::{Disk, Lock},
+    rules::threads::ThreadKey,
     state::MailboxState,
 };
 
@@ -500,6 +501,21 @@ impl Core {
     pub(crate) fn load_mailbox(&self, account: AccountId, id: MailboxId) -> Result<MailboxState> {
         self.shared.backlog.wait_published()?;
         self.shared.with_account(account, |index| index.mailbox(id))
+    }
+
+    /// Up to this transaction the index is brought.
+    pub(crate) fn applied(&self) -> Lsn {
+        self.shared.backlog.applied()
+    }
+
+    /// From which conversations keys are known to the index. Blocking.
+    pub(crate) fn threads(
+        &self,
+        account: AccountId,
+        keys: &[ThreadKey],
+    ) -> Result<HashMap<ThreadKey, ThreadId>> {
+        self.shared
+            .with_account(account, |index| index.threads(account, keys))
     }
 
     /// Static data of bodies. Blocking.

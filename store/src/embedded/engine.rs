@@ -115,6 +115,7 @@ impl EmbeddedStore {
             core,
             cache: Arc::new(Cache::new(options.mailbox_cache_bytes, versions)),
             directory: Arc::new(Directory::new(accounts)),
+            messages_max: options.messages_max,
         };
         let engine = Engine {
             parts,
@@ -347,6 +348,10 @@ impl Store for EmbeddedStore {
 
     fn accounts(&self) -> Vec<Arc<AccountInfo>> {
         self.engine.parts.directory.all()
+    }
+
+    fn account_count(&self) -> usize {
+        self.engine.parts.directory.count()
     }
 
     fn accounts_without_scram(&self) -> usize {

@@ -8,7 +8,8 @@ use std::{any::Any, sync::Arc};
 use mail::{
     date::DateTime,
     flag::Flags,
-    id::{BodyId, ThreadId},
+    id::{BodyId, ThreadId, Uid},
+    set::UidSet,
 };
 use tokio::sync::OnceCell;
 
@@ -19,7 +20,7 @@ use super::{
     cache::Cell,
     compact::Pin,
     core::Core,
-    planner::{Draft, Planned},
+    planner::{Draft, Joined, Looked, Planned},
     record::{BodyData, BodyRecord, Record},
     upload::{Content, EmbeddedUpload, Reservation},
 };
@@ -28,8 +29,9 @@ use crate::{
     error::{Error, Result},
     rules::{
         Context,
-        messages::{Added, append},
+        messages::{Added, append, push_gone},
         quota,
+        threads::{ThreadKey, keys},
     },
 };
 
@@ -43,9 +45,18 @@ pub(crate) struct Incoming {
     /// Stored with it, and each to be named by another: the rest of its own body, if it is new.
     carried: Option<NewBody>,
     body: NewBody,
+    /// By which its conversation is found.
+    keys: Vec<ThreadKey>,
     flags: Flags,
     internal_date: Option<DateTime>,
     reservation: Option<Reservation>,
+}
+
+/// A message that goes as others come (RFC 8508).
+#[derive(Clone, Copy)]
+pub(crate) struct Replaced<'a> {
+    pub(crate) mailbox: &'a Cell,
+    pub(crate) uid: Uid,
 }
 
 /// A body to store.
@@ -171,6 +182,7 @@ impl EmbeddedAccount {
             };
             incoming.push(Incoming {
                 carried: None,
+                keys: keys(&body.fixed),
                 body,
                 flags: message.flags,
                 internal_date: message.internal_date,
@@ -180,14 +192,22 @@ impl EmbeddedAccount {
         Ok(incoming)
     }
 
-    /// Adds messages to a mailbox, all or none.
-    pub(crate) async fn add(&self, to: &Cell, incoming: &mut [Incoming]) -> Result<Appended> {
+    /// Adds messages to a mailbox, all or none, and with them removes what they replace.
+    pub(crate) async fn add(
+        &self,
+        to: &Cell,
+        incoming: &mut [Incoming],
+        replaced: Option<Replaced<'_>>,
+    ) -> Result<Appended> {
+        let keys = incoming.iter().flat_map(|message| &message.keys);
+        let keys: Vec<ThreadKey> = keys.copied().collect();
         for _ in 0..EPOCH_TRIES {
             let epoch = self.engine.parts.core.epoch();
             let mut written = self.write_bodies(epoch, incoming).await?;
+            let looked = self.planner.look_up(keys.clone()).await?;
             let context = self.context();
-            let plan =
-                |planned: &mut Planned| plan(&context, planned, to, (&mut written, incoming));
+            let arriving = (&mut written, incoming as &mut [Incoming], &looked);
+            let plan = |planned: &mut Planned| plan(&context, planned, (to, replaced), arriving);
             let appended = self.planner.commit(&self.stamp(&context), plan).await?;
             if let Some(appended) = appended {
                 return Ok(appended);
@@ -208,7 +228,8 @@ impl EmbeddedAccount {
             incoming.carried = Some(rest.body(id));
             incoming.body.rest = Some(id);
             let pin = self.engine.parts.core.pin(id);
-            appended = Some(self.add(to, std::slice::from_mut(&mut incoming)).await?);
+            let only = std::slice::from_mut(&mut incoming);
+            appended = Some(self.add(to, only, None).await?);
             Ok::<_, Error>((id, pin))
         });
         let stored = stored.await?.0;
@@ -216,7 +237,7 @@ impl EmbeddedAccount {
             return Ok(appended);
         }
         incoming.body.rest = Some(stored);
-        self.add(to, &mut [incoming]).await
+        self.add(to, &mut [incoming], None).await
     }
 
     /// The head of a delivery.
@@ -235,6 +256,7 @@ impl EmbeddedAccount {
         })?;
         Ok(Incoming {
             carried: None,
+            keys: keys(&message.fixed),
             body: NewBody {
                 id: self.engine.body_id()?,
                 size,
@@ -269,14 +291,16 @@ impl EmbeddedAccount {
     }
 }
 
-/// Plans an APPEND; `None` if the bodies were written in an epoch that is over.
+/// Plans an APPEND or a REPLACE; `None` if the bodies were written in an epoch that is over, or what
+/// was looked up of their conversations is out of date.
 fn plan(
     context: &Context,
     planned: &mut Planned,
-    to: &Cell,
-    (written, incoming): (&mut Written, &mut [Incoming]),
+    (to, replaced): (&Cell, Option<Replaced<'_>>),
+    (written, incoming, looked): (&mut Written, &mut [Incoming], &Looked),
 ) -> Result<(Draft, Option<Appended>)> {
-    if !written.bodies.is_empty() && planned.epoch() != written.epoch {
+    let is_over = !written.bodies.is_empty() && planned.epoch() != written.epoch;
+    if is_over || !planned.threads.complete(looked) {
         return Ok((Draft::nothing(planned), None));
     }
     for reservation in incoming.iter_mut().filter_map(|m| m.reservation.as_mut()) {
@@ -285,18 +309,26 @@ fn plan(
     let more = incoming.iter().fold(Usage::default(), |sum, message| {
         quota::add(sum, message.usage())
     });
-    quota::fits(planned.info.quota, planned.usage, planned.reserved, more)?;
+    let less = replaced.map_or(Ok(Usage::default()), |it| it.usage(planned))?;
+    planned.fits(quota::subtract(more, less))?;
     let state = Arc::clone(planned.mailbox(to.id)?);
+    let mut joined = planned.threads.join(looked);
     let added: Vec<Added> = incoming
         .iter()
-        .map(|message| message.added(context.now_secs))
+        .map(|message| message.added(&mut joined, context.now_secs))
         .collect();
+    let joined = joined.finish();
     let (mut change, uids) = append(context, &state, &added)?;
+    if let Some(Replaced { mailbox, uid }) = replaced {
+        let gone = UidSet::range(uid, uid);
+        push_gone(context, planned.mailbox(mailbox.id)?, &gone, &mut change)?;
+    }
+    planned.keep_threads(joined);
     let bodies = incoming.iter().flat_map(Incoming::bodies);
     change
         .records
         .splice(0..0, bodies.map(|body| Record::Body(body.record())));
-    let usage = quota::add(planned.usage, more);
+    let usage = quota::add(quota::subtract(planned.usage, less), more);
     // From here on the transaction answers for them.
     written.bodies.clear();
     let appended = Appended {
@@ -307,6 +339,18 @@ fn plan(
         Draft::messages(planned, Some(change), usage),
         Some(appended),
     ))
+}
+
+impl Replaced<'_> {
+    /// What it uses, if it is there.
+    pub(crate) fn usage(self, planned: &Planned) -> Result<Usage> {
+        let row = planned.mailbox(self.mailbox.id)?.row(self.uid);
+        let row = row.ok_or(Error::Expunged)?;
+        Ok(Usage {
+            bytes: u64::from(row.size),
+            messages: 1,
+        })
+    }
 }
 
 impl Incoming {
@@ -322,10 +366,11 @@ impl Incoming {
         }
     }
 
-    fn added(&self, now_secs: i64) -> Added {
+    fn added(&self, joined: &mut Joined<'_>, now_secs: i64) -> Added {
+        let new = first_thread(self.body.id).unwrap_or(ThreadId::MIN);
         Added {
             body: self.body.id,
-            thread: first_thread(self.body.id).unwrap_or(ThreadId::MIN),
+            thread: joined.of(&self.keys, new),
             size: u32::try_from(self.body.size).unwrap_or(u32::MAX),
             internal_date: self.internal_date.unwrap_or(DateTime {
                 secs: now_secs,

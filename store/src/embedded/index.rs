@@ -11,6 +11,7 @@ mod bodies;
 mod entry;
 mod event;
 mod reads;
+mod threads;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -34,7 +35,7 @@ pub(crate) use reads::AccountImage;
 
 /// UIDs that share a packed value, as a shift.
 const ROWS_SHIFT: u32 = 6;
-const FORMAT: u16 = 4;
+const FORMAT: u16 = 5;
 const FILE: &str = "index.redb";
 
 type Bytes = &'static [u8];
@@ -52,7 +53,10 @@ const ROWS: TableDefinition<'_, (u64, u32), Bytes> = TableDefinition::new("rows"
 /// (mailbox, keyword set) -> keywords
 const KEYWORDS: TableDefinition<'_, (u64, u32), Bytes> = TableDefinition::new("keywords");
 const BODIES: TableDefinition<'_, u64, Bytes> = TableDefinition::new("bodies");
+/// Body -> account, static data
 const FIXED: TableDefinition<'_, u64, Bytes> = TableDefinition::new("fixed");
+/// (account, an identifier's key, body of a message that names it) -> that message's conversation
+const THREADS: TableDefinition<'_, (u64, u64, u64), u64> = TableDefinition::new("threads");
 /// (mailbox, mod-sequence, first UID) -> last UID
 const HISTORY: TableDefinition<'_, (u64, u64, u32), u32> = TableDefinition::new("history");
 /// Mailboxes that are gone, since then, and whose rows are still to be cleared.

@@ -4,14 +4,14 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use mail::{
-    flag::{FlagChange, Flags},
+    flag::{FlagChange, Flags, UnchangedSince},
     id::{BodyId, MailboxId, ModSeq, Uid},
     predicate::Predicate,
     set::UidSet,
@@ -23,11 +23,16 @@ use super::{
     blocking,
     cache::Cell,
     core::Core,
+    incoming::Replaced,
     planner::{Draft, Shown},
     rights::Right,
+    upload::{EmbeddedUpload, Reservation},
 };
 use crate::{
-    contract::{Access, Expunge, FlagsOutcome, Mailbox, Static, Transferred, Usage},
+    contract::{
+        Access, Appended, Expunge, FlagsOutcome, Mailbox, NewMessage, Static, Transferred, Upload,
+        Usage,
+    },
     error::{Error, Result},
     rules::{
         messages::{self, FlagsRequest, Moved, Step, Transfer, Wanted},
@@ -83,7 +88,7 @@ impl EmbeddedMailbox {
                 let mut usage = planned.usage;
                 if wanted.transfer == Transfer::Copy {
                     let more = usage_of(source, &did);
-                    quota::fits(planned.info.quota, usage, planned.reserved, more)?;
+                    planned.fits(more)?;
                     usage = quota::add(usage, more);
                 }
                 let Moved { from, to } = did;
@@ -147,7 +152,7 @@ impl Mailbox for EmbeddedMailbox {
         uids: &UidSet,
         change: FlagChange,
         flags: &Flags,
-        unchanged_since: Option<ModSeq>,
+        unchanged_since: Option<UnchangedSince>,
     ) -> Result<FlagsOutcome> {
         self.check(Right::Flags)?;
         let request = FlagsRequest {
@@ -243,6 +248,33 @@ impl Mailbox for EmbeddedMailbox {
         Ok(all)
     }
 
+    async fn upload_replacing(&self, uid: Uid, announced_bytes: u64) -> Result<Box<dyn Upload>> {
+        self.check(Right::Expunge)?;
+        self.account.engine.check_space()?;
+        let (engine, planner) = (&self.account.engine, &self.account.planner);
+        let mailbox = &*self.cell;
+        let replaced = planner.adjust(|planned| Replaced { mailbox, uid }.usage(planned))?;
+        let reservation = Reservation::instead_of(Arc::clone(planner), replaced);
+        let upload = EmbeddedUpload::begin(Arc::clone(engine), Some(reservation), announced_bytes)?;
+        Ok(Box::new(upload))
+    }
+
+    async fn replace(&self, uid: Uid, to: MailboxId, message: NewMessage) -> Result<Appended> {
+        self.check(Right::Expunge)?;
+        self.account.check_mailbox(to, Right::Insert)?;
+        self.account.engine.check_space()?;
+        let target = self.account.planner.cell(to).await?;
+        self.account.engine.evict();
+        let mut incoming = self.account.receive(vec![message]).await?;
+        let replaced = Replaced {
+            mailbox: &self.cell,
+            uid,
+        };
+        self.account
+            .add(&target, &mut incoming, Some(replaced))
+            .await
+    }
+
     async fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Arc<Static>>> {
         self.check(Right::Read)?;
         let (core, bodies) = (self.core().await?, bodies.to_vec());
@@ -275,20 +307,22 @@ impl Mailbox for EmbeddedMailbox {
         blocking(move || core.read_bodies(&wanted)).await
     }
 
-    async fn search(
+    async fn search_watched(
         &self,
         state: &Arc<MailboxState>,
         predicate: &Predicate<UidSet>,
+        looked_at: &Arc<AtomicU32>,
     ) -> Result<UidSet> {
         self.check(Right::Read)?;
         let core = self.core().await?;
         let (state, predicate) = (Arc::clone(state), predicate.clone());
         let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
-        let stopped = Arc::clone(&stop.0);
+        let (stopped, looked_at) = (Arc::clone(&stop.0), Arc::clone(looked_at));
         let turns = Arc::clone(&self.account.engine.searches);
+        let now_secs = self.account.context().now_secs;
         blocking(move || {
             let pace = Pace::new(&turns, &stopped);
-            search(&state, &predicate, &*core, &pace)
+            search(&state, &predicate, (now_secs, &looked_at), (&*core, &pace))
         })
         .await
     }

@@ -8,8 +8,9 @@
 
 mod planned;
 mod shown;
+mod threads;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use mail::id::{AccountId, MailboxId, Uid};
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -19,6 +20,7 @@ use self::{planned::Found, shown::Version};
 pub(crate) use self::{
     planned::{Idle, Planned},
     shown::Shown,
+    threads::{Joined, Looked},
 };
 use super::{
     blocking,
@@ -32,7 +34,7 @@ use super::{
 use crate::{
     contract::{AccountInfo, MailboxInfo, Tree, Usage},
     error::{Error, Result},
-    rules::{Change, names::TreeChange, quota},
+    rules::{Change, names::TreeChange, quota, threads::ThreadKey},
     state::MailboxState,
 };
 
@@ -54,6 +56,8 @@ pub(crate) struct Parts {
     pub(crate) core: Arc<Core>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) directory: Arc<Directory>,
+    /// Messages an account may have.
+    pub(crate) messages_max: u64,
 }
 
 /// A plan: what is to become durable, and what is true then. Without records it changes nothing.
@@ -121,9 +125,10 @@ impl Planner {
         let account = info.id;
         let shown = Shown::new(info, image, lsn);
         let (changes, changed) = watch::channel(0);
+        let planned = Planned::new(parts.core.epoch(), &shown, parts.messages_max);
         Self {
             account,
-            planned: Mutex::new(Planned::new(parts.core.epoch(), &shown)),
+            planned: Mutex::new(planned),
             parts,
             shown: RwLock::new(shown),
             changes: Mutex::new(Some(changes)),
@@ -174,6 +179,7 @@ impl Planner {
         }
         let mut records = draft.records;
         let mut version = planned.apply(draft.next, &self.parts.cache);
+        version.number = planned.submitted;
         records.append(&mut version.records);
         let (tell, told) = oneshot::channel();
         let transaction = Transaction {
@@ -279,6 +285,19 @@ impl Planner {
                 return Ok(cell);
             }
         }
+    }
+
+    /// From which conversations keys are known to the index, which may be behind.
+    pub(crate) async fn look_up(&self, keys: Vec<ThreadKey>) -> Result<Looked> {
+        let (core, account) = (Arc::clone(&self.parts.core), self.account);
+        core.ready(account).await?;
+        // What is applied now is in what is read then.
+        let plans = self.shown.write().plans_to(core.applied());
+        let found = match keys.is_empty() {
+            true => HashMap::new(),
+            false => blocking(move || core.threads(account, &keys)).await?,
+        };
+        Ok(Looked { plans, found })
     }
 
     /// Takes what is recent of a version.

@@ -45,6 +45,8 @@ pub(crate) struct EmbeddedUpload {
 pub(crate) struct Reservation {
     planner: Arc<Planner>,
     reserved: Usage,
+    /// Room that a message which goes gives back: so much need not be reserved.
+    credit: Usage,
 }
 
 impl Reservation {
@@ -52,17 +54,31 @@ impl Reservation {
         Self {
             planner,
             reserved: Usage::default(),
+            credit: Usage::default(),
         }
+    }
+
+    /// The same for messages that take the place of what uses so much.
+    pub(crate) fn instead_of(planner: Arc<Planner>, replaced: Usage) -> Self {
+        let mut reservation = Self::new(planner);
+        reservation.credit = replaced;
+        reservation
     }
 
     /// Reserves more, if quota allows it.
     pub(crate) fn add(&mut self, more: Usage) -> Result<()> {
+        let (needed, credit) = (
+            quota::subtract(more, self.credit),
+            quota::subtract(self.credit, more),
+        );
+        let more = needed;
         self.planner.adjust(|planned| {
-            quota::fits(planned.info.quota, planned.usage, planned.reserved, more)?;
+            planned.fits(more)?;
             planned.reserved = quota::add(planned.reserved, more);
             Ok(())
         })?;
         self.reserved = quota::add(self.reserved, more);
+        self.credit = credit;
         Ok(())
     }
 
@@ -96,16 +112,16 @@ pub(crate) enum Content {
 }
 
 impl EmbeddedUpload {
-    /// An upload, into an account if that is known, of a size that is announced.
+    /// An upload of a size that is announced; an account that is known makes room for it.
     pub(crate) fn begin(
         engine: Arc<Engine>,
-        planner: Option<Arc<Planner>>,
+        reservation: Option<Reservation>,
         announced: u64,
     ) -> Result<Self> {
         let mut upload = Self {
             engine,
             expected: 0,
-            reservation: planner.map(Reservation::new),
+            reservation,
             len: 0,
             digest: blake3::Hasher::new(),
             tail: BytesMut::new(),

@@ -10,8 +10,8 @@ use std::{
 
 use mail::{
     date::DateTime,
-    flag::{FlagChange, Flags, Keyword, SystemFlags},
-    id::{BodyId, ModSeq, ThreadId, Uid},
+    flag::{FlagChange, Flags, Keyword, SystemFlags, UnchangedSince},
+    id::{BodyId, ThreadId, Uid},
     set::UidSet,
 };
 
@@ -39,7 +39,7 @@ pub(crate) struct FlagsRequest<'a> {
     pub(crate) uids: &'a UidSet,
     pub(crate) change: FlagChange,
     pub(crate) flags: &'a Flags,
-    pub(crate) unchanged_since: Option<ModSeq>,
+    pub(crate) unchanged_since: Option<UnchangedSince>,
 }
 
 /// Whether the messages stay where they were.
@@ -122,7 +122,11 @@ pub(crate) fn store_flags(
     let mut changed = Vec::new();
     let mut groups: BTreeMap<(SystemFlags, KeywordSetId), UidSet> = BTreeMap::new();
     for (uid, row) in rows {
-        if request.unchanged_since.is_some_and(|s| row.mod_seq > s) {
+        let FlagsRequest { change, flags, .. } = *request;
+        let allows = |condition: UnchangedSince| {
+            condition.allows(row.mod_seq, || state.flags(&row), change, flags)
+        };
+        if !request.unchanged_since.is_none_or(allows) {
             did.modified.insert(uid);
             continue;
         }
@@ -235,7 +239,7 @@ pub(crate) fn transfer(
     if !copies.is_empty() {
         push_rows(context, target, &interner.done(), &copies, &mut change);
         if wanted.transfer != Transfer::Copy {
-            push_moved_away(context, source, &did.from, &mut change)?;
+            push_gone(context, source, &did.from, &mut change)?;
         }
     }
     Ok(Step {
@@ -245,8 +249,9 @@ pub(crate) fn transfer(
     })
 }
 
-/// The source of a MOVE follows its target, so that a message is at every moment in one of them.
-fn push_moved_away(
+/// Adds what goes from `source` to a change that brings something: what brings is shown first, so
+/// that a message that is moved or replaced is at every moment in one mailbox.
+pub(crate) fn push_gone(
     context: &Context,
     source: &MailboxState,
     gone: &UidSet,

@@ -23,6 +23,14 @@ fn check(limit: Option<u64>, taken: u64, more: u64) -> Result<()> {
     }
 }
 
+/// The quota of an account where none may have more than so many messages.
+pub(crate) fn within(quota: Quota, messages_max: u64) -> Quota {
+    Quota {
+        messages: Some(quota.messages.unwrap_or(messages_max).min(messages_max)),
+        ..quota
+    }
+}
+
 /// Both together.
 pub(crate) fn add(a: Usage, b: Usage) -> Usage {
     Usage {
@@ -58,5 +66,20 @@ mod tests {
         let never = Err(Error::OverQuota(Fit::Never));
         assert_eq!(fits(usage(0, 0), usage(101, 1)), never);
         assert_eq!(fits(usage(900, 9), usage(0, 0)), Ok(()));
+    }
+
+    #[test]
+    fn a_store_has_a_limit_of_its_own() {
+        for (messages, most, expected) in [(None, 5, 5), (Some(3), 5, 3), (Some(9), 5, 5)] {
+            let quota = Quota {
+                bytes: Some(100),
+                messages,
+            };
+            let expected = Quota {
+                messages: Some(expected),
+                ..quota
+            };
+            assert_eq!(within(quota, most), expected);
+        }
     }
 }

@@ -22,6 +22,7 @@ mod search;
 mod sessions;
 mod space;
 mod support;
+mod threads;
 
 /// Runs each contract test on each engine.
 macro_rules! contract {
@@ -73,6 +74,8 @@ contract! {
     messages::rule_08_expunge_raises_the_mod_sequence,
     messages::rule_14_unchanged_since_leaves_what_changed,
     messages::rule_17_append_is_all_or_none,
+    messages::replace_is_one_change_and_the_other_is_gone,
+    messages::replace_counts_the_difference,
     messages::rule_18_nothing_is_created_on_the_way,
     messages::rule_19_copy_keeps_what_a_message_is,
     messages::rule_19_move_shows_a_message_somewhere_always,
@@ -100,6 +103,9 @@ contract! {
     space::a_purged_account_gives_its_space_back_at_once,
     space::a_delivery_under_way_keeps_what_its_recipients_share,
     space::who_began_to_read_goes_on_reading,
+    threads::answers_join_what_they_answer,
+    threads::a_conversation_goes_on_whatever_was_lost,
+    threads::a_conversation_is_forgotten_with_its_last_message,
     sessions::what_is_seen_is_durable,
     sessions::sessions_converge,
     sessions::many_writers_get_different_numbers,

@@ -6,7 +6,11 @@ use mail::{
     id::{ModSeq, Uid},
     set::UidSet,
 };
-use store::{Access, Error, Expunge, FlagsOutcome, error::What};
+use store::{
+    Access, AccountChange, Error, Expunge, FlagsOutcome, Mailbox, NewMessage, Quota,
+    error::{Fit, What},
+    state::MailboxState,
+};
 
 use crate::support::*;
 
@@ -228,6 +232,105 @@ pub(crate) async fn rule_17_append_is_all_or_none(given: &mut Given) {
     assert_eq!(appended.uids, uids(&[1, 2]));
     assert_eq!(appended.uid_validity, inbox.state().summary.uid_validity);
     assert_eq!(read(&*inbox, uid(2)).await, b"2\r\n\r\n");
+}
+
+/// A message in the place of another, which makes room for it.
+async fn replacing(mailbox: &dyn Mailbox, uid: Uid, text: &str) -> store::Result<NewMessage> {
+    let announced = u64::try_from(text.len()).unwrap();
+    let mut upload = mailbox.upload_replacing(uid, announced).await?;
+    upload.write(text.as_bytes()).await?;
+    Ok(NewMessage {
+        upload,
+        fixed: fixed(text.as_bytes()),
+        flags: flags("\\Draft"),
+        internal_date: None,
+    })
+}
+
+pub(crate) async fn replace_is_one_change_and_the_other_is_gone(given: &mut Given) {
+    let account = given.account("a").await;
+    let inbox = open(&*account, "INBOX").await;
+    append_many(&*account, inbox.id(), 3).await;
+    let before = inbox.state();
+    let mut versions = inbox.watch();
+    versions.mark_unchanged();
+    let new = replacing(&*inbox, uid(2), "Subject: new\r\n\r\n")
+        .await
+        .unwrap();
+    let appended = inbox.replace(uid(2), inbox.id(), new).await.unwrap();
+    assert_eq!(appended.uids, uids(&[4]));
+    assert_eq!(present(&*inbox), uids(&[1, 3, 4]));
+    assert_eq!(read(&*inbox, uid(4)).await, b"Subject: new\r\n\r\n");
+    // It is told as any other expunge, and the two have nothing in common.
+    let since = before.summary.highest_mod_seq;
+    let gone = inbox.expunged_since(since).await.unwrap().unwrap();
+    assert!(gone.contains(uid(2)) && !gone.contains(uid(4)));
+    let body = |state: &MailboxState, n| state.row(uid(n)).unwrap().body;
+    assert_ne!(body(&inbox.state(), 4), body(&before, 2));
+
+    let other = open(&*account, "Drafts").await;
+    let new = replacing(&*inbox, uid(4), "Subject: moved on\r\n\r\n")
+        .await
+        .unwrap();
+    inbox.replace(uid(4), other.id(), new).await.unwrap();
+    assert_eq!(present(&*inbox), uids(&[1, 3]));
+    assert_eq!(present(&*other), uids(&[1]));
+
+    // What is gone cannot be replaced, also if it goes while the other comes.
+    let expunged = Some(Error::Expunged);
+    assert_eq!(replacing(&*inbox, uid(4), "x").await.err(), expunged);
+    let new = replacing(&*inbox, uid(3), "Subject: late\r\n\r\n")
+        .await
+        .unwrap();
+    inbox.move_to(&uids(&[3]), other.id()).await.unwrap();
+    let state = inbox.state().summary;
+    assert_eq!(inbox.replace(uid(3), inbox.id(), new).await.err(), expunged);
+    assert_eq!(inbox.state().summary, state);
+    assert_eq!(present(&*other), uids(&[1, 2]));
+}
+
+pub(crate) async fn replace_counts_the_difference(given: &mut Given) {
+    let account = given.account("a").await;
+    let inbox = open(&*account, "INBOX").await;
+    append(&*account, inbox.id(), "Subject: a\r\n\r\n0123456789").await;
+    let held = account.usage();
+    let quota = Quota {
+        bytes: Some(held.bytes),
+        messages: Some(held.messages),
+    };
+    let change = AccountChange {
+        quota: Some(quota),
+        ..AccountChange::default()
+    };
+    given
+        .store
+        .change_account(account.info().id, change)
+        .await
+        .unwrap();
+    let full = Error::OverQuota(Fit::Later);
+    assert_eq!(account.upload(1).await.err(), Some(full.clone()));
+    // As long as it was, or shorter, it fits in a full account; longer it does not.
+    let new = replacing(&*inbox, uid(1), "Subject: b\r\n\r\n012345678")
+        .await
+        .unwrap();
+    inbox.replace(uid(1), inbox.id(), new).await.unwrap();
+    assert_eq!(account.usage().bytes, held.bytes - 1);
+    assert_eq!(account.usage().messages, 1);
+    let longer = "Subject: c\r\n\r\n0123456789++";
+    assert_eq!(
+        replacing(&*inbox, uid(2), longer).await.err(),
+        Some(full.clone())
+    );
+    // Nothing stays reserved of what was given up.
+    drop(
+        replacing(&*inbox, uid(2), "Subject: d\r\n\r\n0123456789")
+            .await
+            .unwrap(),
+    );
+    let same = "Subject: e\r\n\r\n0123456789";
+    let new = replacing(&*inbox, uid(2), same).await.unwrap();
+    inbox.replace(uid(2), inbox.id(), new).await.unwrap();
+    assert_eq!(account.usage(), held);
 }
 
 pub(crate) async fn rule_18_nothing_is_created_on_the_way(given: &mut Given) {

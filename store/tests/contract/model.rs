@@ -11,7 +11,8 @@ use mail::{
     set::UidSet,
 };
 use store::{
-    Access, Account, Expunge, Mailbox, Result, Static, Store, Subscription, clock::Clock as _,
+    Access, Account, Expunge, Mailbox, NewMessage, Result, Static, Store, Subscription,
+    clock::Clock as _,
 };
 
 use crate::support::*;
@@ -62,6 +63,8 @@ pub(crate) enum Op {
     Expunge(String, Option<UidSet>),
     Copy(String, UidSet, String),
     Move(String, UidSet, String),
+    /// The message of a UID, by one of a text.
+    Replace(String, Uid, String, u32, &'static str),
     Create(String),
     Delete(String),
     Rename(String, String),
@@ -138,7 +141,12 @@ pub(crate) fn random(dice: &mut Dice, next_text: &mut u32) -> Op {
         let first = 1 + dice.below(15);
         UidSet::range(uid(first), uid(first + dice.below(12)))
     };
-    match dice.below(45) {
+    match dice.below(49) {
+        45.. => {
+            *next_text += 1;
+            let (from, uid) = (name(dice), uid(1 + dice.below(25)));
+            Op::Replace(from, uid, name(dice), *next_text - 1, flags(dice))
+        }
         44 => Op::Compact,
         40.. => {
             *next_text += 1;
@@ -221,6 +229,22 @@ pub(crate) async fn perform(
                 _ => mailbox.move_to(uids, to).await?,
             };
             return Ok((done.from, done.to));
+        }
+        Op::Replace(from, uid, to, number, named) => {
+            let (Some(mailbox), Some(to)) = (open(from).await?, find(to)) else {
+                return nothing();
+            };
+            let (text, fixed) = &*made(*number);
+            let mut upload = mailbox.upload_replacing(*uid, text.len() as u64).await?;
+            upload.write(text.as_bytes()).await?;
+            let message = NewMessage {
+                upload,
+                fixed: fixed.clone(),
+                flags: flags(named),
+                internal_date: None,
+            };
+            let appended = mailbox.replace(*uid, to, message).await?;
+            return Ok((UidSet::range(*uid, *uid), appended.uids));
         }
         Op::Create(named) => {
             account.create_mailbox(&name(named), &[]).await?;
@@ -553,6 +577,17 @@ impl Contents {
                 source
                     .into_iter()
                     .for_each(|f| f.retain(|uid, _| !from.contains(*uid)));
+            }
+            Op::Replace(source, uid, target, text, names) => {
+                if !self.mailboxes.contains_key(source) || !self.mailboxes.contains_key(target) {
+                    return;
+                }
+                assert_eq!(to.count(), 1);
+                let gone = self.mailboxes.get_mut(source).unwrap().remove(uid);
+                assert!(gone.is_some(), "{uid} was there");
+                let flags = normal(&flags(names));
+                let added = to.iter().map(|uid| (uid, (*text, flags.clone())));
+                self.mailboxes.get_mut(target).unwrap().extend(added);
             }
             Op::Create(named) => self.create(named),
             Op::Delete(named) => {

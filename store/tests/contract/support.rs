@@ -3,7 +3,7 @@
 use std::{future::Future, path::Path, pin::Pin, sync::Arc};
 
 use mail::{
-    flag::{FlagChange, Flags, Keyword, SystemFlags},
+    flag::{FlagChange, Flags, Keyword, SystemFlags, UnchangedSince},
     id::{MailboxId, ModSeq, Uid},
     mailbox::MailboxName,
     set::UidSet,
@@ -341,7 +341,12 @@ pub(crate) async fn change_flags(
     unchanged_since: Option<ModSeq>,
 ) -> Result<FlagsOutcome> {
     mailbox
-        .store_flags(&uids, change, &flags, unchanged_since)
+        .store_flags(
+            &uids,
+            change,
+            &flags,
+            unchanged_since.map(UnchangedSince::ModSeq),
+        )
         .await
 }
 

@@ -11,11 +11,13 @@ use mail::{
 use super::{
     mailbox::flag_list,
     text::{
-        Quoting, astring, list, literal, literal_header, literal8, number, separated, two_digits,
+        Quoting, astring, list, literal, literal_header, literal8, number, separated, string,
+        two_digits,
     },
 };
 use crate::imap::{
     fetch::{BodyName, BodySection, Partial},
+    object_id,
     response::{Content, FetchData, Recent},
     sequence::Seq,
 };
@@ -113,6 +115,27 @@ fn item(out: &mut Vec<u8>, data: &FetchData) {
             part_number(out, path);
             out.extend_from_slice(b"] ");
             number(out, *bytes);
+        }
+        FetchData::ModSeq(mod_seq) => {
+            out.extend_from_slice(b"MODSEQ (");
+            number(out, mod_seq.get());
+            out.push(b')');
+        }
+        FetchData::EmailId(id) => {
+            out.extend_from_slice(b"EMAILID ");
+            object_id::email(out, *id);
+        }
+        FetchData::ThreadId(id) => {
+            out.extend_from_slice(b"THREADID ");
+            object_id::thread(out, *id);
+        }
+        FetchData::SaveDate(date) => {
+            out.extend_from_slice(b"SAVEDATE ");
+            date_time(out, *date);
+        }
+        FetchData::Preview(text) => {
+            out.extend_from_slice(b"PREVIEW ");
+            string(out, text.as_bytes(), Quoting::Ascii);
         }
         FetchData::BodySection(..) | FetchData::Binary(..) => {}
     }

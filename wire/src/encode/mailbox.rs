@@ -3,6 +3,7 @@
 
 use mail::{
     flag::{Keyword, SystemFlags},
+    id::MailboxId,
     mailbox::MailboxName,
 };
 
@@ -12,6 +13,8 @@ use super::{
 };
 use crate::{
     imap::{
+        object_id,
+        quota::{QuotaResource, Resource},
         response::{ListEntry, MailboxStatus},
         status::StatusItem,
     },
@@ -80,9 +83,34 @@ impl Encoder {
         list(out, &status.items, |out, &(item, value)| {
             out.extend_from_slice(name_of(&StatusItem::NAMES, item).as_bytes());
             out.push(b' ');
-            number(out, value);
+            match (item, MailboxId::new(value)) {
+                (StatusItem::MailboxId, Some(id)) => object_id::mailbox(out, id),
+                _ => number(out, value),
+            }
         });
     }
+
+    /// A QUOTAROOT response, after its name (RFC 9208 §4.2.2).
+    pub(super) fn quota_roots(self, out: &mut Vec<u8>, name: &MailboxName, roots: &[&str]) {
+        self.mailbox(out, name);
+        for root in roots {
+            out.push(b' ');
+            astring(out, root.as_bytes(), Quoting::Ascii);
+        }
+    }
+}
+
+/// A QUOTA response, after its name (RFC 9208 §4.2.1).
+pub(super) fn quota(out: &mut Vec<u8>, root: &str, resources: &[QuotaResource]) {
+    astring(out, root.as_bytes(), Quoting::Ascii);
+    out.push(b' ');
+    list(out, resources, |out, resource| {
+        out.extend_from_slice(name_of(&Resource::NAMES, resource.resource).as_bytes());
+        out.push(b' ');
+        number(out, resource.usage);
+        out.push(b' ');
+        number(out, resource.limit);
+    });
 }
 
 /// `(\Seen keyword)`, with `last` as a further member: `\*` or `\Recent`.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mail::{
     date::DateTime,
     flag::{Flags, Keyword, SystemFlags},
-    id::{Uid, UidValidity},
+    id::{BodyId, MailboxId, ModSeq, ThreadId, Uid, UidValidity},
     mailbox::{MailboxName, SpecialUse},
     set::{Set, UidSet},
     structure::{Section, SectionText},
@@ -17,6 +17,7 @@ use crate::imap::{
     code::NewKeywords,
     fetch::{BinarySection, BodyName, BodySection, Partial, Peek},
     list::SelectOptions,
+    quota::{QuotaResource, Resource},
     response::{Content, ListAttribute, ListEntry, MailboxStatus, Recent},
     status::StatusItem,
 };
@@ -162,6 +163,8 @@ fn codes_without_data() {
 fn codes_with_data() {
     let check = |code, want: &str| assert_eq!(with_code(code), format!("* OK {want}x\r\n"));
     check(Code::UidNext(uid(4392)), "[UIDNEXT 4392] ");
+    let mailbox = MailboxId::new(0xabc).unwrap();
+    check(Code::MailboxId(mailbox), "[MAILBOXID (Fabc)] ");
     check(
         Code::UidValidity(UidValidity::MAX),
         "[UIDVALIDITY 4294967295] ",
@@ -208,6 +211,13 @@ fn rule_16_appenduid_is_one_number_and_copyuid_pairs_in_order() {
         "[COPYUID 38505 304,319:320 3956:3958] ",
     );
     check(Code::CopyUid(validity, UidSet::new(), UidSet::new()), "");
+    check(
+        Code::HighestModSeq(ModSeq::MAX),
+        "[HIGHESTMODSEQ 9223372036854775807] ",
+    );
+    let left = NumberSet::Uid(uids(&[(7, 7), (9, 12)]));
+    check(Code::Modified(left), "[MODIFIED 7,9:12] ");
+    check(Code::Modified(NumberSet::Seq(Set::new())), "");
     check(Code::AppendUid(validity, UidSet::new()), "");
 }
 
@@ -235,8 +245,23 @@ fn server_and_numbers() {
     check(Untagged::Exists(0), "* 0 EXISTS\r\n");
     check(Untagged::Recent(3), "* 3 RECENT\r\n");
     check(Untagged::Expunge(seq(44)), "* 44 EXPUNGE\r\n");
-    check(Untagged::Search(vec![]), "* SEARCH\r\n");
-    check(Untagged::Search(vec![2, 3, 6]), "* SEARCH 2 3 6\r\n");
+    check(Untagged::Search(vec![], None), "* SEARCH\r\n");
+    check(Untagged::Search(vec![2, 3, 6], None), "* SEARCH 2 3 6\r\n");
+    let mod_seq = ModSeq::new(917_162_500);
+    check(
+        Untagged::Search(vec![2, 5], mod_seq),
+        "* SEARCH 2 5 (MODSEQ 917162500)\r\n",
+    );
+    check(Untagged::Search(vec![], mod_seq), "* SEARCH\r\n");
+    check(
+        Untagged::Vanished(Vanished::Now, uids(&[(4, 4), (6, 9)])),
+        "* VANISHED 4,6:9\r\n",
+    );
+    check(
+        Untagged::Vanished(Vanished::Earlier, uids(&[(1, 300)])),
+        "* VANISHED (EARLIER) 1:300\r\n",
+    );
+    check(Untagged::Vanished(Vanished::Now, UidSet::new()), "");
     check(
         Untagged::Flags(SystemFlags::from_bits(31), vec![keyword("$Forwarded")]),
         "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded)\r\n",
@@ -255,6 +280,8 @@ fn rule_24_esearch_names_its_command_also_when_empty() {
         max: None,
         all: Some(NumberSet::Seq(Set::new())),
         count: None,
+        mod_seq: None,
+        partial: None,
     };
     check(empty.clone(), "* ESEARCH (TAG \"A282\")\r\n");
     check(
@@ -272,10 +299,78 @@ fn rule_24_esearch_names_its_command_also_when_empty() {
         ESearch {
             all: Some(NumberSet::Seq(Set::range(seq(1), seq(3)))),
             count: Some(3),
+            mod_seq: ModSeq::new(1_236),
+            ..empty.clone()
+        },
+        "* ESEARCH (TAG \"A282\") COUNT 3 ALL 1:3 MODSEQ 1236\r\n",
+    );
+    let page = |end| Page {
+        end,
+        first: 500,
+        last: 1,
+    };
+    let newest = NumberSet::Uid(uids(&[(7, 7), (9, 12)]));
+    check(
+        ESearch {
+            all: None,
+            partial: Some((page(PageEnd::Newest), newest)),
+            ..empty.clone()
+        },
+        "* ESEARCH (TAG \"A282\") PARTIAL (-500:-1 7,9:12)\r\n",
+    );
+    check(
+        ESearch {
+            partial: Some((page(PageEnd::Oldest), NumberSet::Seq(Set::new()))),
             ..empty
         },
-        "* ESEARCH (TAG \"A282\") COUNT 3 ALL 1:3\r\n",
+        "* ESEARCH (TAG \"A282\") PARTIAL (500:1 NIL)\r\n",
     );
+}
+
+#[test]
+fn batches_of_uids() {
+    let check = |batches: &[(u32, u32)], want: &str| {
+        let uid = |n| Uid::new(n).unwrap();
+        let batches = batches.iter().map(|(a, b)| (uid(*a), uid(*b))).collect();
+        let response = Untagged::UidBatches(Tag("A143".into()), batches);
+        assert_eq!(untagged(Mode::REV1, &response), want);
+    };
+    check(&[], "* UIDBATCHES (TAG \"A143\")\r\n");
+    check(
+        &[(215_295, 99_696), (99_695, 7), (6, 6)],
+        "* UIDBATCHES (TAG \"A143\") 215295:99696,99695:7,6:6\r\n",
+    );
+}
+
+#[test]
+fn codes_of_progress_and_limits() {
+    let check = |code, want: &str| {
+        let completion = Completion {
+            status: Status::Ok,
+            code: Some(code),
+            text: "x".into(),
+        };
+        assert_eq!(
+            untagged(Mode::REV1, &Untagged::Status(completion)),
+            format!("* OK [{want}] x\r\n")
+        );
+    };
+    let progress = |tag: &str, state| Code::InProgress(Tag(tag.into()), state);
+    check(progress("a", None), "INPROGRESS (\"a\" NIL NIL)");
+    check(
+        progress("a", Some((175, None))),
+        "INPROGRESS (\"a\" 175 NIL)",
+    );
+    check(progress("a", Some((0, Some(1)))), "INPROGRESS (\"a\" 0 1)");
+    check(progress("a]", Some((5, Some(5)))), "INPROGRESS (NIL 5 NIL)");
+    check(Code::MessageLimit(1_000, None), "MESSAGELIMIT 1000");
+    check(
+        Code::MessageLimit(1_000, Uid::new(7)),
+        "MESSAGELIMIT 1000 7",
+    );
+    check(Code::TooFew, "TOOFEW");
+    check(Code::TooMany, "TOOMANY");
+    check(Code::CompressionActive, "COMPRESSIONACTIVE");
 }
 
 fn entry(name: &str) -> ListEntry {
@@ -382,6 +477,58 @@ fn extended_list_data() {
 }
 
 #[test]
+fn quotas() {
+    let check = |response, want: &str| assert_eq!(untagged(Mode::REV1, &response), want);
+    let inbox = MailboxName::new("a b").unwrap();
+    let roots = Untagged::QuotaRoots(inbox.clone(), vec!["", "user quota"]);
+    check(roots, "* QUOTAROOT \"a b\" \"\" \"user quota\"\r\n");
+    check(
+        Untagged::QuotaRoots(inbox, vec![]),
+        "* QUOTAROOT \"a b\"\r\n",
+    );
+    check(Untagged::Quota("", vec![]), "* QUOTA \"\" ()\r\n");
+    let of = |resource, usage, limit| QuotaResource {
+        resource,
+        usage,
+        limit,
+    };
+    let resources = vec![
+        of(Resource::Storage, 104, 10_923_847),
+        of(Resource::Message, 0, 0),
+        of(Resource::Mailbox, 1, i64::MAX as u64),
+    ];
+    check(
+        Untagged::Quota("account", resources),
+        "* QUOTA account (STORAGE 104 10923847 MESSAGE 0 0 MAILBOX 1 9223372036854775807)\r\n",
+    );
+}
+
+#[test]
+fn xlist_has_names_of_its_own() {
+    let line = |attribute| {
+        let attributes = vec![attribute];
+        let name = entry("x");
+        untagged(
+            Mode::REV1,
+            &Untagged::Xlist(ListEntry { attributes, ..name }),
+        )
+    };
+    for (attribute, want) in [
+        (ListAttribute::Inbox, "\\Inbox"),
+        (ListAttribute::XlistUse(SpecialUse::All), "\\AllMail"),
+        (ListAttribute::XlistUse(SpecialUse::Flagged), "\\Starred"),
+        (ListAttribute::XlistUse(SpecialUse::Junk), "\\Spam"),
+        (ListAttribute::XlistUse(SpecialUse::Sent), "\\Sent"),
+        (
+            ListAttribute::XlistUse(SpecialUse::Important),
+            "\\Important",
+        ),
+    ] {
+        assert_eq!(line(attribute), format!("* XLIST ({want}) \"/\" x\r\n"));
+    }
+}
+
+#[test]
 fn statuses() {
     let status = MailboxStatus {
         name: MailboxName::new("blurdybloop").unwrap(),
@@ -459,6 +606,24 @@ fn fetch_metadata() {
         "BODYSTRUCTURE (x)",
     );
     check(FetchData::BinarySize(vec![1, 2], 9), "BINARY.SIZE[1.2] 9");
+    check(
+        FetchData::ModSeq(ModSeq::MAX),
+        "MODSEQ (9223372036854775807)",
+    );
+    let body = BodyId::new(0x1f).unwrap();
+    check(FetchData::EmailId(body), "EMAILID (M1f)");
+    let thread = ThreadId::new(u64::MAX).unwrap();
+    check(FetchData::ThreadId(thread), "THREADID (Tffffffffffffffff)");
+    check(
+        FetchData::SaveDate(at(0, 0)),
+        "SAVEDATE \" 1-Jan-1970 00:00:00 +0000\"",
+    );
+    check(FetchData::Preview("".into()), "PREVIEW \"\"");
+    check(
+        FetchData::Preview("a \"b\"".into()),
+        "PREVIEW \"a \\\"b\\\"\"",
+    );
+    check(FetchData::Preview("é".into()), "PREVIEW {2}\r\né");
     assert_eq!(
         fetched(vec![
             FetchData::Uid(uid(9)),

@@ -22,7 +22,9 @@ fn drive(framer: &mut Framer, limits: &Limits, seen: &mut Vec<String>, message: 
         let frame = framer.next(limits);
         match &frame {
             Frame::Incomplete => return,
-            Frame::Literal(_) | Frame::Append(..) | Frame::AppendNext(_) => framer.grant(),
+            Frame::Literal(_) | Frame::Append(..) | Frame::Replace(..) | Frame::AppendNext(_) => {
+                framer.grant();
+            }
             Frame::Fatal(_) => {
                 if seen.last().is_none_or(|last| !last.starts_with("Fatal")) {
                     seen.push(format!("{frame:?}"));

@@ -71,10 +71,17 @@ pub enum AppendData {
 ///
 /// RFC 3502; read as far as the first message's bytes.
 pub(super) fn append(c: &mut Cursor<'_>) -> Parsed<Command> {
+    let append = arguments(c)?;
+    Ok(Command::Authenticated(Authenticated::Append(append)))
+}
+
+/// ```abnf
+/// SP mailbox append-message
+/// ```
+pub(super) fn arguments(c: &mut Cursor<'_>) -> Parsed<Append> {
     let mailbox = mailbox::argument(c)?;
     let first = message(c)?;
-    let append = Append { mailbox, first };
-    Ok(Command::Authenticated(Authenticated::Append(append)))
+    Ok(Append { mailbox, first })
 }
 
 /// ```abnf

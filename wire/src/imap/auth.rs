@@ -13,7 +13,7 @@ use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::command::{Command, NotAuthenticated};
+use super::command::{Authenticated, Command, NotAuthenticated};
 use crate::cursor::{Cursor, Parsed};
 
 /// Bytes that are never printed, in any build.
@@ -56,6 +56,10 @@ pub struct Authenticate {
     pub mechanism: Box<str>,
     /// The decoded initial response (RFC 4959); `=` is present and empty.
     pub initial: Option<Secret>,
+}
+
+pub(super) const fn unauthenticate(_: &mut Cursor<'_>) -> Parsed<Command> {
+    Ok(Command::Authenticated(Authenticated::Unauthenticate))
 }
 
 pub(super) const fn starttls(_: &mut Cursor<'_>) -> Parsed<Command> {

@@ -18,6 +18,12 @@ pub struct Offer {
     pub mechanisms: Mechanisms,
     /// The longest message APPEND takes, bytes (RFC 7889).
     pub append_limit: u64,
+    /// COMPRESS=DEFLATE.
+    pub compression: Compression,
+    /// UNAUTHENTICATE, after login.
+    pub unauthenticate: Unauthenticate,
+    /// How many messages a command works on.
+    pub messages: MessageLimit,
 }
 
 /// Whether a user is known.
@@ -47,6 +53,46 @@ pub enum PlaintextAuth {
     Refused,
 }
 
+/// Whether COMPRESS is taken (RFC 4978).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Compression {
+    /// It is.
+    Offered,
+    /// The administrator does not want it.
+    NotOffered,
+}
+
+/// Whether a client may log out and stay (RFC 8437).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unauthenticate {
+    /// It may.
+    Offered,
+    /// It may not: the administrator does not want it, or there is no login to come back to.
+    NotOffered,
+}
+
+/// How many messages one command works on (RFC 9738).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MessageLimit {
+    /// As many as it names.
+    None,
+    /// So many at most: MESSAGELIMIT.
+    All(u32),
+    /// So many at most if it is COPY or APPEND: SAVELIMIT.
+    Saving(u32),
+}
+
+impl MessageLimit {
+    /// Its capability.
+    fn name(self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::All(limit) => Some(format!("MESSAGELIMIT={limit}")),
+            Self::Saving(limit) => Some(format!("SAVELIMIT={limit}")),
+        }
+    }
+}
+
 /// What is always offered, in the order in which it is listed.
 const ALWAYS: &[&str] = &[
     "IMAP4rev2",
@@ -71,6 +117,21 @@ const ALWAYS: &[&str] = &[
     "STATUS=SIZE",
     "MULTIAPPEND",
     "UTF8=ACCEPT",
+    "CONDSTORE",
+    "QRESYNC",
+    "REPLACE",
+    "PARTIAL",
+    "INPROGRESS",
+    "UIDBATCHES",
+    "OBJECTID",
+    "SAVEDATE",
+    "PREVIEW",
+    "WITHIN",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
+    "QUOTA=RES-MAILBOX",
+    "XLIST",
 ];
 
 impl Offer {
@@ -80,6 +141,15 @@ impl Offer {
         let append_limit = format!("APPENDLIMIT={}", self.append_limit);
         let mut names = ALWAYS.to_vec();
         names.push(&append_limit);
+        if self.compression == Compression::Offered {
+            names.push("COMPRESS=DEFLATE");
+        }
+        let unauthenticate = (self.unauthenticate, self.stage);
+        if unauthenticate == (Unauthenticate::Offered, Stage::AfterLogin) {
+            names.push("UNAUTHENTICATE");
+        }
+        let message_limit = self.messages.name();
+        names.extend(message_limit.as_deref());
         if self.stage == Stage::BeforeLogin && self.tls == Tls::Offered {
             names.push("STARTTLS");
         }
@@ -104,6 +174,9 @@ mod tests {
         scram::{Binding, Hash},
     };
 
+    /// What is listed where it works, or is wanted.
+    const SOMETIMES: [&str; 3] = ["STARTTLS", "COMPRESS=DEFLATE", "UNAUTHENTICATE"];
+
     fn offer() -> Offer {
         let scram = Mechanism::Scram(Hash::Sha256, Binding::Without);
         let mechanisms = [Mechanism::Plain, scram, Mechanism::XOAuth2];
@@ -113,6 +186,9 @@ mod tests {
             plaintext_auth: PlaintextAuth::Allowed,
             mechanisms: mechanisms.into_iter().collect(),
             append_limit: 7,
+            compression: Compression::Offered,
+            unauthenticate: Unauthenticate::Offered,
+            messages: MessageLimit::None,
         }
     }
 
@@ -122,7 +198,10 @@ mod tests {
             offer().list(),
             "IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ENABLE ID IDLE NAMESPACE CHILDREN UNSELECT \
              UIDPLUS MOVE ESEARCH SEARCHRES BINARY LIST-EXTENDED LIST-STATUS SPECIAL-USE \
-             CREATE-SPECIAL-USE STATUS=SIZE MULTIAPPEND UTF8=ACCEPT APPENDLIMIT=7 \
+             CREATE-SPECIAL-USE STATUS=SIZE MULTIAPPEND UTF8=ACCEPT CONDSTORE QRESYNC REPLACE \
+             PARTIAL INPROGRESS UIDBATCHES OBJECTID SAVEDATE PREVIEW WITHIN QUOTA \
+             QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX XLIST APPENDLIMIT=7 \
+             COMPRESS=DEFLATE UNAUTHENTICATE \
              AUTH=SCRAM-SHA-256 AUTH=XOAUTH2 AUTH=PLAIN"
         );
     }
@@ -156,11 +235,36 @@ mod tests {
         assert!(ALWAYS.contains(&"LITERAL+") && !ALWAYS.contains(&"LITERAL-"));
     }
 
+    #[test]
+    fn compression_only_where_it_is_wanted() {
+        let offer = Offer {
+            compression: Compression::NotOffered,
+            ..offer()
+        };
+        assert!(!offer.list().contains("COMPRESS"));
+    }
+
+    #[test]
+    fn a_limit_on_messages_only_where_one_is_set() {
+        let list = |messages| {
+            let offer = Offer {
+                messages,
+                ..offer()
+            };
+            offer.list()
+        };
+        assert!(!list(MessageLimit::None).contains("LIMIT=1000"));
+        let all = list(MessageLimit::All(1_000));
+        assert!(all.contains(" MESSAGELIMIT=1000 ") && !all.contains("SAVELIMIT"));
+        let saving = list(MessageLimit::Saving(1_000));
+        assert!(saving.contains(" SAVELIMIT=1000 ") && !saving.contains("MESSAGELIMIT"));
+    }
+
     /// What offers a command is either always listed or decided by the stage.
     #[test]
     fn every_capability_of_the_table_can_be_listed() {
         for property in super::super::table::TABLE {
-            let known = |name: &str| ALWAYS.contains(&name) || name == "STARTTLS";
+            let known = |name: &str| ALWAYS.contains(&name) || SOMETIMES.contains(&name);
             assert!(property.capability.is_none_or(known), "{}", property.name);
         }
     }

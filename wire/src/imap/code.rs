@@ -1,12 +1,12 @@
-//! Response codes with their data (RFC 9051 §7.1, RFC 5530, RFC 4315, RFC 7889).
+//! Response codes with their data (RFC 9051 §7.1, RFC 5530, RFC 4315, RFC 7889, RFC 7162 §7, RFC 8474).
 
 use mail::{
     flag::SystemFlags,
-    id::{Uid, UidValidity},
+    id::{MailboxId, ModSeq, Uid, UidValidity},
     set::UidSet,
 };
 
-use super::sequence::Seq;
+use super::{command::Tag, response::NumberSet, sequence::Seq};
 
 /// What stands in brackets after OK, NO, BAD, PREAUTH or BYE.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +31,8 @@ pub enum Code {
     ClientBug,
     /// CLOSED
     Closed,
+    /// COMPRESSIONACTIVE (RFC 4978 §3)
+    CompressionActive,
     /// CONTACTADMIN
     ContactAdmin,
     /// CORRUPTION
@@ -43,10 +45,21 @@ pub enum Code {
     ExpungeIssued,
     /// HASCHILDREN
     HasChildren,
+    /// HIGHESTMODSEQ (RFC 7162 §3.1.2.1)
+    HighestModSeq(ModSeq),
+    /// INPROGRESS (RFC 9585 §4): the command's tag, how much is done, and of how much, as far as
+    /// that is known
+    InProgress(Tag, Option<(u32, Option<u32>)>),
     /// INUSE
     InUse,
     /// LIMIT
     Limit,
+    /// MAILBOXID (RFC 8474 §4.1, §4.2)
+    MailboxId(MailboxId),
+    /// MESSAGELIMIT (RFC 9738 §3.1): the limit, and the lowest UID that was worked on
+    MessageLimit(u32, Option<Uid>),
+    /// MODIFIED (RFC 7162 §3.1.3): the messages that a conditional STORE left alone
+    Modified(NumberSet),
     /// NONEXISTENT
     NonExistent,
     /// NOPERM
@@ -69,6 +82,10 @@ pub enum Code {
     ServerBug,
     /// TOOBIG (RFC 7888 §5)
     TooBig,
+    /// TOOFEW (RFC 10022 §3.1.3.2)
+    TooFew,
+    /// TOOMANY (RFC 10022 §3.1.5)
+    TooMany,
     /// TRYCREATE
     TryCreate,
     /// UIDNEXT
@@ -102,14 +119,20 @@ impl Code {
             Self::Capability(..) => "CAPABILITY",
             Self::ClientBug => "CLIENTBUG",
             Self::Closed => "CLOSED",
+            Self::CompressionActive => "COMPRESSIONACTIVE",
             Self::ContactAdmin => "CONTACTADMIN",
             Self::Corruption => "CORRUPTION",
             Self::CopyUid(..) => "COPYUID",
             Self::Expired => "EXPIRED",
             Self::ExpungeIssued => "EXPUNGEISSUED",
             Self::HasChildren => "HASCHILDREN",
+            Self::HighestModSeq(..) => "HIGHESTMODSEQ",
+            Self::InProgress(..) => "INPROGRESS",
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
+            Self::MailboxId(..) => "MAILBOXID",
+            Self::MessageLimit(..) => "MESSAGELIMIT",
+            Self::Modified(..) => "MODIFIED",
             Self::NonExistent => "NONEXISTENT",
             Self::NoPerm => "NOPERM",
             Self::NotSaved => "NOTSAVED",
@@ -121,6 +144,8 @@ impl Code {
             Self::ReadWrite => "READ-WRITE",
             Self::ServerBug => "SERVERBUG",
             Self::TooBig => "TOOBIG",
+            Self::TooFew => "TOOFEW",
+            Self::TooMany => "TOOMANY",
             Self::TryCreate => "TRYCREATE",
             Self::UidNext(..) => "UIDNEXT",
             Self::UidNotSticky => "UIDNOTSTICKY",

@@ -1,9 +1,9 @@
 //! A whole command as a value, grouped by the states in which it is allowed (RFC 9051 §6).
 
 use super::{
-    append, auth, basic, list, mailbox, search, select, sequence, status, store,
+    append, auth, basic, list, mailbox, quota, replace, search, select, sequence, status, store,
     table::{self, Expunge, Property},
-    transfer,
+    transfer, uid_batches,
 };
 use crate::{
     cursor::{Cursor, Extent, Parsed, Stop},
@@ -89,6 +89,18 @@ pub enum Authenticated {
     Append(append::Append),
     /// IDLE
     Idle,
+    /// COMPRESS DEFLATE (RFC 4978)
+    Compress,
+    /// UNAUTHENTICATE (RFC 8437)
+    Unauthenticate,
+    /// GETQUOTA (RFC 9208)
+    GetQuota(quota::GetQuota),
+    /// GETQUOTAROOT (RFC 9208)
+    GetQuotaRoot(quota::GetQuotaRoot),
+    /// SETQUOTA (RFC 9208)
+    SetQuota,
+    /// XLIST
+    Xlist(list::Lsub),
 }
 
 /// Commands of the selected state.
@@ -112,6 +124,10 @@ pub enum Selected {
     Copy(transfer::Transfer),
     /// MOVE or UID MOVE
     Move(transfer::Transfer),
+    /// REPLACE or UID REPLACE (RFC 8508), as far as its message, as with APPEND.
+    Replace(replace::Replace),
+    /// UIDBATCHES (RFC 10022)
+    UidBatches(uid_batches::UidBatches),
 }
 
 impl Command {
@@ -179,6 +195,12 @@ impl Authenticated {
             Self::Status(_) => &table::STATUS,
             Self::Append(_) => &table::APPEND,
             Self::Idle => &table::IDLE,
+            Self::Compress => &table::COMPRESS,
+            Self::Unauthenticate => &table::UNAUTHENTICATE,
+            Self::GetQuota(_) => &table::GETQUOTA,
+            Self::GetQuotaRoot(_) => &table::GETQUOTAROOT,
+            Self::SetQuota => &table::SETQUOTA,
+            Self::Xlist(_) => &table::XLIST,
         }
     }
 }
@@ -212,6 +234,8 @@ impl Selected {
                 Seq => &table::MOVE,
                 Uid => &table::UID_MOVE,
             },
+            Self::Replace(replace) => replace.property(),
+            Self::UidBatches(_) => &table::UIDBATCHES,
         }
     }
 }

@@ -1,14 +1,21 @@
-//! FETCH (RFC 9051 §6.4.5; RFC 3501 §6.4.5 for RFC822 items).
+//! FETCH (RFC 9051 §6.4.5; RFC 3501 §6.4.5 for RFC822 items; RFC 7162 §3.1.4 and §3.2.6 for
+//! mod-sequences).
 //!
 //! ```text
 //! C: a1 FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (DATE FROM)])
 //! C: a2 UID FETCH 42 BODY[1.2]<0.1024>
+//! C: a3 UID FETCH 1:* (FLAGS) (CHANGEDSINCE 12345 VANISHED)
 //! ```
 
-use mail::structure::{Section, SectionText};
+use mail::{
+    id::ModSeq,
+    structure::{Section, SectionText},
+};
 
 use super::{
     command::{Command, Selected},
+    modifier,
+    page::{Page, page},
     sequence::{self, Messages, Numbers},
 };
 use crate::cursor::{Cursor, Parsed};
@@ -20,6 +27,20 @@ pub struct Fetch {
     pub messages: Messages,
     /// What of them, in the client's order, macros already written out.
     pub items: Vec<FetchItem>,
+    /// Which of those messages, and what besides.
+    pub modifiers: FetchModifiers,
+}
+
+/// What stands in parentheses behind the items.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FetchModifiers {
+    /// CHANGEDSINCE: only messages that changed after it (RFC 7162 §3.1.4.1).
+    pub changed_since: Option<ModSeq>,
+    /// VANISHED: which of the messages were expunged since (RFC 7162 §3.2.6). Only of UID FETCH,
+    /// and only beside CHANGEDSINCE.
+    pub vanished: bool,
+    /// PARTIAL: those of the messages on this page (RFC 9394 §3.3). Only of UID FETCH.
+    pub page: Option<Page>,
 }
 
 /// One thing to fetch.
@@ -45,6 +66,16 @@ pub enum FetchItem {
     Binary(BinarySection),
     /// `BINARY.SIZE[…]`: the part numbers
     BinarySize(Vec<u32>),
+    /// MODSEQ (RFC 7162 §3.1.4.2)
+    ModSeq,
+    /// EMAILID (RFC 8474 §5.1)
+    EmailId,
+    /// THREADID (RFC 8474 §5.2)
+    ThreadId,
+    /// SAVEDATE (RFC 8514 §4.2)
+    SaveDate,
+    /// PREVIEW (RFC 8970 §3.1), LAZY or not: it is made at delivery, so there is nothing to wait for
+    Preview,
 }
 
 /// Whether fetching a text sets `\Seen`.
@@ -104,7 +135,7 @@ pub struct BinarySection {
 
 /// ```abnf
 /// fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" /
-///         fetch-att / "(" fetch-att *(SP fetch-att) ")")
+///         fetch-att / "(" fetch-att *(SP fetch-att) ")") [fetch-modifiers]
 /// ```
 pub(super) fn fetch(c: &mut Cursor<'_>) -> Parsed<Command> {
     of(c, Numbers::Seq)
@@ -118,10 +149,45 @@ fn of(c: &mut Cursor<'_>, numbers: Numbers) -> Parsed<Command> {
     let messages = sequence::messages(c, numbers)?;
     c.sp()?;
     let items = items(c)?;
+    let modifiers = fetch_modifiers(c, numbers)?;
     Ok(Command::Selected(Selected::Fetch(Fetch {
         messages,
         items,
+        modifiers,
     })))
+}
+
+/// ```abnf
+/// fetch-modifier     =/ chgsince-fetch-mod / rexpunges-fetch-mod / modifier-partial
+/// chgsince-fetch-mod  = "CHANGEDSINCE" SP mod-sequence-value
+/// rexpunges-fetch-mod = "VANISHED"
+/// ```
+///
+/// VANISHED elsewhere than in UID FETCH, or alone, is BAD (RFC 7162 §3.2.6).
+fn fetch_modifiers(c: &mut Cursor<'_>, numbers: Numbers) -> Parsed<FetchModifiers> {
+    let mut modifiers = FetchModifiers::default();
+    let start = c.at();
+    modifier::trailing(c, |c, name| {
+        Some(match name {
+            "CHANGEDSINCE" => c
+                .sp()
+                .and_then(|()| modifier::since(c))
+                .map(|since| modifiers.changed_since = Some(since)),
+            "PARTIAL" if numbers == Numbers::Uid => c
+                .sp()
+                .and_then(|()| page(c))
+                .map(|page| modifiers.page = Some(page)),
+            "VANISHED" if numbers == Numbers::Uid => {
+                modifiers.vanished = true;
+                Ok(())
+            }
+            _ => return None,
+        })
+    })?;
+    if modifiers.vanished && modifiers.changed_since.is_none() {
+        return c.fail_at(start, "CHANGEDSINCE beside VANISHED");
+    }
+    Ok(modifiers)
 }
 
 fn items(c: &mut Cursor<'_>) -> Parsed<Vec<FetchItem>> {
@@ -167,7 +233,8 @@ fn written_out(c: &mut Cursor<'_>) -> Option<Vec<FetchItem>> {
 /// fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /
 ///             "BODY" ["STRUCTURE"] / "UID" / "BODY" section [partial] /
 ///             "BODY.PEEK" section [partial] / "BINARY" [".PEEK"] section-binary [partial] /
-///             "BINARY.SIZE" section-binary
+///             "BINARY.SIZE" section-binary / "MODSEQ" / "EMAILID" / "THREADID" / "SAVEDATE" /
+///             preview
 /// ```
 fn item(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
     let start = c.at();
@@ -191,8 +258,27 @@ fn item(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
         "BINARY" => binary(c, Peek::Mark)?,
         "BINARY.PEEK" => binary(c, Peek::Peek)?,
         "BINARY.SIZE" => FetchItem::BinarySize(section_binary(c)?),
+        "MODSEQ" => FetchItem::ModSeq,
+        "EMAILID" => FetchItem::EmailId,
+        "THREADID" => FetchItem::ThreadId,
+        "SAVEDATE" => FetchItem::SaveDate,
+        "PREVIEW" => preview(c)?,
         _ => return c.fail_at(start, "an item to fetch"),
     })
+}
+
+/// ```abnf
+/// preview     = "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]
+/// preview-mod = "LAZY"
+/// ```
+///
+/// What else follows in parentheses belongs to FETCH itself.
+fn preview(c: &mut Cursor<'_>) -> Parsed<FetchItem> {
+    if c.eat_text(" (LAZY") {
+        while c.eat_text(" LAZY") {}
+        c.byte(b')', "LAZY or the end of the list")?;
+    }
+    Ok(FetchItem::Preview)
 }
 
 /// The older names of sections (RFC 3501 §6.4.5).
@@ -319,6 +405,7 @@ fn partial(c: &mut Cursor<'_>) -> Parsed<Option<Partial>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::imap::page::PageEnd;
     use crate::{
         imap::fixture::{accept, incomplete, reject},
         limits::Limits,
@@ -368,8 +455,25 @@ mod tests {
         reject("FETCH 1 (FLAGS^");
         reject("FETCH 1 (FLAGS ^ UID)");
         reject("FETCH 1 (^(FLAGS))");
-        reject("FETCH 1 ^MODSEQ");
         reject("FETCH 1 FLAGS^[1]");
+    }
+
+    #[test]
+    fn ids_save_date_and_preview() {
+        use FetchItem::{EmailId, Preview, SaveDate, ThreadId, Uid};
+        assert_eq!(
+            fetched("(emailid THREADID SAVEDATE)"),
+            [EmailId, ThreadId, SaveDate]
+        );
+        for item in ["PREVIEW", "preview (lazy)", "(PREVIEW (LAZY LAZY))"] {
+            assert_eq!(fetched(item), [Preview]);
+        }
+        assert_eq!(fetched("(PREVIEW (LAZY) UID PREVIEW)"), [Preview, Uid]);
+        reject("FETCH 1 (PREVIEW (LAZY^");
+        reject("FETCH 1 (PREVIEW (LAZY^ ))");
+        reject("FETCH 1 (PREVIEW (LAZY^X))");
+        reject("FETCH 1 (PREVIEW ^())");
+        reject("FETCH 1 EMAILID^[1]");
     }
 
     #[test]
@@ -484,6 +588,52 @@ mod tests {
         reject("FETCH 1 BINARY[1.^]");
         reject("FETCH 1 BINARY[1^");
         reject("FETCH 1 BINARY.SIZE[1]^<0.5>");
+    }
+
+    #[test]
+    fn modifiers_follow_the_items() {
+        let modifiers = |rest: &str| match accept(rest) {
+            Command::Selected(Selected::Fetch(fetch)) => fetch.modifiers,
+            other => panic!("{other:?}"),
+        };
+        let since = |n| FetchModifiers {
+            changed_since: ModSeq::new(n),
+            vanished: false,
+            page: None,
+        };
+        assert_eq!(modifiers("FETCH 1 FAST"), FetchModifiers::default());
+        assert_eq!(modifiers("FETCH 1 FAST (changedsince 5)"), since(5));
+        assert_eq!(modifiers("UID FETCH 1 (UID) (CHANGEDSINCE 0)"), since(1));
+        assert_eq!(
+            modifiers("FETCH 1 UID (CHANGEDSINCE 9223372036854775807)"),
+            since(i64::MAX.unsigned_abs())
+        );
+        assert!(modifiers("UID FETCH 1 UID (VANISHED CHANGEDSINCE 5)").vanished);
+        let page = modifiers("UID FETCH 1 UID (partial -1:-30 CHANGEDSINCE 5)").page;
+        let newest = PageEnd::Newest;
+        let (end, first, last) = (newest, 1, 30);
+        assert_eq!(page, Some(Page { end, first, last }));
+        reject("FETCH 1 UID (^PARTIAL 1:2)");
+        reject("UID FETCH 1 UID (PARTIAL^)");
+        reject("UID FETCH 1 UID (PARTIAL ^*:2)");
+        reject("UID FETCH 1 UID (PARTIAL -1:^2)");
+        reject("UID FETCH 1 UID (PARTIAL 1:2 ^PARTIAL 3:4)");
+        incomplete("UID FETCH 1 UID (CHANGEDSINCE 5 VANISHED)");
+        reject("FETCH 1 UID (^)");
+        reject("FETCH 1 UID (^)");
+        reject("FETCH 1 UID (^X)");
+        reject("FETCH 1 UID (CHANGEDSINCE^)");
+        reject("FETCH 1 UID (CHANGEDSINCE ^x)");
+        reject("FETCH 1 UID (CHANGEDSINCE ^9223372036854775808)");
+        reject("FETCH 1 UID (CHANGEDSINCE 5 ^CHANGEDSINCE 5)");
+        reject("FETCH 1 UID (CHANGEDSINCE 5)^ (CHANGEDSINCE 5)");
+        reject("FETCH 1 UID (CHANGEDSINCE 5^");
+    }
+
+    #[test]
+    fn rule_10_vanished_only_in_uid_fetch_with_changedsince() {
+        reject("FETCH 1 UID (CHANGEDSINCE 5 ^VANISHED)");
+        reject("UID FETCH 1 UID^ (VANISHED)");
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) fn frame(rest: &[u8]) -> Frame {
         framer.grant();
         frame = framer.next(&Limits::AFTER_LOGIN);
     }
-    if !matches!(frame, Frame::Append(..)) {
+    if !matches!(frame, Frame::Append(..) | Frame::Replace(..)) {
         let next = framer.next(&Limits::AFTER_LOGIN);
         let Frame::Command(next) = next else {
             panic!("after {:?}: {next:?}", String::from_utf8_lossy(rest));
@@ -35,6 +35,7 @@ pub(crate) fn accept(rest: &str) -> Command {
         Frame::Append(_, append) => {
             Command::Authenticated(super::command::Authenticated::Append(append))
         }
+        Frame::Replace(_, replace) => Command::Selected(super::command::Selected::Replace(replace)),
         other => panic!("{rest:?}: {other:?}"),
     }
 }

@@ -78,7 +78,7 @@ pub struct ReturnOptions {
     pub status: Vec<StatusItem>,
 }
 
-/// LSUB's arguments.
+/// LSUB's and XLIST's arguments.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Lsub {
     /// The reference name.
@@ -91,12 +91,20 @@ pub struct Lsub {
 /// lsub = "LSUB" SP mailbox SP list-mailbox
 /// ```
 pub(super) fn lsub(c: &mut Cursor<'_>) -> Parsed<Command> {
+    Ok(Command::Authenticated(Authenticated::Lsub(plain(c)?)))
+}
+
+/// XLIST is written as LSUB is.
+pub(super) fn xlist(c: &mut Cursor<'_>) -> Parsed<Command> {
+    Ok(Command::Authenticated(Authenticated::Xlist(plain(c)?)))
+}
+
+fn plain(c: &mut Cursor<'_>) -> Parsed<Lsub> {
     c.sp()?;
     let reference = reference(c)?;
     c.sp()?;
     let pattern = pattern(c)?;
-    let lsub = Lsub { reference, pattern };
-    Ok(Command::Authenticated(Authenticated::Lsub(lsub)))
+    Ok(Lsub { reference, pattern })
 }
 
 /// ```abnf

@@ -153,8 +153,8 @@ mod tests {
         assert_eq!(created("CREATE Work/").mailbox, WireName(b"Work/".to_vec()));
         assert!(created("CREATE Work").special_use.is_empty());
         assert!(created("CREATE Work (USE ())").special_use.is_empty());
-        let create = created("CREATE S (use (\\SENT \\Sent \\Important \\X))");
-        let unknown = Err("\\Important".into());
+        let create = created("CREATE S (use (\\SENT \\Sent \\Other \\X))");
+        let unknown = Err("\\Other".into());
         assert_eq!(create.special_use, [Ok(SpecialUse::Sent), unknown]);
         incomplete("CREATE {4}\r\nWork (USE (\\Sent))");
         reject("CREATE Work ^");

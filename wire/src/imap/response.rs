@@ -6,9 +6,9 @@ use bytes::Bytes;
 use mail::{
     date::DateTime,
     flag::{Flags, Keyword, SystemFlags},
-    id::Uid,
+    id::{BodyId, ModSeq, ThreadId, Uid},
     mailbox::{MailboxName, SpecialUse},
-    set::Set,
+    set::{Set, UidSet},
 };
 
 use super::{
@@ -16,6 +16,8 @@ use super::{
     command::Tag,
     fetch::{BodySection, Partial},
     list::SelectOptions,
+    page::Page,
+    quota::QuotaResource,
     select::Enableable,
     sequence::{Numbers, Seq},
     status::StatusItem,
@@ -66,6 +68,12 @@ pub enum Untagged {
     Namespace,
     /// STATUS
     MailboxStatus(MailboxStatus),
+    /// XLIST: as LIST, with the names of its own for special uses
+    Xlist(ListEntry),
+    /// QUOTAROOT (RFC 9208 §4.2.2): a mailbox and its quota roots
+    QuotaRoots(MailboxName, Vec<&'static str>),
+    /// QUOTA (RFC 9208 §4.2.1): a quota root and what is limited in it
+    Quota(&'static str, Vec<QuotaResource>),
     /// FLAGS: system flags and keywords of the mailbox
     Flags(SystemFlags, Vec<Keyword>),
     /// EXISTS
@@ -74,12 +82,26 @@ pub enum Untagged {
     Recent(u32),
     /// EXPUNGE
     Expunge(Seq),
-    /// SEARCH (RFC 3501 §7.2.5)
-    Search(Vec<u32>),
+    /// VANISHED (RFC 7162 §3.2.10): UIDs; none is no response
+    Vanished(Vanished, UidSet),
+    /// SEARCH (RFC 3501 §7.2.5), with the highest mod-sequence if MODSEQ was among its keys
+    /// (RFC 7162 §3.1.6)
+    Search(Vec<u32>, Option<ModSeq>),
     /// ESEARCH
     ESearch(ESearch),
+    /// UIDBATCHES (RFC 10022 §3.1.2): ranges from the highest UID to the lowest, each likewise
+    UidBatches(Tag, Vec<(Uid, Uid)>),
     /// FETCH
     Fetch(Seq, Vec<FetchData>),
+}
+
+/// When messages vanished.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Vanished {
+    /// `(EARLIER)`: before the session knew of them; no number changes (RFC 7162 §3.2.10.1).
+    Earlier,
+    /// Now: the numbers behind them move up, as with EXPUNGE (§3.2.10.2).
+    Now,
 }
 
 /// A line of LIST or LSUB.
@@ -112,6 +134,10 @@ pub enum ListAttribute {
     Subscribed,
     /// A special use
     SpecialUse(SpecialUse),
+    /// `\Inbox`: INBOX, in XLIST only
+    Inbox,
+    /// A special use, as XLIST names it
+    XlistUse(SpecialUse),
 }
 
 impl ListAttribute {
@@ -126,6 +152,13 @@ impl ListAttribute {
             Self::HasNoChildren => "\\HasNoChildren",
             Self::Subscribed => "\\Subscribed",
             Self::SpecialUse(special_use) => special_use.attribute(),
+            Self::Inbox => "\\Inbox",
+            Self::XlistUse(special_use) => match special_use {
+                SpecialUse::All => "\\AllMail",
+                SpecialUse::Flagged => "\\Starred",
+                SpecialUse::Junk => "\\Spam",
+                other => other.attribute(),
+            },
         }
     }
 }
@@ -154,15 +187,30 @@ pub struct ESearch {
     pub all: Option<NumberSet>,
     /// COUNT
     pub count: Option<u32>,
+    /// MODSEQ (RFC 4731 §3.2): the highest of the messages found
+    pub mod_seq: Option<ModSeq>,
+    /// PARTIAL (RFC 9394 §3.1): the page that was asked for and what is on it
+    pub partial: Option<(Page, NumberSet)>,
 }
 
 /// A set in the numbers of the command it answers.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum NumberSet {
     /// Sequence numbers.
     Seq(Set<Seq>),
     /// UIDs.
     Uid(Set<Uid>),
+}
+
+impl NumberSet {
+    /// Whether it names no message.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Seq(numbers) => numbers.is_empty(),
+            Self::Uid(numbers) => numbers.is_empty(),
+        }
+    }
 }
 
 /// One item of a FETCH response.
@@ -188,6 +236,16 @@ pub enum FetchData {
     Binary(Vec<u32>, Option<Partial>, Option<Content>),
     /// `BINARY.SIZE[…]`
     BinarySize(Vec<u32>, u64),
+    /// MODSEQ (RFC 7162 §3.1.4.2)
+    ModSeq(ModSeq),
+    /// EMAILID (RFC 8474 §5.3)
+    EmailId(BodyId),
+    /// THREADID (RFC 8474 §5.3)
+    ThreadId(ThreadId),
+    /// SAVEDATE (RFC 8514 §4.2)
+    SaveDate(DateTime),
+    /// PREVIEW (RFC 8970 §3.2); empty if there is none
+    Preview(Box<str>),
 }
 
 /// Whether a message is recent in this session (RFC 3501 §2.3.2).

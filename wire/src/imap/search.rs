@@ -1,4 +1,5 @@
-//! SEARCH (RFC 9051 §6.4.4, RFC 4731, RFC 5182; RFC 3501 §6.4.4 for its plain answer).
+//! SEARCH (RFC 9051 §6.4.4, RFC 4731, RFC 5182; RFC 3501 §6.4.4 for its plain answer; RFC 7162
+//! §3.1.5 for MODSEQ).
 //!
 //! ```text
 //! C: a1 SEARCH RETURN (MIN COUNT) UNSEEN SINCE 1-Feb-2026
@@ -6,14 +7,16 @@
 //! ```
 
 use mail::{
-    flag::{Keyword, SystemFlags},
-    id::Uid,
-    predicate::{DateField, DateRelation, Predicate, TextField},
+    flag::{Keyword, SystemFlags, is_atom_byte},
+    id::{ModSeq, Uid},
+    predicate::{Age, DateField, DateRelation, Predicate, TextField},
 };
 
 use super::{
     command::{Command, Selected},
-    sequence::{self, Numbers, Seq, SetOrSaved},
+    modifier, object_id,
+    page::{Page, page},
+    sequence::{self, End, Numbers, Seq, SequenceSet, SetOrSaved},
 };
 use crate::{
     cursor::{Cursor, Parsed, Refusal, Stop},
@@ -60,6 +63,8 @@ pub struct SearchReturn {
     pub count: bool,
     /// `SAVE`
     pub save: bool,
+    /// `PARTIAL` (RFC 9394 §3.1); never beside `ALL`.
+    pub partial: Option<Page>,
 }
 
 type Key = Predicate<SearchSet>;
@@ -72,6 +77,14 @@ impl Search {
         let is_seq =
             |key: &Key| matches!(key, Predicate::Messages(SearchSet::Seq(SetOrSaved::Set(_))));
         self.predicate.any(&is_seq)
+    }
+
+    /// Whether MODSEQ stands among its keys: then the answer tells the highest mod-sequence of what
+    /// was found (RFC 7162 §3.1.5).
+    #[must_use]
+    pub fn names_mod_sequences(&self) -> bool {
+        self.predicate
+            .any(&|key| matches!(key, Predicate::ModSeq(_)))
     }
 }
 
@@ -119,8 +132,11 @@ fn of(c: &mut Cursor<'_>, numbers: Numbers) -> Parsed<Command> {
 
 /// ```abnf
 /// search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"
-/// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE"
+/// search-return-opt  = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE" / modifier-partial
+/// modifier-partial   = "PARTIAL" SP partial-range
 /// ```
+///
+/// RFC 9394 §3.1: at most one of ALL and PARTIAL.
 fn return_options(c: &mut Cursor<'_>) -> Parsed<SearchReturn> {
     let mut returns = SearchReturn::default();
     c.list_or_empty(|c| {
@@ -128,7 +144,12 @@ fn return_options(c: &mut Cursor<'_>) -> Parsed<SearchReturn> {
         match c.name("a return option")?.as_str() {
             "MIN" => returns.min = true,
             "MAX" => returns.max = true,
-            "ALL" => returns.all = true,
+            "ALL" if returns.partial.is_none() => returns.all = true,
+            "PARTIAL" if returns.partial.is_none() && !returns.all => {
+                c.sp()?;
+                returns.partial = Some(page(c)?);
+            }
+            "ALL" | "PARTIAL" => return c.fail_at(start, "one of ALL and PARTIAL"),
             "COUNT" => returns.count = true,
             "SAVE" => returns.save = true,
             _ => return c.fail_at(start, "a known return option"),
@@ -286,12 +307,22 @@ fn named(c: &mut Cursor<'_>) -> Parsed<Key> {
         return Ok(Predicate::Text(field, c.text("a text to find")?));
     }
     match name.as_str() {
-        "ALL" => Ok(Predicate::All),
+        // Every mailbox keeps save dates (RFC 8514 §4.3).
+        "ALL" | "SAVEDATESUPPORTED" => Ok(Predicate::All),
+        "EMAILID" => email(c),
+        "THREADID" => thread(c),
+        "OLDER" => age(c, Age::Older),
+        "YOUNGER" => age(c, Age::Younger),
         "HEADER" => header(c),
         "KEYWORD" => keyword(c),
         "UNKEYWORD" => keyword(c).map(not),
         "LARGER" => c.sp().and_then(|()| c.number64()).map(Predicate::Larger),
         "SMALLER" => c.sp().and_then(|()| c.number64()).map(Predicate::Smaller),
+        "MODSEQ" => mod_seq(c),
+        "UIDAFTER" => uids_from(c, |uid| Some((uid.next()?, Uid::MAX))),
+        "UIDBEFORE" => uids_from(c, |uid| {
+            Some((Uid::MIN, Uid::new(uid.get().checked_sub(1)?)?))
+        }),
         "UID" => {
             c.sp()?;
             let uids = sequence::set_or_saved(c)?;
@@ -299,6 +330,24 @@ fn named(c: &mut Cursor<'_>) -> Parsed<Key> {
         }
         _ => c.fail_at(start, "a search key"),
     }
+}
+
+/// ```abnf
+/// search-key =/ ("UIDAFTER" / "UIDBEFORE") SP uniqueid
+/// ```
+///
+/// RFC 9738 §3.2.
+fn uids_from(c: &mut Cursor<'_>, range: impl FnOnce(Uid) -> Option<(Uid, Uid)>) -> Parsed<Key> {
+    c.sp()?;
+    let start = c.at();
+    let Some(uid) = Uid::new(c.nz_number()?) else {
+        return c.fail_at(start, "a UID");
+    };
+    Ok(range(uid).map_or_else(Predicate::nothing, |(first, last)| {
+        let range = (End::Number(first), End::Number(last));
+        let uids = SetOrSaved::Set(SequenceSet(vec![range]));
+        Predicate::Messages(SearchSet::Uid(uids))
+    }))
 }
 
 /// Keys about flags (NEW, OLD and RECENT: RFC 3501 §6.4.4).
@@ -335,6 +384,9 @@ fn day(name: &str) -> Option<(DateField, DateRelation)> {
         "SENTBEFORE" => (DateField::Sent, DateRelation::Before),
         "SENTON" => (DateField::Sent, DateRelation::On),
         "SENTSINCE" => (DateField::Sent, DateRelation::Since),
+        "SAVEDBEFORE" => (DateField::Saved, DateRelation::Before),
+        "SAVEDON" => (DateField::Saved, DateRelation::On),
+        "SAVEDSINCE" => (DateField::Saved, DateRelation::Since),
         _ => return None,
     })
 }
@@ -354,12 +406,71 @@ fn text(name: &str) -> Option<TextField> {
     })
 }
 
+/// `"EMAILID" SP objectid` (RFC 8474 §6)
+fn email(c: &mut Cursor<'_>) -> Parsed<Key> {
+    c.sp()?;
+    let id = object_id::read_email(c)?;
+    Ok(id.map_or_else(Predicate::nothing, Predicate::Email))
+}
+
+/// `"THREADID" SP objectid` (RFC 8474 §6)
+fn thread(c: &mut Cursor<'_>) -> Parsed<Key> {
+    c.sp()?;
+    let id = object_id::read_thread(c)?;
+    Ok(id.map_or_else(Predicate::nothing, Predicate::Thread))
+}
+
+/// `("OLDER" / "YOUNGER") SP nz-number` (RFC 5032 §3)
+fn age(c: &mut Cursor<'_>, age: Age) -> Parsed<Key> {
+    c.sp()?;
+    Ok(Predicate::Age(age, c.nz_number()?))
+}
+
 /// `"HEADER" SP header-fld-name SP astring`
 fn header(c: &mut Cursor<'_>) -> Parsed<Key> {
     c.sp()?;
     let field = TextField::Header(c.text("the name of a header field")?.into());
     c.sp()?;
     Ok(Predicate::Text(field, c.text("a text to find")?))
+}
+
+/// ```abnf
+/// search-modsequence = "MODSEQ" [search-modseq-ext] SP mod-sequence-valzer
+/// search-modseq-ext  = SP entry-name SP entry-type-req
+/// entry-name         = DQUOTE "/flags/" attr-flag DQUOTE
+/// entry-type-req     = "priv" / "shared" / "all"
+/// ```
+///
+/// A message has one mod-sequence for all of its flags, so that entry and type are ignored
+/// (RFC 7162 §3.1.5).
+fn mod_seq(c: &mut Cursor<'_>) -> Parsed<Key> {
+    c.sp()?;
+    if c.peek() == Some(b'"') {
+        entry_name(c)?;
+        c.sp()?;
+        let start = c.at();
+        if !matches!(
+            c.name("a type of entry")?.as_str(),
+            "PRIV" | "SHARED" | "ALL"
+        ) {
+            return c.fail_at(start, "priv, shared or all");
+        }
+        c.sp()?;
+    }
+    let since = modifier::mod_seq_or_zero(c)?;
+    // Every message has at least the smallest.
+    Ok(Predicate::ModSeq(since.unwrap_or(ModSeq::MIN)))
+}
+
+fn entry_name(c: &mut Cursor<'_>) -> Parsed<()> {
+    let start = c.at();
+    let name = c.string("the name of an entry")?;
+    let flag = name.strip_prefix(b"/flags/").unwrap_or_default();
+    let flag = flag.strip_prefix(b"\\").unwrap_or(flag);
+    if flag.is_empty() || !flag.iter().copied().all(is_atom_byte) {
+        return c.fail_at(start, "\"/flags/\" and a flag");
+    }
+    Ok(())
 }
 
 /// `"KEYWORD" SP flag-keyword`; no message has a keyword that is too long to be one.
@@ -427,6 +538,27 @@ mod tests {
     }
 
     #[test]
+    fn mod_sequences() {
+        let since = |n| Predicate::ModSeq(ModSeq::new(n).unwrap());
+        assert_eq!(key("MODSEQ 620162338"), since(620_162_338));
+        assert_eq!(key("MODSEQ 0"), since(1));
+        assert_eq!(key("MODSEQ \"/flags/\\\\draft\" all 5"), since(5));
+        assert_eq!(key("modseq \"/flags/$MDNSent\" Shared 5"), since(5));
+        assert_eq!(key("NOT MODSEQ \"/flags/x\" priv 5"), not(since(5)));
+        assert!(searched("OR NOT MODSEQ 5 LARGER 50000").names_mod_sequences());
+        assert!(!searched("ALL").names_mod_sequences());
+        reject("SEARCH MODSEQ^");
+        reject("SEARCH MODSEQ ^x");
+        reject("SEARCH MODSEQ ^9223372036854775808");
+        reject("SEARCH MODSEQ ^\"/flag/x\" all 5");
+        reject("SEARCH MODSEQ ^\"/flags/\" all 5");
+        reject("SEARCH MODSEQ \"/flags/x\" ^mine 5");
+        reject("SEARCH MODSEQ \"/flags/x\"^");
+        reject("SEARCH MODSEQ \"/flags/x\" ^5");
+        reject("SEARCH MODSEQ \"/flags/x\" all^");
+    }
+
+    #[test]
     fn text_keys() {
         for (name, field) in [
             ("FROM", "From"),
@@ -462,7 +594,13 @@ mod tests {
             key("SENTON \"01-feb-2026\""),
             date(DateField::Sent, DateRelation::On)
         );
-        for name in ["BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE"] {
+        assert_eq!(
+            key("SAVEDON 1-Feb-2026"),
+            date(DateField::Saved, DateRelation::On)
+        );
+        let saved = ["SAVEDBEFORE", "SAVEDON", "SAVEDSINCE"];
+        let others = ["BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE"];
+        for name in others.into_iter().chain(saved) {
             key(&format!("{name} 1-Feb-2026"));
             reject(&format!("SEARCH {name} ^30-Feb-2026"));
             reject(&format!("SEARCH {name} \"1-Feb-2026^"));
@@ -476,6 +614,29 @@ mod tests {
         reject(&format!("SEARCH LARGER ^{}", max + 1));
         reject("SEARCH LARGER ^-1");
         reject("SEARCH LARGER ^18446744073709551615");
+    }
+
+    #[test]
+    fn ids_ages_and_support_of_save_dates() {
+        let body = mail::id::BodyId::new(0x1f).unwrap();
+        assert_eq!(key("emailid M1f"), Predicate::Email(body));
+        let thread = mail::id::ThreadId::new(7).unwrap();
+        assert_eq!(key("THREADID T7"), Predicate::Thread(thread));
+        for nobodys in ["EMAILID T7", "EMAILID M1F", "THREADID -_x", "EMAILID M0"] {
+            assert_eq!(key(nobodys), Predicate::nothing(), "{nobodys}");
+        }
+        reject("SEARCH EMAILID ^(M1)");
+        reject("SEARCH THREADID ^\"T1\"");
+        reject("SEARCH THREADID^");
+        assert_eq!(key("savedatesupported"), Predicate::All);
+        assert_eq!(key("YOUNGER 259200"), Predicate::Age(Age::Younger, 259_200));
+        assert_eq!(
+            key("OLDER 4294967295"),
+            Predicate::Age(Age::Older, u32::MAX)
+        );
+        reject("SEARCH OLDER ^0");
+        reject("SEARCH YOUNGER ^-1");
+        reject("SEARCH YOUNGER ^4294967296");
     }
 
     #[test]
@@ -527,6 +688,7 @@ mod tests {
             all: true,
             count: true,
             save: true,
+            partial: None,
         };
         assert_eq!(
             searched("RETURN (MIN MAX ALL COUNT SAVE) ALL").returns,

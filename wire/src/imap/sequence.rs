@@ -3,7 +3,10 @@
 
 use std::num::NonZeroU32;
 
-use mail::id::{Number, Uid};
+use mail::{
+    id::{Number, Uid},
+    set::Set,
+};
 
 use crate::cursor::{Cursor, Parsed};
 
@@ -58,7 +61,7 @@ impl<N: Number> SequenceSet<N> {
     /// The numbers meant when `last` is the greatest in use; with `None` (an empty mailbox) `*`
     /// means nothing (RFC 9051 §9, protocol rule 38).
     #[must_use]
-    pub fn resolve(&self, last: Option<N>) -> mail::set::Set<N> {
+    pub fn resolve(&self, last: Option<N>) -> Set<N> {
         let end = |end: End<N>| match end {
             End::Number(n) => Some(n),
             End::Last => last,
@@ -147,6 +150,52 @@ fn set<N: Number>(c: &mut Cursor<'_>) -> Parsed<SequenceSet<N>> {
             return Ok(SequenceSet(ranges));
         }
     }
+}
+
+/// A set without `*`: its ranges as they were written.
+pub(super) fn numbers<N: Number>(c: &mut Cursor<'_>) -> Parsed<Vec<(N, N)>> {
+    let mut ranges = Vec::new();
+    loop {
+        if ranges.len() >= c.limits().set_ranges_max {
+            return c.fail("fewer ranges in the set");
+        }
+        let first = plain_number(c)?;
+        let last = if c.eat(b':') { plain_number(c)? } else { first };
+        ranges.push((first, last));
+        if !c.eat(b',') {
+            return Ok(ranges);
+        }
+    }
+}
+
+/// A set without `*` whose numbers ascend as they were written.
+pub(super) fn ascending<N: Number>(c: &mut Cursor<'_>) -> Parsed<Set<N>> {
+    let start = c.at();
+    let ranges = numbers::<N>(c)?;
+    let mut ends = ranges.iter();
+    let mut before: Option<N> = None;
+    if !ends.all(|&(first, last)| {
+        let follows = before < Some(first) && first <= last;
+        before = Some(last);
+        follows
+    }) {
+        return c.fail_at(start, "ascending numbers");
+    }
+    Ok(ranges.into_iter().collect())
+}
+
+fn plain_number<N: Number>(c: &mut Cursor<'_>) -> Parsed<N> {
+    let start = c.at();
+    match end(c)? {
+        End::Number(number) => Ok(number),
+        End::Last => c.fail_at(start, "a number"),
+    }
+}
+
+/// One message: a set of one number.
+pub(super) fn only<N: Number>(c: &mut Cursor<'_>) -> Parsed<SetOrSaved<N>> {
+    let end = end(c)?;
+    Ok(SetOrSaved::Set(SequenceSet(vec![(end, end)])))
 }
 
 /// ```abnf

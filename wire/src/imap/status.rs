@@ -39,11 +39,17 @@ pub enum StatusItem {
     Recent,
     /// APPENDLIMIT (RFC 7889)
     AppendLimit,
+    /// HIGHESTMODSEQ (RFC 7162 §3.1.7)
+    HighestModSeq,
+    /// MAILBOXID (RFC 8474 §4.3): the number of the mailbox
+    MailboxId,
+    /// DELETED-STORAGE (RFC 9208 §4.1.4)
+    DeletedStorage,
 }
 
 impl StatusItem {
     /// Every item with its name.
-    pub const NAMES: [(Self, &'static str); 8] = [
+    pub const NAMES: [(Self, &'static str); 11] = [
         (Self::Messages, "MESSAGES"),
         (Self::UidNext, "UIDNEXT"),
         (Self::UidValidity, "UIDVALIDITY"),
@@ -52,6 +58,9 @@ impl StatusItem {
         (Self::Size, "SIZE"),
         (Self::Recent, "RECENT"),
         (Self::AppendLimit, "APPENDLIMIT"),
+        (Self::HighestModSeq, "HIGHESTMODSEQ"),
+        (Self::MailboxId, "MAILBOXID"),
+        (Self::DeletedStorage, "DELETED-STORAGE"),
     ];
 
     /// The item with this name in upper case.
@@ -103,7 +112,8 @@ mod tests {
 
     #[test]
     fn status_items() {
-        let all = "MESSAGES UIDNEXT UIDVALIDITY UNSEEN DELETED SIZE RECENT APPENDLIMIT";
+        let all = "MESSAGES UIDNEXT UIDVALIDITY UNSEEN DELETED SIZE RECENT APPENDLIMIT \
+            HIGHESTMODSEQ MAILBOXID DELETED-STORAGE";
         match accept(&format!("STATUS \"a b\" ({all} messages size)")) {
             Command::Authenticated(Authenticated::Status(status)) => {
                 assert_eq!(status.items, StatusItem::NAMES.map(|(item, _)| item));
@@ -118,7 +128,7 @@ mod tests {
         reject("STATUS INBOX (^)");
         reject("STATUS INBOX (MESSAGES^");
         reject("STATUS INBOX (MESSAGES ^)");
-        reject("STATUS INBOX (^HIGHESTMODSEQ)");
+        reject("STATUS INBOX (^HIGHESTMODSEQS)");
         reject("STATUS INBOX (^(MESSAGES))");
         reject("STATUS INBOX (MESSAGES)^ x");
     }

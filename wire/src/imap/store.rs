@@ -1,14 +1,17 @@
-//! STORE (RFC 9051 §6.4.6), EXPUNGE and UID EXPUNGE (§6.4.3, §6.4.9).
+//! STORE (RFC 9051 §6.4.6; RFC 7162 §3.1.3 for UNCHANGEDSINCE), EXPUNGE and UID EXPUNGE
+//! (RFC 9051 §6.4.3, §6.4.9).
 //!
 //! ```text
 //! C: a1 STORE 2:4 +FLAGS.SILENT (\Deleted $Junk)
+//! C: a1 STORE 2:4 (UNCHANGEDSINCE 12345) +FLAGS (\Seen)
 //! C: a2 UID EXPUNGE 3000:3002
 //! ```
 
-use mail::flag::{FlagChange, Flags, Keyword, SystemFlags, is_atom_byte};
+use mail::flag::{FlagChange, Flags, Keyword, SystemFlags, UnchangedSince, is_atom_byte};
 
 use super::{
     command::{Command, Selected},
+    modifier,
     sequence::{self, Messages, Numbers},
 };
 use crate::cursor::{Cursor, Parsed, Refusal, Stop};
@@ -18,6 +21,8 @@ use crate::cursor::{Cursor, Parsed, Refusal, Stop};
 pub struct Store {
     /// Which messages.
     pub messages: Messages,
+    /// UNCHANGEDSINCE: other messages are left as they are.
+    pub unchanged_since: Option<UnchangedSince>,
     /// Replace, add or remove.
     pub change: FlagChange,
     /// Whether the client wants to be told the result.
@@ -49,7 +54,8 @@ pub(super) fn uid_expunge(c: &mut Cursor<'_>) -> Parsed<Command> {
 }
 
 /// ```abnf
-/// store = "STORE" SP sequence-set SP store-att-flags
+/// store          = "STORE" SP sequence-set [store-modifiers] SP store-att-flags
+/// store-modifier =/ "UNCHANGEDSINCE" SP mod-sequence-valzer
 /// ```
 pub(super) fn store(c: &mut Cursor<'_>) -> Parsed<Command> {
     change(c, Numbers::Seq)
@@ -64,6 +70,15 @@ pub(super) fn uid_store(c: &mut Cursor<'_>) -> Parsed<Command> {
 /// ```
 fn change(c: &mut Cursor<'_>, numbers: Numbers) -> Parsed<Command> {
     let messages = sequence::messages(c, numbers)?;
+    let mut unchanged_since = None;
+    modifier::trailing(c, |c, name| {
+        (name == "UNCHANGEDSINCE").then(|| {
+            c.sp()?;
+            let since = modifier::mod_seq_or_zero(c)?;
+            unchanged_since = Some(since.map_or(UnchangedSince::Never, UnchangedSince::ModSeq));
+            Ok(())
+        })
+    })?;
     c.sp()?;
     let change = if c.eat(b'+') {
         FlagChange::Add
@@ -86,6 +101,7 @@ fn change(c: &mut Cursor<'_>, numbers: Numbers) -> Parsed<Command> {
     };
     Ok(Command::Selected(Selected::Store(Store {
         messages,
+        unchanged_since,
         change,
         answer,
         flags,
@@ -209,7 +225,28 @@ mod tests {
         reject("STORE 1 FLAGS (x)^ y");
         reject("STORE 1 FLAGS ^\"x\"");
         reject("STORE 1 FLAGS x^(y)");
-        reject("STORE 1 ^(UNCHANGEDSINCE 5) FLAGS x");
+    }
+
+    #[test]
+    fn rule_14_unchangedsince() {
+        let since = |rest: &str| stored(rest).unchanged_since;
+        assert_eq!(since("STORE 1 FLAGS x"), None);
+        assert_eq!(
+            since("STORE 1 (unchangedsince 5) FLAGS x"),
+            mail::id::ModSeq::new(5).map(UnchangedSince::ModSeq)
+        );
+        assert_eq!(
+            since("UID STORE 1:* (UNCHANGEDSINCE 0) +FLAGS.SILENT (x)"),
+            Some(UnchangedSince::Never)
+        );
+        incomplete("STORE 1 (UNCHANGEDSINCE 5) FLAGS (x)");
+        reject("STORE 1 (UNCHANGEDSINCE^) FLAGS x");
+        reject("STORE 1 (UNCHANGEDSINCE ^-1) FLAGS x");
+        reject("STORE 1 (UNCHANGEDSINCE ^9223372036854775808) FLAGS x");
+        reject("STORE 1 (UNCHANGEDSINCE 5 ^UNCHANGEDSINCE 5) FLAGS x");
+        reject("STORE 1 (^CHANGEDSINCE 5) FLAGS x");
+        reject("STORE 1 (UNCHANGEDSINCE 5)^FLAGS x");
+        reject("STORE 1 (^) FLAGS x");
     }
 
     #[test]

@@ -5,7 +5,10 @@
 //! may be told are all computed from it; so is which grammar reads a command.
 
 use super::command::Command;
-use super::{append, auth, basic, fetch, list, mailbox, search, select, status, store, transfer};
+use super::{
+    append, auth, basic, compress, fetch, list, mailbox, quota, replace, search, select, status,
+    store, transfer, uid_batches,
+};
 use crate::cursor::{Cursor, Parsed};
 
 /// One command.
@@ -45,6 +48,14 @@ pub enum Group {
     Authenticated,
     /// Selected.
     Selected,
+}
+
+impl Property {
+    /// Whether it ends in the bytes of messages, which are handed on as they arrive.
+    #[must_use]
+    pub fn streams(&self) -> bool {
+        [&APPEND, &REPLACE, &UID_REPLACE].contains(&self)
+    }
 }
 
 /// Whether untagged EXPUNGE may be sent while a command runs (RFC 9051 §7.5.1).
@@ -245,6 +256,60 @@ pub static IDLE: Property = Property {
     source: "RFC 9051 §6.3.13",
     grammar: basic::idle,
 };
+/// COMPRESS (RFC 4978 §3).
+pub static COMPRESS: Property = Property {
+    name: "COMPRESS",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("COMPRESS=DEFLATE"),
+    source: "RFC 4978 §3",
+    grammar: compress::compress,
+};
+/// UNAUTHENTICATE (RFC 8437 §3).
+pub static UNAUTHENTICATE: Property = Property {
+    name: "UNAUTHENTICATE",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("UNAUTHENTICATE"),
+    source: "RFC 8437 §3",
+    grammar: auth::unauthenticate,
+};
+/// GETQUOTA (RFC 9208 §4.1.1).
+pub static GETQUOTA: Property = Property {
+    name: "GETQUOTA",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("QUOTA"),
+    source: "RFC 9208 §4.1.1",
+    grammar: quota::get_quota,
+};
+/// GETQUOTAROOT (RFC 9208 §4.1.2).
+pub static GETQUOTAROOT: Property = Property {
+    name: "GETQUOTAROOT",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("QUOTA"),
+    source: "RFC 9208 §4.1.2",
+    grammar: quota::get_quota_root,
+};
+/// SETQUOTA: understood as RFC 2087 asks, and always refused, so QUOTASET is not offered (RFC 9208 §4.1.3).
+pub static SETQUOTA: Property = Property {
+    name: "SETQUOTA",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("QUOTA"),
+    source: "RFC 9208 §4.1.3",
+    grammar: quota::set_quota,
+};
+/// XLIST, from before special uses had a standard: Outlook 2013 knows no other (Gmail).
+pub static XLIST: Property = Property {
+    name: "XLIST",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("XLIST"),
+    source: "Gmail",
+    grammar: list::xlist,
+};
 /// CHECK (RFC 3501 §6.4.1).
 pub static CHECK: Property = Property {
     name: "CHECK",
@@ -326,6 +391,33 @@ pub static MOVE: Property = Property {
     source: "RFC 9051 §6.4.8",
     grammar: transfer::move_,
 };
+/// REPLACE (RFC 8508 §3.2).
+pub static REPLACE: Property = Property {
+    name: "REPLACE",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: Some("REPLACE"),
+    source: "RFC 8508 §3.2",
+    grammar: replace::replace,
+};
+/// UID REPLACE (RFC 8508 §3.3).
+pub static UID_REPLACE: Property = Property {
+    name: "UID REPLACE",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: Some("REPLACE"),
+    source: "RFC 8508 §3.3",
+    grammar: replace::uid_replace,
+};
+/// UIDBATCHES (RFC 10022 §3.1).
+pub static UIDBATCHES: Property = Property {
+    name: "UIDBATCHES",
+    group: Group::Selected,
+    expunge: Expunge::May,
+    capability: Some("UIDBATCHES"),
+    source: "RFC 10022 §3.1",
+    grammar: uid_batches::uid_batches,
+};
 /// UID EXPUNGE (RFC 9051 §6.4.9).
 pub static UID_EXPUNGE: Property = Property {
     name: "UID EXPUNGE",
@@ -382,7 +474,7 @@ pub static UID_MOVE: Property = Property {
 };
 
 /// Every command, in the order of RFC 9051 §6.
-pub static TABLE: [&Property; 36] = [
+pub static TABLE: [&Property; 45] = [
     &CAPABILITY,
     &NOOP,
     &LOGOUT,
@@ -404,6 +496,12 @@ pub static TABLE: [&Property; 36] = [
     &STATUS,
     &APPEND,
     &IDLE,
+    &COMPRESS,
+    &UNAUTHENTICATE,
+    &GETQUOTA,
+    &GETQUOTAROOT,
+    &SETQUOTA,
+    &XLIST,
     &CHECK,
     &CLOSE,
     &UNSELECT,
@@ -413,12 +511,15 @@ pub static TABLE: [&Property; 36] = [
     &STORE,
     &COPY,
     &MOVE,
+    &REPLACE,
+    &UIDBATCHES,
     &UID_EXPUNGE,
     &UID_SEARCH,
     &UID_FETCH,
     &UID_STORE,
     &UID_COPY,
     &UID_MOVE,
+    &UID_REPLACE,
 ];
 
 /// The command of this name in upper case, a UID form with its prefix.
@@ -433,7 +534,7 @@ mod tests {
     use crate::imap::fixture::{accept, frame};
 
     /// A command of each row.
-    const SAMPLES: [&str; 36] = [
+    const SAMPLES: [&str; TABLE.len()] = [
         "CAPABILITY",
         "NOOP",
         "LOGOUT",
@@ -455,6 +556,12 @@ mod tests {
         "STATUS a (SIZE)",
         "APPEND a {1}\r\n",
         "IDLE",
+        "COMPRESS DEFLATE",
+        "UNAUTHENTICATE",
+        "GETQUOTA a",
+        "GETQUOTAROOT a",
+        "SETQUOTA a ()",
+        "XLIST a b",
         "CHECK",
         "CLOSE",
         "UNSELECT",
@@ -464,12 +571,15 @@ mod tests {
         "STORE 1 FLAGS a",
         "COPY 1 a",
         "MOVE 1 a",
+        "REPLACE 1 a {1}\r\n",
+        "UIDBATCHES 500",
         "UID EXPUNGE 1",
         "UID SEARCH ALL",
         "UID FETCH 1 UID",
         "UID STORE 1 FLAGS a",
         "UID COPY 1 a",
         "UID MOVE 1 a",
+        "UID REPLACE 1 a {1}\r\n",
     ];
 
     #[test]

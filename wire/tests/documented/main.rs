@@ -12,7 +12,9 @@ use std::{fmt::Write as _, path::Path};
 
 use wire::{
     imap::{
-        capabilities::{Offer, PlaintextAuth, Stage, Tls},
+        capabilities::{
+            Compression, MessageLimit, Offer, PlaintextAuth, Stage, Tls, Unauthenticate,
+        },
         table::{Expunge, Group, Property, TABLE},
     },
     sasl::{
@@ -95,6 +97,9 @@ fn after_login() -> Offer {
         plaintext_auth: PlaintextAuth::Allowed,
         mechanisms: mechanisms.into_iter().collect(),
         append_limit: 0,
+        compression: Compression::Offered,
+        unauthenticate: Unauthenticate::Offered,
+        messages: MessageLimit::None,
     }
 }
 

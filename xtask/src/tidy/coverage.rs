@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Problem, Tree};
 
-const TABLE: &str = "wire/src/imap/table.rs";
+pub(super) const TABLE: &str = "wire/src/imap/table.rs";
 const TRANSCRIPTS: &str = "tests/transcripts/";
 pub(super) const RULES: &str = "docs/rules.tsv";
 
@@ -56,7 +56,7 @@ fn commands_of(transcript: &str) -> Vec<String> {
 }
 
 /// Line and literal of each `name: "…"`.
-fn commands_in_table(table: &str) -> Vec<(usize, &str)> {
+pub(super) fn commands_in_table(table: &str) -> Vec<(usize, &str)> {
     let rows = table.lines().enumerate();
     rows.filter_map(|(at, line)| {
         let (_, rest) = line.split_once("name: \"")?;

@@ -1,38 +1,53 @@
-//! Every setting, command and whatever else an operator meets has a test: `docs/reference.tsv` names
-//! it, and the test's file must speak of the thing (decision 0016).
+//! Every setting, command, metric and endpoint has a test: `docs/reference.tsv` names it, and the
+//! test's own text must set, call or look at the thing (decision 0016).
+//!
+//! That the test also sees an effect is for whoever reads it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{Problem, Tree};
+use crate::source::Source;
 
 const REFERENCE: &str = "docs/reference.tsv";
 /// Things that have no test yet; it only goes down.
-const UNTESTED_MAX: usize = 17;
+const UNTESTED_MAX: usize = 1;
 /// What stands in place of the test of such a thing.
 const NONE: &str = "-";
 
 /// One kind of thing, and where all of its kind are listed.
 struct Kind {
     name: &'static str,
-    page: &'static str,
-    /// Each with its line, from the page's text.
+    pages: &'static [&'static str],
+    /// Each with its line, from a page's text.
     names: fn(&str) -> Vec<(usize, String)>,
-    /// Words of which a test's file must hold one, each list of words whole.
-    spoken: fn(&str) -> Vec<Vec<String>>,
+    /// What a test may say to speak of one: any of these.
+    spoken: fn(&str) -> Vec<String>,
 }
 
 const KINDS: &[Kind] = &[
     Kind {
         name: "setting",
-        page: "server/src/config/table.rs",
+        pages: &["server/src/config/table.rs"],
         names: settings,
         spoken: setting_spoken,
     },
     Kind {
         name: "command",
-        page: "docs/command-line.md",
+        pages: &["docs/command-line.md"],
         names: commands,
         spoken: command_spoken,
+    },
+    Kind {
+        name: "metric",
+        pages: &["docs/metrics.md"],
+        names: metrics,
+        spoken: quoted,
+    },
+    Kind {
+        name: "endpoint",
+        pages: &["server/src/ops/route.rs", "server/src/ops/page.rs"],
+        names: endpoints,
+        spoken: quoted,
     },
 ];
 
@@ -42,8 +57,8 @@ struct Row<'a> {
     kind: &'a str,
     name: &'a str,
     test: &'a str,
-    /// How the test calls it, if it does not by its own name.
-    called: Option<&'a str>,
+    /// Functions and constants of the test's file that belong to it.
+    parts: Vec<&'a str>,
 }
 
 /// Everything that is listed has a row, every row names what is listed and a test that exists.
@@ -68,7 +83,7 @@ fn rows_but(tree: &Tree, untested_max: usize) -> Vec<Problem> {
             None => problems.push(Problem::new(
                 REFERENCE,
                 at + 1,
-                "expected kind, name, test and how the test calls it",
+                "expected kind, name, test and what else of the test's file belongs to it",
             )),
         }
     }
@@ -79,9 +94,8 @@ fn rows_but(tree: &Tree, untested_max: usize) -> Vec<Problem> {
         );
         problems.push(Problem::new(REFERENCE, 0, what));
     }
-    let tests = tests(tree);
     for kind in KINDS {
-        problems.extend(of_kind(tree, kind, &read, &tests));
+        problems.extend(of_kind(tree, kind, &read));
     }
     let is_known = |row: &&Row<'_>| KINDS.iter().any(|kind| kind.name == row.kind);
     let strange = read.iter().filter(|row| !is_known(row));
@@ -90,87 +104,114 @@ fn rows_but(tree: &Tree, untested_max: usize) -> Vec<Problem> {
 }
 
 fn row(line: usize, text: &str) -> Option<Row<'_>> {
-    let columns: Vec<&str> = text.split('\t').collect();
-    let (kind, name, test, called) = match columns.as_slice() {
-        [kind, name, test] => (kind, name, test, None),
-        [kind, name, test, called] => (kind, name, test, Some(*called)),
-        _ => return None,
-    };
-    Some(Row {
+    let mut columns = text.split('\t');
+    let (kind, name, test) = (columns.next()?, columns.next()?, columns.next()?);
+    let parts = columns.next().unwrap_or_default();
+    let row = Row {
         line,
         kind,
         name,
         test,
-        called,
-    })
+        parts: parts.split_whitespace().collect(),
+    };
+    columns.next().is_none().then_some(row)
 }
 
-/// Every test as rows name it: `file::function`, or the file of a transcript or script.
-fn tests(tree: &Tree) -> BTreeMap<String, &str> {
-    let text = |path: &str| tree.text(path).unwrap_or_default();
-    let functions = tree
-        .test_functions()
-        .map(|(path, name)| (format!("{path}::{name}"), text(path)));
-    let files = tree
-        .texts
-        .iter()
-        .filter(|(path, _)| path.starts_with("tests/"));
-    functions
-        .chain(files.map(|(path, text)| (path.clone(), text.as_str())))
-        .collect()
-}
-
-fn of_kind(
-    tree: &Tree,
-    kind: &Kind,
-    rows: &[Row<'_>],
-    tests: &BTreeMap<String, &str>,
-) -> Vec<Problem> {
-    let names = (kind.names)(tree.text(kind.page).unwrap_or_default());
-    if names.is_empty() {
-        let what = format!("lists no {}: their tests cannot be checked", kind.name);
-        return vec![Problem::new(kind.page, 0, what)];
-    }
+fn of_kind(tree: &Tree, kind: &Kind, rows: &[Row<'_>]) -> Vec<Problem> {
     let own = || rows.iter().filter(|row| row.kind == kind.name);
     let told: BTreeSet<&str> = own().map(|row| row.name).collect();
-    let known: BTreeSet<&str> = names.iter().map(|(_, name)| name.as_str()).collect();
-    let silent = names
-        .iter()
-        .filter(|(_, name)| !told.contains(name.as_str()));
-    let silent = silent.map(|(line, name)| {
-        let what = format!("{} `{name}` has no row in {REFERENCE}", kind.name);
-        Problem::new(kind.page, *line, what)
-    });
-    let wrong = own().filter_map(|row| {
-        let what = match known.contains(row.name) {
-            true => wrong(kind, row, tests),
-            false => Some(format!("there is no {} `{}`", kind.name, row.name)),
+    let (mut problems, mut known) = (Vec::new(), BTreeSet::new());
+    for page in kind.pages {
+        let names = (kind.names)(tree.text(page).unwrap_or_default());
+        if names.is_empty() {
+            let what = format!("lists no {}: their tests cannot be checked", kind.name);
+            problems.push(Problem::new(page, 0, what));
+        }
+        for (line, name) in names {
+            if !told.contains(name.as_str()) && !known.contains(&name) {
+                let what = format!("{} `{name}` has no row in {REFERENCE}", kind.name);
+                problems.push(Problem::new(page, line, what));
+            }
+            known.insert(name);
+        }
+    }
+    let mut seen = BTreeSet::new();
+    problems.extend(own().filter_map(|row| {
+        let what = if !known.contains(row.name) {
+            Some(format!("there is no {} `{}`", kind.name, row.name))
+        } else if !seen.insert(row.name) {
+            Some(format!("{} `{}` has another row", kind.name, row.name))
+        } else {
+            wrong(tree, kind, row)
         };
         Some(Problem::new(REFERENCE, row.line, what?))
-    });
-    silent.chain(wrong).collect()
+    }));
+    problems
 }
 
-fn wrong(kind: &Kind, row: &Row<'_>, tests: &BTreeMap<String, &str>) -> Option<String> {
+fn wrong(tree: &Tree, kind: &Kind, row: &Row<'_>) -> Option<String> {
     if row.test == NONE {
         return None;
     }
-    let Some(text) = tests.get(row.test) else {
-        return Some(format!("there is no test `{}`", row.test));
+    let text = match evidence(tree, row) {
+        Ok(text) => text,
+        Err(what) => return Some(what),
     };
-    let spoken = match row.called {
-        Some(called) => vec![vec![called.to_owned()]],
-        None => (kind.spoken)(row.name),
+    // However it is broken into lines.
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut spoken = (kind.spoken)(row.name).into_iter();
+    let speaks = spoken.any(|words| text.contains(&words));
+    (!speaks).then(|| format!("`{}` does not speak of `{}`", row.test, row.name))
+}
+
+/// The text of a test: a function and what the row says belongs to it, or the file of a transcript
+/// or script.
+fn evidence(tree: &Tree, row: &Row<'_>) -> Result<String, String> {
+    let missing = || format!("there is no test `{}`", row.test);
+    let Some((path, name)) = row.test.split_once("::") else {
+        let text = tree.text(row.test);
+        let text = text.filter(|_| row.test.starts_with("tests/"));
+        return text.map(str::to_owned).ok_or_else(missing);
     };
-    let speaks = spoken
-        .iter()
-        .any(|words| words.iter().all(|word| text.contains(word.as_str())));
-    (!speaks).then(|| {
-        format!(
-            "the file of `{}` does not speak of `{}`",
-            row.test, row.name
-        )
+    let source = tree.rust.iter().find(|source| source.path == path);
+    let source = source.ok_or_else(missing)?;
+    let test = source.functions().into_iter().find(|f| f.name == name);
+    let test = test
+        .filter(|test| source.is_run(test))
+        .ok_or_else(missing)?;
+    let mut text = source.text.get(test.range).unwrap_or_default().to_owned();
+    for part in &row.parts {
+        if !speaks_of(&text, part) {
+            return Err(format!("`{}` does not call `{part}`", row.test));
+        }
+        let more = item(source, part);
+        text.push_str(&more.ok_or_else(|| format!("`{path}` has no `{part}`"))?);
+    }
+    Ok(text)
+}
+
+/// Whether a name stands somewhere as a word.
+fn speaks_of(text: &str, name: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let mut found = text.match_indices(name);
+    found.any(|(at, _)| {
+        let before = text.get(..at).and_then(|it| it.chars().next_back());
+        let after = text.get(at + name.len()..).and_then(|it| it.chars().next());
+        !before.is_some_and(is_part) && !after.is_some_and(is_part)
     })
+}
+
+/// The text of the functions or the constant of this name.
+fn item(source: &Source, name: &str) -> Option<String> {
+    let functions = source.functions().into_iter().filter(|f| f.name == name);
+    let bodies = functions.filter_map(|f| source.text.get(f.range));
+    let bodies: String = bodies.collect();
+    if !bodies.is_empty() {
+        return Some(bodies);
+    }
+    let start = source.code.find(&format!("const {name}:"))?;
+    let length = source.code.get(start..)?.find(";\n")?;
+    source.text.get(start..start + length).map(str::to_owned)
 }
 
 /// `Section:Key` of each row of the table of settings.
@@ -195,21 +236,17 @@ fn settings(table: &str) -> Vec<(usize, String)> {
     all
 }
 
-/// A setting by its key, or the field that holds it.
-fn setting_spoken(name: &str) -> Vec<Vec<String>> {
-    let key = name
-        .split(':')
-        .nth(1)
-        .unwrap_or_default()
-        .trim_end_matches([':', '*']);
-    let mut field = String::new();
-    for letter in key.chars() {
-        if letter.is_ascii_uppercase() && !field.is_empty() {
-            field.push('_');
-        }
-        field.push(letter.to_ascii_lowercase());
+/// A setting as it is set: by a line, by a line of a table for one section, or in a file.
+fn setting_spoken(name: &str) -> Vec<String> {
+    if let Some(open) = name.strip_suffix('*') {
+        return vec![open.to_owned()];
     }
-    vec![vec![key.to_owned()], vec![field]]
+    let key = name.split(':').nth(1).unwrap_or_default();
+    vec![
+        format!("{name}="),
+        format!("\"{key}="),
+        format!("\"{key}\": "),
+    ]
 }
 
 /// The headings of the page of commands.
@@ -222,15 +259,35 @@ fn commands(page: &str) -> Vec<(usize, String)> {
     named.collect()
 }
 
-/// A command as a line, or as words given to a process.
-fn command_spoken(name: &str) -> Vec<Vec<String>> {
-    let words = name.split(' ').map(|word| format!("\"{word}\""));
-    let listed: Vec<String> = words.collect();
-    vec![
-        vec![format!("relate-imap {name}")],
-        vec![listed.join(", ")],
-        listed,
-    ]
+/// A command as words given to a process.
+fn command_spoken(name: &str) -> Vec<String> {
+    let words: Vec<String> = name.split(' ').map(|word| format!("\"{word}\"")).collect();
+    vec![words.join(", ")]
+}
+
+/// The names in the first column of the table of metrics.
+fn metrics(page: &str) -> Vec<(usize, String)> {
+    let lines = page.lines().enumerate();
+    let named = lines.filter_map(|(at, line)| {
+        let (name, _) = line.strip_prefix("| `")?.split_once('`')?;
+        Some((at + 1, name.to_owned()))
+    });
+    named.collect()
+}
+
+/// The paths that stand as whole literals outside comments.
+fn endpoints(code: &str) -> Vec<(usize, String)> {
+    let lines = code.lines().enumerate();
+    let lines = lines.filter(|(_, line)| !line.trim_start().starts_with("//"));
+    let literals = lines.flat_map(|(at, line)| {
+        let odd = line.split('"').skip(1).step_by(2);
+        odd.map(move |literal| (at + 1, literal.to_owned()))
+    });
+    literals.filter(|(_, path)| path.starts_with('/')).collect()
+}
+
+fn quoted(name: &str) -> Vec<String> {
+    vec![format!("\"{name}\"")]
 }
 
 #[cfg(test)]
@@ -239,11 +296,20 @@ mod tests {
 
     const TABLE: &str = "    Imap as ImapSettings in imap {\n        /// x\n        port: u16 = \"Port\", \"143\", 0..=65_535;\n        log: L = \"Log:*\", \"\", ANY;\n";
     const PAGE: &str = "## `relate-imap account add`\n";
+    const METRICS: &str = "| OpenTelemetry | x |\n| `imap.commands` | `imap_commands_total` |\n";
+    const ROUTES: &str = "//! \"/not\"\n    \"/livez\" => x,\n";
+    const ASSETS: &str = "path: \"/page.js\",\n";
+    const TEST: &str = "#[test]\nfn works() {\n    set(\"Imap:Port=1\");\n    get(\"/livez\"); helped(PATHS)\n}\n\
+        const PATHS: [&str; 1] = [\n    \"/page.js\",\n];\n\
+        fn helped() { count(\"imap.commands\"); set(\"Imap:Log:x=y\"); run(&[\n\"account\",\n\"add\", log]) }\n";
 
     fn problems(reference: &str, test: &str) -> Vec<String> {
         let tree = Tree::of(&[
             ("server/src/config/table.rs", TABLE),
             ("docs/command-line.md", PAGE),
+            ("docs/metrics.md", METRICS),
+            ("server/src/ops/route.rs", ROUTES),
+            ("server/src/ops/page.rs", ASSETS),
             ("docs/reference.tsv", reference),
             ("server/tests/x.rs", test),
         ]);
@@ -253,45 +319,42 @@ mod tests {
             .collect()
     }
 
+    fn whole() -> String {
+        let rows = [
+            "setting\tImap:Port\tserver/tests/x.rs::works",
+            "setting\tImap:Log:*\tserver/tests/x.rs::works\thelped",
+            "command\taccount add\tserver/tests/x.rs::works\thelped",
+            "metric\timap.commands\tserver/tests/x.rs::works\thelped",
+            "endpoint\t/livez\tserver/tests/x.rs::works",
+            "endpoint\t/page.js\tserver/tests/x.rs::works\tPATHS helped",
+        ];
+        rows.join("\n")
+    }
+
     #[test]
     fn each_thing_has_a_row_and_each_row_a_test_that_speaks_of_it() {
-        let test =
-            "#[test]\nfn works() { set(\"Imap:Port=1\"); run(&[\"account\", \"add\"], log) }\n";
-        let whole = "setting\tImap:Port\tserver/tests/x.rs::works\nsetting\tImap:Log:*\tserver/tests/x.rs::works\tlog\n\
-                     command\taccount add\tserver/tests/x.rs::works\n";
-        assert_eq!(problems(whole, test), [""; 0]);
-        for (reference, test, expected) in [
-            (
-                whole.replace("Imap:Port", "Imap:Nope"),
-                test,
-                "no setting `Imap:Nope`",
-            ),
-            (
-                whole.replace("::works", "::sleeps"),
-                test,
-                "no test `server/tests/x.rs::sleeps`",
-            ),
-            (
-                whole.replace("\tlog", "\tnothing"),
-                test,
-                "does not speak of `Imap:Log:*`",
-            ),
-            (whole.replace("command", "verb"), test, "no such kind"),
-            (
-                whole.replace("server/tests/x.rs::works\n", "-\n"),
-                test,
-                "it goes down only",
-            ),
-            (
-                whole.replace("setting\tImap:Port\t", "setting "),
-                test,
-                "expected kind",
-            ),
+        assert_eq!(problems(&whole(), TEST), [""; 0]);
+        for (from, to, expected) in [
+            ("Imap:Port", "Imap:Nope", "no setting `Imap:Nope`"),
+            ("Imap:Port", "Imap:Nope", "setting `Imap:Port` has no row"),
+            ("/livez", "/readyz", "endpoint `/livez` has no row"),
+            ("imap.commands", "imap.command", "no metric `imap.command`"),
+            ("::works", "::sleeps", "no test `server/tests/x.rs::sleeps`"),
+            ("::works", "::helped", "no test `server/tests/x.rs::helped`"),
+            ("\tPATHS helped", "\thelped", "does not speak of `/page.js`"),
+            ("\tPATHS helped", "\tPATHS work", "does not call `work`"),
+            ("\tPATHS helped", "\tPATHS count", "does not call `count`"),
+            ("\tPATHS helped", "\tPATHS set", "has no `set`"),
+            ("\thelped", "", "does not speak of `account add`"),
+            ("command", "verb", "no such kind"),
+            ("server/tests/x.rs::works", "-", "it goes down only"),
+            ("setting\tImap:Port\t", "setting ", "expected kind"),
+            ("endpoint\t/page.js", "endpoint\t/livez", "has another row"),
         ] {
-            let found = problems(&reference, test);
+            let found = problems(&whole().replace(from, to), TEST);
             assert!(
                 found.iter().any(|what| what.contains(expected)),
-                "{expected}: {found:?}"
+                "{from} to {to}, {expected}: {found:?}"
             );
         }
     }

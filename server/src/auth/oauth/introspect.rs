@@ -38,6 +38,7 @@ impl Introspection {
                 audiences: settings.introspection_audience.0.clone(),
                 scopes: settings.scope.0.clone(),
                 account_claim: settings.introspection_account_claim.clone(),
+                unsaid: super::unsaid(settings),
                 skew_secs: super::secs(settings.clock_skew),
             },
             kept_secs: super::secs(settings.introspection_cache_time),
@@ -168,6 +169,17 @@ mod tests {
         ] {
             assert_eq!(judged(&[], answer.clone()), Err(why), "{answer}");
         }
+    }
+
+    #[test]
+    fn threat_09_an_address_counts_only_if_it_is_said_to_be_verified() {
+        let answer = json!({"active": true, "email": "tim@example.org", "scope": "imap"});
+        let by_address = "OAuth:IntrospectionAccountClaim=email";
+        let refused = judged(&[by_address], answer.clone());
+        assert_eq!(refused, Err(Unfit::Nobody));
+        let trusting = [by_address, "OAuth:RequireVerifiedEmail=false"];
+        let (account, _) = judged(&trusting, answer).unwrap();
+        assert_eq!(account, "tim@example.org");
     }
 
     #[test]

@@ -31,6 +31,14 @@ pub const ALGORITHMS: [(&str, Algorithm); 9] = [
 /// `typ` of an access token, or of one that does not say (RFC 8725 §3.11, RFC 9068 §4).
 const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
 
+/// The claim that is a mail address (OpenID Connect Core §5.1).
+const EMAIL: &str = "email";
+/// Claims that stand in ID tokens (OpenID Connect Core §3.1.3.6, §3.3.2.11) and in security events
+/// such as logouts (RFC 8417) only.
+const OTHER_KINDS: [&str; 4] = ["at_hash", "c_hash", "s_hash", "events"];
+/// What Keycloak calls in `typ`, among the claims, what is no access token (`Bearer`).
+const OTHER_TYPES: [&str; 4] = ["ID", "Refresh", "Offline", "Logout"];
+
 /// Why a token proves nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unfit {
@@ -46,6 +54,8 @@ pub enum Unfit {
     Key,
     /// It was not signed with that key.
     Signature,
+    /// It is no access token but one of another kind.
+    Kind,
     /// It was made for somebody else.
     Audience,
     /// It does not say until when it is good.
@@ -71,8 +81,20 @@ pub struct Demands {
     pub scopes: Vec<String>,
     /// The claim that names the account.
     pub account_claim: String,
+    /// What an address is worth of which `email_verified` says nothing.
+    pub unsaid: Unsaid,
     /// How far clocks may be apart, seconds.
     pub skew_secs: i64,
+}
+
+/// An address in `email` of which it is not said whether it is verified (OpenID Connect Core §5.1
+/// leaves that claim out where nobody knows).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unsaid {
+    /// Anybody may have typed it: it is nobody's.
+    Nobody,
+    /// The issuer knows only addresses that it gave out itself.
+    Taken,
 }
 
 /// A key set of an issuer (RFC 7517 §5): what of it can verify signatures.
@@ -274,6 +296,9 @@ impl Demands {
     /// # Errors
     /// They do not say what they must.
     pub fn account(&self, claims: &Claims, now: i64) -> Result<String, Unfit> {
+        if is_another_kind(claims) {
+            return Err(Unfit::Kind);
+        }
         if !self.audiences.is_empty() && !self.is_audience(claims) {
             return Err(Unfit::Audience);
         }
@@ -310,12 +335,23 @@ impl Demands {
 
     /// Who it is; an address that the issuer has not verified is nobody's.
     fn named(&self, claims: &Claims) -> Option<String> {
-        let is_verified = |value: &Value| matches!(value, Value::Bool(true));
         let named = claims.get(&self.account_claim)?.as_str()?;
-        let unverified =
-            self.account_claim == "email" && !claims.get("email_verified").is_none_or(is_verified);
-        (!unverified && !named.is_empty()).then(|| named.to_owned())
+        let is_good = self.account_claim != EMAIL
+            || match claims.get("email_verified") {
+                Some(said) => *said == Value::Bool(true),
+                None => self.unsaid == Unsaid::Taken,
+            };
+        (is_good && !named.is_empty()).then(|| named.to_owned())
     }
+}
+
+/// Whether claims say that they are of another kind of token: one that tells an application who
+/// logged in to it, which any other application could show here (RFC 8725 §3.11), or one about a
+/// logout.
+fn is_another_kind(claims: &Claims) -> bool {
+    let typ = claims.get("typ").and_then(Value::as_str);
+    OTHER_KINDS.iter().any(|name| claims.contains_key(*name))
+        || typ.is_some_and(|typ| OTHER_TYPES.contains(&typ))
 }
 
 /// A time in whole seconds (RFC 7519 §2); something else than a number is no time.
@@ -339,4 +375,4 @@ fn scopes(claims: &Claims) -> Vec<&str> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

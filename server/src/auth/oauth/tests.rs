@@ -2,41 +2,71 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use store::clock::ManualClock;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
+use tokio_rustls::TlsAcceptor;
 
-use super::*;
-use crate::auth::tests::{NOW, config};
+use super::{
+    jwt::tests::{Signer, claims, header, with},
+    *,
+};
+use crate::{
+    auth::tests::{NOW, config, directory::acceptor},
+    listen::Transport,
+};
 
 /// A set without any key.
 const NO_KEYS: &str = "{\"keys\":[]}";
+
+/// What an issuer says about tim's opaque token.
+const TIM: &str = r#"{"active":true,"aud":"imap","username":"tim"}"#;
 
 /// An issuer on this machine that gives one answer to everybody.
 struct Provider {
     port: u16,
     asked: Arc<AtomicUsize>,
+    /// The head of the newest request.
+    heard: Arc<Mutex<String>>,
 }
 
 impl Provider {
     async fn answering(status: &'static str, body: String) -> Self {
+        Self::answering_over(None, status, body).await
+    }
+
+    async fn answering_over(tls: Option<TlsAcceptor>, status: &'static str, body: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
+        let (asked, heard) = (
+            Arc::<AtomicUsize>::default(),
+            Arc::<Mutex<String>>::default(),
+        );
+        let (count, hear) = (Arc::clone(&asked), Arc::clone(&heard));
         tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
+            while let Ok((stream, _)) = listener.accept().await {
+                let mut stream: Box<dyn Transport> = match &tls {
+                    None => Box::new(stream),
+                    Some(tls) => match tls.accept(stream).await {
+                        Ok(stream) => Box::new(stream),
+                        // Who does not trust it goes.
+                        Err(_) => continue,
+                    },
+                };
                 count.fetch_add(1, Ordering::SeqCst);
                 let mut request = vec![0; 8_192];
-                let _ = stream.read(&mut request).await;
+                let length = stream.read(&mut request).await.unwrap_or(0);
+                *hear.lock() = String::from_utf8_lossy(&request[..length]).into_owned();
                 let length = body.len();
                 let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
                 let _ = stream.write_all((head + &body).as_bytes()).await;
+                let _ = stream.flush().await;
             }
         });
-        Self { port, asked }
+        Self { port, asked, heard }
     }
 
     fn asked(&self) -> usize {
@@ -128,6 +158,7 @@ async fn keys_that_are_only_old_are_used_while_somebody_asks_for_new_ones() {
     let provider = Provider {
         port,
         asked: Arc::default(),
+        heard: Arc::default(),
     };
     let clock = Arc::new(ManualClock::new(NOW));
     let oauth = oauth(&provider.with_keys(), &clock);
@@ -146,6 +177,126 @@ async fn keys_that_are_only_old_are_used_while_somebody_asks_for_new_ones() {
         biased;
         _ = oauth.account(&token) => panic!("it does not ask"),
         again = oauth.account(&token) => assert_eq!(again, known),
+    }
+}
+
+#[tokio::test]
+async fn signed_tokens_are_good_as_far_as_is_set() {
+    let signer = Signer::new();
+    let files = tempfile::tempdir().unwrap();
+    let path = files.path().join("keys.json");
+    std::fs::write(&path, signer.set().to_string()).unwrap();
+    let clock = Arc::new(ManualClock::new(NOW));
+    let (none, other) = (json!({}), json!({"aud": "other"}));
+    let late = json!({"exp": NOW - 500});
+    let tim = Ok("tim@example.org".to_owned());
+    let unfit = |why| Err(Refusal::Unfit(why));
+    for (set, changes, expected) in [
+        ("OAuth:Issuers:a:Audience=imap", &none, tim.clone()),
+        (
+            "OAuth:Issuers:a:Audience=imap",
+            &other,
+            unfit(Unfit::Audience),
+        ),
+        ("OAuth:Issuers:a:Audience=other", &other, tim.clone()),
+        ("OAuth:Issuers:a:Issuer=x", &none, unfit(Unfit::Issuer)),
+        ("OAuth:Algorithms=EdDSA", &none, unfit(Unfit::Algorithm)),
+        ("OAuth:Algorithms=EdDSA, ES256", &none, tim.clone()),
+        ("OAuth:Scope=imap.access", &none, tim.clone()),
+        ("OAuth:Scope=imap.access, mail", &none, unfit(Unfit::Scope)),
+        ("OAuth:AccountClaim=sub", &none, Ok("7".to_owned())),
+        ("OAuth:ClockSkew=9m", &late, tim.clone()),
+        ("OAuth:ClockSkew=8m", &late, unfit(Unfit::Expired)),
+    ] {
+        let given = [
+            "OAuth:Issuers:a:Issuer=https://id.example.org".to_owned(),
+            "OAuth:Issuers:a:Audience=imap".to_owned(),
+            format!("OAuth:Issuers:a:JwksPath={}", path.display()),
+            set.to_owned(),
+        ];
+        let token = signer.token(&header(), &with(claims(), changes.clone()));
+        let judged = oauth(&given, &clock).account(token.as_bytes()).await;
+        assert_eq!(judged, expected, "{set} {changes}");
+    }
+}
+
+#[tokio::test]
+async fn keys_may_get_as_old_as_is_set() {
+    let keys = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"x","x":"AA","y":"AA"}]}"#;
+    let provider = Provider::answering("200 OK", keys.to_owned()).await;
+    let clock = Arc::new(ManualClock::new(NOW));
+    let mut set = provider.with_keys();
+    set.extend(["OAuth:JwksMaxAge=10m", "OAuth:JwksPause=1s"].map(str::to_owned));
+    let oauth = oauth(&set, &clock);
+    for (secs, asked) in [(0, 1), (599, 1), (600, 2), (1_199, 2), (1_200, 3)] {
+        clock.set(NOW + secs);
+        let refused = oauth.account(&token()).await;
+        assert!(matches!(refused, Err(Refusal::Unfit(_))), "{refused:?}");
+        assert_eq!(provider.asked(), asked, "after {secs} s");
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_has_as_long_to_answer_as_is_set() {
+    let deaf = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let provider = Provider {
+        port: deaf.local_addr().unwrap().port(),
+        asked: Arc::default(),
+        heard: Arc::default(),
+    };
+    let clock = Arc::new(ManualClock::new(NOW));
+    tokio::time::pause();
+    for secs in [2, 40] {
+        let mut set = provider.with_questions();
+        set.push(format!("OAuth:Timeout={secs}s"));
+        let oauth = oauth(&set, &clock);
+        let begun = tokio::time::Instant::now();
+        let refused = oauth.account(b"opaque").await;
+        let waited = begun.elapsed().as_millis();
+        assert_eq!(refused, Err(Refusal::Unavailable));
+        assert!(
+            (secs * 1_000..=secs * 1_000 + 1).contains(&waited),
+            "{waited}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_is_trusted_by_the_authorities_that_are_set() {
+    let files = tempfile::tempdir().unwrap();
+    let tls = acceptor(files.path());
+    let provider = Provider::answering_over(Some(tls), "200 OK", TIM.to_owned()).await;
+    let url = format!(
+        "OAuth:IntrospectionUrl=https://localhost:{}/ask",
+        provider.port
+    );
+    let mut set = vec![url, "OAuth:IntrospectionAudience=imap".to_owned()];
+    let clock = Arc::new(ManualClock::new(NOW));
+    let refused = oauth(&set, &clock).account(b"opaque").await;
+    assert_eq!(refused, Err(Refusal::Unavailable));
+    let authority = files.path().join("ca.pem");
+    set.push(format!("OAuth:CaPath={}", authority.display()));
+    let known = oauth(&set, &clock).account(b"opaque").await;
+    assert_eq!(known.as_deref(), Ok("tim"));
+}
+
+#[tokio::test]
+async fn who_asks_about_a_token_says_who_that_is() {
+    let provider = Provider::answering("200 OK", TIM.to_owned()).await;
+    let clock = Arc::new(ManualClock::new(NOW));
+    for (id, secret, said) in [
+        (None, None, "Basic Og=="),
+        (Some("mail"), Some("s3cret"), "Basic bWFpbDpzM2NyZXQ="),
+        (Some("other"), Some("s3cret"), "Basic b3RoZXI6czNjcmV0"),
+    ] {
+        let mut set = provider.with_questions();
+        set.extend(id.map(|id| format!("OAuth:IntrospectionClientId={id}")));
+        set.extend(secret.map(|secret| format!("OAuth:IntrospectionClientSecret={secret}")));
+        let known = oauth(&set, &clock).account(b"opaque").await;
+        assert_eq!(known.as_deref(), Ok("tim"));
+        let heard = provider.heard.lock().clone();
+        let line = format!("authorization: {said}\r\n");
+        assert!(heard.contains(&line), "{heard}");
     }
 }
 

@@ -192,6 +192,67 @@ async fn a_first_login_makes_an_account_where_that_is_wanted() {
     }
 }
 
+/// An account made at a first login never takes what is somebody else's already: `tim+x` is where
+/// tim's mail for `x` goes, and tim with an app password of that name.
+#[tokio::test]
+async fn threat_08_a_first_login_makes_no_account_of_a_detail_of_another() {
+    let anybody = "#!/bin/sh\nexec \"$@\"\n";
+    let backend = Backend::command(anybody, &["Auth:CreateAccounts=true"]).await;
+    let log_in = |user: &'static str| backend.given.log_in(user, "x");
+    // tim is also tim@localhost.
+    for detail in [
+        "tim+x",
+        "TIM+x",
+        "tim+",
+        "tim+x+y",
+        "tim+x@localhost",
+        "tim+x+y@localhost",
+        "tim@localhost+x",
+        "tim+x@elsewhere",
+    ] {
+        let refused = log_in(detail).await.unwrap_err();
+        assert_eq!(refused, AuthFailure::Wrong, "{detail}");
+        assert!(backend.given.store.find_account(detail).is_none());
+        let token = attempt(detail, Proof::Token);
+        let refused = backend.given.auth.log_in(&token).await.unwrap_err();
+        assert_eq!(refused, AuthFailure::Wrong, "{detail}");
+    }
+    for new in ["lea+x@elsewhere", "lea@elsewhere", "c++"] {
+        assert_eq!(log_in(new).await.unwrap().account.name, new);
+    }
+    assert!(log_in("lea+y@elsewhere").await.is_err());
+}
+
+/// A program and a directory are asked about passwords only: who has a certificate or a token is
+/// in them or not. A file says whose line is `nologin`.
+#[tokio::test]
+async fn a_certificate_or_token_is_taken_without_asking_a_program_or_directory() {
+    let nobody = "#!/bin/sh\nexit 1\n";
+    let directory = Directory::start().await;
+    let asked = directory.binds();
+    for proof in [Proof::Certificate, Proof::Token] {
+        let command = Backend::command(nobody, &[]).await;
+        assert!(
+            command
+                .given
+                .auth
+                .log_in(&attempt("tim", proof))
+                .await
+                .is_ok()
+        );
+        let file = Backend::file(&[]).await;
+        let users = file._files.path().join("users");
+        assert!(file.given.auth.log_in(&attempt("tim", proof)).await.is_ok());
+        write_users(&users, &["other"], b"tanstaaf");
+        let refused = file.given.auth.log_in(&attempt("tim", proof)).await;
+        assert_eq!(refused.unwrap_err(), AuthFailure::Wrong);
+    }
+    let ldap = Backend::ldap(directory, &SEARCHED).await;
+    let known = ldap.given.auth.log_in(&attempt("tim", Proof::Token)).await;
+    assert!(known.is_ok());
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 0);
+}
+
 #[tokio::test]
 async fn a_file_is_read_again_when_it_changes() {
     let backend = Backend::file(&[]).await;
@@ -217,6 +278,112 @@ async fn a_command_that_cannot_tell_or_does_not_end_is_unavailable() {
         assert_eq!(refused, Err(AuthFailure::Unavailable), "{user}");
     }
     assert_eq!(backend.by("TIM", "tanstaaf").await.unwrap(), "command");
+}
+
+#[tokio::test]
+async fn a_command_has_as_long_as_is_set() {
+    for secs in [2, 50] {
+        let time = format!("Auth:CommandTimeout={secs}s");
+        let backend = Backend::command(CHECK, &[&time]).await;
+        tokio::time::pause();
+        let begun = Instant::now();
+        let refused = backend.by("slow", "x").await;
+        let waited = begun.elapsed().as_millis();
+        tokio::time::resume();
+        assert_eq!(refused, Err(AuthFailure::Unavailable));
+        assert!(
+            (secs * 1_000..=secs * 1_000 + 2).contains(&waited),
+            "{waited}"
+        );
+    }
+}
+
+/// Ends only when two of it run at the same time; takes every password.
+const TOGETHER: &str = r#"#!/bin/sh
+here=$(dirname "$0")
+mkdir "$here/one" || mkdir "$here/two"
+until [ -d "$here/two" ]; do sleep 0.01; done
+exec env USER=tim "$@"
+"#;
+
+/// Cannot tell while another one runs.
+const ALONE: &str = r#"#!/bin/sh
+here=$(dirname "$0")
+mkdir "$here/busy" || exit 111
+sleep 0.01
+rmdir "$here/busy"
+exec env USER=tim "$@"
+"#;
+
+#[tokio::test]
+async fn as_many_commands_run_at_a_time_as_are_set() {
+    let patient = "Auth:CommandTimeout=60s";
+    let pair = Backend::command(TOGETHER, &["Auth:CommandProcesses=2", patient]).await;
+    let (first, second) = tokio::join!(pair.by("tim", "a"), pair.by("tim", "b"));
+    assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
+    let single = Backend::command(ALONE, &["Auth:CommandProcesses=1", patient]).await;
+    let (a, b, c) = tokio::join!(
+        single.by("tim", "a"),
+        single.by("tim", "b"),
+        single.by("tim", "c")
+    );
+    assert!(a.is_ok() && b.is_ok() && c.is_ok(), "{a:?} {b:?} {c:?}");
+}
+
+#[tokio::test]
+async fn a_directory_has_as_many_connections_at_a_time_as_are_set() {
+    let two = |set| async move {
+        let directory = Directory::start_for(2).await;
+        Backend::ldap(
+            directory,
+            &[&NAMED[..], &[set, "Auth:LdapTimeout=60s"]].concat(),
+        )
+        .await
+    };
+    let pair = two("Auth:LdapConnections=2").await;
+    // Both are answered when both are there; of one at a time the first waits in vain.
+    let (first, second) = tokio::join!(pair.by("tim", "tanstaaf"), pair.by("tim", "tanstaaf"));
+    assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
+    let single = two("Auth:LdapConnections=1").await;
+    tokio::time::pause();
+    let (first, second) = tokio::join!(single.by("tim", "tanstaaf"), single.by("tim", "tanstaaf"));
+    tokio::time::resume();
+    let unavailable = Err(AuthFailure::Unavailable);
+    assert_eq!((&first, &second), (&unavailable, &unavailable));
+}
+
+#[tokio::test]
+async fn a_directory_has_as_long_to_answer_as_is_set() {
+    for secs in [2, 9] {
+        let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("Auth:LdapUrl=ldap://{}", deaf.local_addr().unwrap());
+        let time = format!("Auth:LdapTimeout={secs}s");
+        let set = [&NAMED[..], &[&*url, &*time]].concat();
+        let backend = Backend::ldap(Directory::start().await, &set).await;
+        tokio::time::pause();
+        let begun = Instant::now();
+        let refused = backend.by("tim", "tanstaaf").await;
+        let waited = begun.elapsed().as_millis();
+        tokio::time::resume();
+        assert_eq!(refused, Err(AuthFailure::Unavailable));
+        assert!(
+            (secs * 1_000..=secs * 1_000 + 2).contains(&waited),
+            "{waited}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_attribute_of_the_entry_names_the_account() {
+    let named = [&SEARCHED[..], &["Auth:LdapAccountAttribute=Owner"]].concat();
+    let backend = Backend::ldap(Directory::start().await, &named).await;
+    assert_eq!(backend.by("new", "tanstaaf").await.unwrap(), "ldap");
+    // An entry that does not say whose mail it is has none.
+    let silent = [&SEARCHED[..], &["Auth:LdapAccountAttribute=mailbox"]].concat();
+    let backend = Backend::ldap(Directory::start().await, &silent).await;
+    for user in ["tim", "new"] {
+        assert_eq!(backend.by(user, "tanstaaf").await, Err(AuthFailure::Wrong));
+    }
 }
 
 #[tokio::test]
@@ -271,6 +438,9 @@ async fn a_directory_that_cannot_be_asked_is_unavailable() {
     let backend = Backend::ldap(directory, &wrong_reader).await;
     let unavailable = Err(AuthFailure::Unavailable);
     assert_eq!(backend.by("tim", "tanstaaf").await, unavailable);
+    let nobody = [&SEARCHED[..], &["Auth:LdapBindDn=cn=nobody"]].concat();
+    let backend = Backend::ldap(Directory::start().await, &nobody).await;
+    assert_eq!(backend.by("tim", "tanstaaf").await, unavailable);
     let gone = ["Auth:LdapUrl=ldap://127.0.0.1:1"];
     let backend = Backend::ldap(Directory::start().await, &[&NAMED[..], &gone].concat()).await;
     assert_eq!(backend.by("tim", "tanstaaf").await, unavailable);
@@ -283,6 +453,10 @@ async fn a_directory_that_cannot_be_asked_is_unavailable() {
 async fn a_directory_is_asked_over_tls() {
     for (secure, files) in [(true, tempfile::tempdir()), (false, tempfile::tempdir())] {
         let files = files.unwrap();
+        let directory = Directory::start_tls(files.path(), secure).await;
+        let stranger = Backend::ldap(directory, &NAMED[..1]).await;
+        let refused = stranger.by("tim", "tanstaaf").await;
+        assert_eq!(refused, Err(AuthFailure::Unavailable), "{secure}");
         let directory = Directory::start_tls(files.path(), secure).await;
         let ca = format!("Auth:LdapCaPath={}", files.path().join("ca.pem").display());
         let named = Backend::ldap(directory, &[NAMED[0], &ca]).await;

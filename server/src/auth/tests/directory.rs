@@ -1,6 +1,6 @@
 //! A directory as far as a login goes: binds, one search, StartTLS (RFC 4511). It knows
-//! `uid=tim,ou=people` and `uid=new,ou=people` with `tanstaaf`, and `cn=reader` with `reads`; like
-//! a real one it says yes to a bind without a password.
+//! `uid=tim,ou=people` and `uid=new,ou=people` with `tanstaaf`, and `cn=reader` with `reads`; the
+//! `owner` of each is tim. Like a real one it says yes to a bind without a password.
 
 use std::{
     net::SocketAddr,
@@ -15,6 +15,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpListener,
+    sync::Barrier,
     task::JoinHandle,
 };
 use tokio_rustls::TlsAcceptor;
@@ -45,27 +46,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 impl Directory {
     pub(super) async fn start() -> Self {
-        Self::serve("ldap", None).await
+        Self::serve("ldap", None, None).await
     }
 
     /// One with TLS from the first byte, or by StartTLS; its certificate is written to `ca.pem`.
     pub(super) async fn start_tls(files: &Path, secure: bool) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        std::fs::write(files.join("ca.pem"), made.cert.pem()).unwrap();
-        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], PrivateKeyDer::Pkcs8(key))
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
         let scheme = if secure { "ldaps" } else { "ldap" };
-        Self::serve(scheme, Some(acceptor)).await
+        Self::serve(scheme, Some(acceptor(files)), None).await
     }
 
-    async fn serve(scheme: &'static str, tls: Option<TlsAcceptor>) -> Self {
+    /// One that answers binds only when so many wait for an answer at the same time.
+    pub(super) async fn start_for(together: usize) -> Self {
+        Self::serve("ldap", None, Some(Arc::new(Barrier::new(together)))).await
+    }
+
+    async fn serve(
+        scheme: &'static str,
+        tls: Option<TlsAcceptor>,
+        gate: Option<Arc<Barrier>>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let binds = Arc::new(AtomicUsize::new(0));
@@ -73,12 +72,17 @@ impl Directory {
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (tls, binds) = (tls.clone(), Arc::clone(&counted));
+                let gate = gate.clone();
                 tokio::spawn(async move {
                     let mut stream: Box<dyn Stream> = Box::new(stream);
                     if let (Some(acceptor), "ldaps") = (&tls, scheme) {
-                        stream = Box::new(acceptor.accept(stream).await.unwrap());
+                        // Who does not trust it goes.
+                        let Ok(secured) = acceptor.accept(stream).await else {
+                            return;
+                        };
+                        stream = Box::new(secured);
                     }
-                    talk(stream, tls, &binds).await;
+                    talk(stream, tls, (&binds, gate.as_deref())).await;
                 });
             }
         });
@@ -100,7 +104,26 @@ impl Directory {
     }
 }
 
-async fn talk(mut stream: Box<dyn Stream>, tls: Option<TlsAcceptor>, binds: &AtomicUsize) {
+/// What an acceptor of TLS for `localhost` needs; its certificate is written to `ca.pem`.
+pub(in crate::auth) fn acceptor(files: &Path) -> TlsAcceptor {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(files.join("ca.pem"), made.cert.pem()).unwrap();
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], PrivateKeyDer::Pkcs8(key))
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+async fn talk(
+    mut stream: Box<dyn Stream>,
+    tls: Option<TlsAcceptor>,
+    (binds, gate): (&AtomicUsize, Option<&Barrier>),
+) {
     while let Some(message) = read(&mut stream).await {
         let mut fields = values(&message);
         let (id, operation) = (fields.remove(0).1, fields.remove(0));
@@ -109,6 +132,9 @@ async fn talk(mut stream: Box<dyn Stream>, tls: Option<TlsAcceptor>, binds: &Ato
         match operation.0 {
             BIND => {
                 binds.fetch_add(1, Ordering::SeqCst);
+                if let Some(gate) = gate {
+                    gate.wait().await;
+                }
                 let code = bind(&values(&operation.1));
                 stream
                     .write_all(&answer(BIND_ANSWER, &result(code)))
@@ -132,7 +158,10 @@ async fn talk(mut stream: Box<dyn Stream>, tls: Option<TlsAcceptor>, binds: &Ato
                     .await
                     .unwrap();
                 if let Some(acceptor) = &tls {
-                    stream = Box::new(acceptor.accept(stream).await.unwrap());
+                    let Ok(secured) = acceptor.accept(stream).await else {
+                        return;
+                    };
+                    stream = Box::new(secured);
                 }
             }
             _ => return,
@@ -159,7 +188,16 @@ fn search(fields: &[(u8, Vec<u8>)]) -> Option<Vec<u8>> {
     let uid = std::str::from_utf8(&asserted[1].1).ok()?;
     let known = is_equality && ["tim", "new"].contains(&uid);
     let dn = format!("uid={uid},ou=people");
-    known.then(|| [element(4, dn.as_bytes()), sequence(&[])].concat())
+    let wanted = values(&fields[7].1);
+    let owner = sequence(&[element(4, b"owner"), element(0x31, &element(4, b"tim"))]);
+    let told = match wanted
+        .iter()
+        .any(|(_, name)| name.eq_ignore_ascii_case(b"owner"))
+    {
+        true => sequence(&[owner]),
+        false => sequence(&[]),
+    };
+    known.then(|| [element(4, dn.as_bytes()), told].concat())
 }
 
 /// The content of the next message.

@@ -130,8 +130,8 @@ async fn a_busy_client_has_no_more_time_before_login_than_a_silent_one() {
 }
 
 /// Whether a client is kept that reads the beginning of what it asked for, then nothing for so long.
-async fn is_kept(login: bool, silence: Duration) -> bool {
-    let server = Server::start(&["Limits:PreLoginTime=1h"]).await;
+async fn is_kept(set: &[&str], login: bool, silence: Duration) -> bool {
+    let server = Server::start(&[&["Limits:PreLoginTime=1h"], set].concat()).await;
     let mut deaf = server.connect(256);
     deaf.line().await;
     if login {
@@ -165,14 +165,21 @@ async fn is_kept(login: bool, silence: Duration) -> bool {
 
 #[tokio::test]
 async fn threat_22_output_is_held_for_five_minutes() {
-    assert!(is_kept(true, Duration::from_secs(299)).await);
-    assert!(!is_kept(true, Duration::from_millis(300_010)).await);
+    assert!(is_kept(&[], true, Duration::from_secs(299)).await);
+    assert!(!is_kept(&[], true, Duration::from_millis(300_010)).await);
 }
 
 #[tokio::test]
 async fn threat_22_output_before_login_is_held_for_half_a_minute() {
-    assert!(is_kept(false, Duration::from_secs(29)).await);
-    assert!(!is_kept(false, Duration::from_millis(30_010)).await);
+    assert!(is_kept(&[], false, Duration::from_secs(29)).await);
+    assert!(!is_kept(&[], false, Duration::from_millis(30_010)).await);
+}
+
+#[tokio::test]
+async fn output_before_login_is_held_as_long_as_is_set() {
+    let set = ["Limits:OutputTimeoutBeforeLogin=2m"];
+    assert!(is_kept(&set, false, Duration::from_secs(119)).await);
+    assert!(!is_kept(&set, false, Duration::from_millis(120_010)).await);
 }
 
 #[tokio::test]
@@ -302,7 +309,7 @@ async fn searching(disk: &SimDisk, server: &Server) -> (Client, Stalled) {
 #[tokio::test]
 async fn threat_20_a_search_is_given_up_after_its_time() {
     let disk = SimDisk::new();
-    let server = Server::start_on(&disk).await;
+    let server = Server::start_on(&disk, &[]).await;
     let (mut client, stalled) = searching(&disk, &server).await;
     for (millis, is_answered) in [(59_000, false), (1_010, true)] {
         advance(Duration::from_millis(millis)).await;
@@ -325,9 +332,22 @@ async fn threat_20_a_search_is_given_up_after_its_time() {
 }
 
 #[tokio::test]
+async fn a_search_has_as_long_as_is_set() {
+    let disk = SimDisk::new();
+    let server = Server::start_on(&disk, &["Limits:SearchTime=5s"]).await;
+    let (mut client, stalled) = searching(&disk, &server).await;
+    advance(Duration::from_millis(5_010)).await;
+    let answer = client.line().await;
+    resume();
+    assert!(answer.starts_with("s NO [LIMIT]"), "{answer}");
+    assert!(answer.contains("5 seconds"), "{answer}");
+    drop(stalled);
+}
+
+#[tokio::test]
 async fn threat_20_a_search_ends_within_a_second_of_its_client() {
     let disk = SimDisk::new();
-    let server = Server::start_on(&disk).await;
+    let server = Server::start_on(&disk, &[]).await;
     let (client, _stalled) = searching(&disk, &server).await;
     assert_eq!(server.service.sessions.count(), 1);
     drop(client);

@@ -129,11 +129,14 @@ impl Column {
     }
 
     /// Told UIDs that are not in `state`, ascending.
-    pub(super) fn missing_in(&self, state: &MailboxState) -> Vec<Uid> {
+    pub(super) fn missing_in<'a>(
+        &'a self,
+        state: &'a MailboxState,
+    ) -> impl Iterator<Item = Uid> + 'a {
         let uids = self
             .apart_from(state)
             .flat_map(|(_, uids)| uids.walk(0..uids.len()));
-        uids.filter(|uid| state.row(*uid).is_none()).collect()
+        uids.filter(|uid| state.row(*uid).is_none())
     }
 
     /// What the column holds for itself, bytes.
@@ -327,7 +330,7 @@ mod tests {
                 let (a, b) = (uid(two[0].min(two[1])), uid(two[0].max(two[1])));
                 prop_assert!(compact.between(a, b).eq(plain.between(a, b)), "{}:{}", a, b);
             }
-            prop_assert_eq!(compact.missing_in(&elsewhere()), uids);
+            prop_assert!(compact.missing_in(&elsewhere()).eq(uids));
             prop_assert!(compact.held_bytes(&elsewhere()) <= plain.held_bytes(&elsewhere()));
         }
     }

@@ -53,6 +53,8 @@ fn mod_seq(n: u64) -> ModSeq {
 /// A mailbox and the sessions that change it.
 struct Mailbox {
     state: MailboxState,
+    /// What was expunged, and when.
+    gone: Vec<(Uid, ModSeq)>,
 }
 
 impl Mailbox {
@@ -97,6 +99,8 @@ impl Mailbox {
 
     fn expunge(&mut self, uids: &UidSet) {
         let at = self.next_mod_seq();
+        let gone = self.state.rows_of(uids).map(|(uid, _)| (uid, at));
+        self.gone.extend(gone);
         self.state = self.state.without(uids);
         self.state.summary.highest_mod_seq = at;
     }
@@ -233,6 +237,7 @@ impl Session {
         let validity = UidValidity::new(7).unwrap();
         let mut mailbox = Mailbox {
             state: MailboxState::empty(MailboxId::MIN, validity),
+            gone: Vec::new(),
         };
         mailbox.deliver(1_500);
         let view = View::new(&mailbox.state, UidSet::new(), Access::ReadWrite);
@@ -267,6 +272,25 @@ impl Session {
             Step::Store(first, count, bits, silent) => self.store(first, count, bits, silent),
         }
         self.client.agrees_with(&self.view);
+        self.could_resynchronise();
+    }
+
+    /// Rule 9: if the connection were lost now, what changed since the HIGHESTMODSEQ that the client
+    /// may have would bring it up to date.
+    fn could_resynchronise(&self) {
+        let (state, settled) = (&self.mailbox.state, self.view.settled());
+        let later = self.mailbox.gone.iter().filter(|(_, at)| *at > settled);
+        let vanished: HashSet<Uid> = later.map(|(uid, _)| *uid).collect();
+        for known in &self.client.messages {
+            match state.row(known.uid) {
+                None => assert!(vanished.contains(&known.uid), "{} stays", known.uid),
+                Some(row) if row.mod_seq > settled => {}
+                Some(row) => {
+                    let flags = known.flags.as_ref();
+                    assert!(flags.is_none_or(|flags| *flags == state.flags(row)));
+                }
+            }
+        }
     }
 
     /// The messages at these numbers, those of them that exist.
@@ -290,12 +314,12 @@ impl Session {
     fn tell(&mut self, expunge: Expunge) {
         let state = self.mailbox.state.clone();
         let news = self.view.tell(&state, expunge, &UidSet::new());
-        let told: Vec<_> = self.view.responses(&news, &state, Revision::Rev2).collect();
+        let told: Vec<_> = self.view.responses(&news, &state, Mode::REV2).collect();
         self.hear(&told);
         self.client.is_up_to_date(&state, expunge);
         let again = self.view.tell(&state, expunge, &UidSet::new());
         assert_eq!(
-            self.view.responses(&again, &state, Revision::Rev2).count(),
+            self.view.responses(&again, &state, Mode::REV2).count(),
             0,
             "news is told once"
         );
@@ -340,6 +364,67 @@ proptest! {
         session.tell(Expunge::May);
         session.client.agrees_with(&session.view);
     }
+}
+
+#[test]
+fn rule_09_highestmodseq_waits_for_expunges() {
+    let mut session = Session::new();
+    let before = session.view.settled();
+    let gone = session.mailbox.at(5, 1);
+    session.mailbox.expunge(&gone);
+    let changed = session.mailbox.at(7, 1);
+    session.mailbox.set_flags(&changed, 1);
+    session.tell(Expunge::MustWait);
+    assert!(session.view.holds_back());
+    assert_eq!(session.view.settled(), before);
+    session.tell(Expunge::May);
+    assert!(!session.view.holds_back());
+    let now = session.mailbox.state.summary.highest_mod_seq;
+    assert_eq!(session.view.settled(), now);
+    // Nothing is gone: a command that may not tell of it holds nothing back.
+    session.mailbox.set_flags(&changed, 2);
+    session.tell(Expunge::MustWait);
+    assert!(!session.view.holds_back());
+}
+
+#[test]
+fn gaps_are_what_was_not_told() {
+    let mut session = Session::new();
+    for (first, count) in [(0, 1), (3, 2), (900, 300), (1_190, 7)] {
+        let gone = session.mailbox.at(first, count);
+        session.mailbox.expunge(&gone);
+    }
+    session.tell(Expunge::May);
+    let view = &session.view;
+    let uid = |n| Uid::new(n).unwrap();
+    for (first, last) in [(1, 1_500), (1, 1), (2, 2), (5, 1_000), (1_400, 3_000)] {
+        let asked =
+            UidSet::range(uid(first), uid(last)).union(&UidSet::range(uid(4_000), Uid::MAX));
+        let gaps: UidSet = view.gaps(&asked).collect();
+        assert_eq!(gaps, asked.difference(&view.told_of(&asked)));
+    }
+    let none: UidSet = UidSet::new();
+    assert_eq!(view.gaps(&none).count(), 0);
+}
+
+#[test]
+fn numbers_that_still_hold_say_what_is_known() {
+    let mut session = Session::new();
+    let gone = session.mailbox.at(10, 1);
+    session.mailbox.expunge(&gone);
+    session.tell(Expunge::May);
+    let set = |numbers: &[u32]| {
+        numbers
+            .iter()
+            .filter_map(|n| Uid::new(*n))
+            .collect::<UidSet>()
+    };
+    let seqs = |numbers: &[u32]| numbers.iter().filter_map(|n| Seq::new(*n)).collect();
+    let matching = |a: &[u32], b: &[u32]| session.view.matching(&seqs(a), &set(b));
+    assert_eq!(matching(&[2, 9, 12], &[2, 9, 13]), Uid::new(13));
+    assert_eq!(matching(&[2, 9, 11], &[2, 9, 11]), Uid::new(9));
+    assert_eq!(matching(&[3], &[4]), None);
+    assert_eq!(matching(&[9_000], &[9_000]), None);
 }
 
 #[test]

@@ -168,7 +168,7 @@ impl Deeds {
                 flagged.collect()
             }
             // Of a move the messages that came tell.
-            Record::Expunged(..) if came(around).is_some() => Vec::new(),
+            Record::Expunged(..) if came(around) => Vec::new(),
             Record::Expunged(_, id, _, gone) => {
                 let mailbox = self.mailbox(*id);
                 let expunged = |uids| Deed::Expunged { mailbox, uids };
@@ -295,14 +295,23 @@ impl Deeds {
     }
 }
 
-/// The messages that came in a transaction.
-fn came(around: &[Record]) -> Option<&Record> {
-    let is_messages = |record: &&Record| matches!(record, Record::Messages(..));
-    around.iter().find(is_messages)
+/// Whether messages that are not new came in a transaction.
+fn came(around: &[Record]) -> bool {
+    let is_messages = |record: &Record| matches!(record, Record::Messages(..));
+    around.iter().any(is_messages) && !is_replacement(around)
+}
+
+/// Whether a message that left did so for a new one (RFC 8508), whose body is there.
+fn is_replacement(around: &[Record]) -> bool {
+    let is_body = |record: &Record| matches!(record, Record::Body(_));
+    around.iter().any(is_body)
 }
 
 /// The messages that left a mailbox in a transaction, for a move.
 fn left(around: &[Record]) -> Option<(MailboxId, &UidSet)> {
+    if is_replacement(around) {
+        return None;
+    }
     around.iter().find_map(|record| match record {
         Record::Expunged(_, id, _, gone) => Some((*id, gone)),
         _ => None,

@@ -3,14 +3,11 @@
 //! Records name resulting states, so each is applied by comparing: a row is replaced by one with a
 //! higher mod-sequence only, counters only grow, what is gone is not missed.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use mail::{
     flag::Keyword,
-    id::{AccountId, BodyId, MailboxId, ModSeq, Uid},
+    id::{AccountId, MailboxId, ModSeq, Uid},
     mailbox::MailboxName,
     set::UidSet,
 };
@@ -18,7 +15,7 @@ use redb::{Durability, ReadableTable, Table, WriteTransaction};
 
 use super::{
     ACCOUNTS, BODIES, Begun, Bytes, DEAD, FIXED, GRAVES, HISTORY, Index, KEYWORDS, MAILBOXES, META,
-    Meta, OWNED, Orphans, RETIRED, REWRITTEN, ROWS, ROWS_SHIFT, SUBSCRIPTIONS, TAKEN,
+    Meta, OWNED, Orphans, RETIRED, REWRITTEN, ROWS, ROWS_SHIFT, SUBSCRIPTIONS, TAKEN, THREADS,
     entry::{MailboxEntry, Taken, pack_rows, unpack_rows},
     event::{Applied, Event, lift},
     failed, guarded,
@@ -26,9 +23,9 @@ use super::{
 use crate::{
     Result,
     embedded::{
-        body::Place,
         codec::{Malformed, Reader, Writer, records},
         record::{Counters, FlagsRecord, MailboxRecord, MessageRecord, Purge, Record},
+        summary,
     },
     state::{KeywordSetId, Keywords, Row},
 };
@@ -123,6 +120,7 @@ pub(super) struct Batch<'t, 'k> {
     sets: Values<'t, (u64, u32)>,
     pub(super) bodies: Values<'t, u64>,
     pub(super) fixed: Values<'t, u64>,
+    pub(super) threads: Table<'t, (u64, u64, u64), u64>,
     history: Table<'t, (u64, u64, u32), u32>,
     graves: Table<'t, u64, i64>,
     pub(super) dead: Table<'t, (i64, u64), ()>,
@@ -187,6 +185,7 @@ impl<'t, 'k> Batch<'t, 'k> {
             sets: tx.open_table(KEYWORDS).map_err(failed)?,
             bodies: tx.open_table(BODIES).map_err(failed)?,
             fixed: tx.open_table(FIXED).map_err(failed)?,
+            threads: tx.open_table(THREADS).map_err(failed)?,
             history: tx.open_table(HISTORY).map_err(failed)?,
             graves: tx.open_table(GRAVES).map_err(failed)?,
             dead: tx.open_table(DEAD).map_err(failed)?,
@@ -249,14 +248,22 @@ impl<'t, 'k> Batch<'t, 'k> {
 
     fn records(&mut self, applied: &Applied) -> Result<()> {
         self.time_secs = applied.time_secs;
+        let home = applied.records.iter().find_map(summary::account);
         for record in &applied.records {
-            self.record(record, &applied.bodies)?;
+            match record {
+                Record::Body(body) => self.body(home, body, &applied.bodies)?,
+                Record::Messages(account, _, messages) => {
+                    self.converse(*account, messages, &applied.records)?;
+                    self.record(record)?;
+                }
+                other => self.record(other)?,
+            }
+            lift(&mut self.meta.highest, record);
         }
         Ok(())
     }
 
-    fn record(&mut self, record: &Record, places: &[(BodyId, Arc<Place>)]) -> Result<()> {
-        lift(&mut self.meta.highest, record);
+    fn record(&mut self, record: &Record) -> Result<()> {
         match record {
             Record::Account(info) => {
                 let mut w = Writer::default();
@@ -281,7 +288,8 @@ impl<'t, 'k> Batch<'t, 'k> {
                 self.subscriptions.remove(key).map_err(failed)?;
                 Ok(())
             }
-            Record::Body(body) => self.body(body, places),
+            // [`Batch::records`] has it: it is of the transaction's account.
+            Record::Body(_) => Ok(()),
             Record::Messages(_, id, messages) => self.messages(*id, messages),
             Record::Flags(_, id, mod_seq, list) => self.flags(*id, *mod_seq, list),
             Record::Expunged(_, id, mod_seq, uids) => self.expunged(*id, *mod_seq, uids),

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use mail::id::BodyId;
+use mail::id::{AccountId, BodyId};
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use super::{
@@ -202,6 +202,7 @@ impl BodyEntry {
 impl Batch<'_, '_> {
     pub(super) fn body(
         &mut self,
+        home: Option<AccountId>,
         body: &BodyRecord,
         places: &[(BodyId, Arc<Place>)],
     ) -> Result<()> {
@@ -231,6 +232,7 @@ impl Batch<'_, '_> {
         self.count_taken(&entry, None, Some(entry.fate))?;
         put(&mut self.bodies, body.id.get(), &entry.encode())?;
         let mut w = Writer::default();
+        w.u64(home.map_or(0, AccountId::get));
         records::fixed(&mut w, &body.fixed);
         put(&mut self.fixed, body.id.get(), &w.0)?;
         match place.rest.filter(|_| entry.references > 0) {
@@ -378,8 +380,7 @@ impl Batch<'_, '_> {
         place.chunks.retain(|chunk| chunk.segment != file);
         if place.chunks.is_empty() {
             self.bodies.remove(id.get()).map_err(failed)?;
-            self.fixed.remove(id.get()).map_err(failed)?;
-            return Ok(());
+            return self.forget_fixed(id);
         }
         entry.fate = Fate::Parted;
         self.put_place(id, entry, &place)

@@ -233,10 +233,10 @@ fn fixed_between(
 
 fn decode_fixed(value: &[u8]) -> Result<Arc<Static>> {
     let value = Bytes::copy_from_slice(value);
-    Ok(Arc::new(records::read_fixed(
-        &mut Reader::new(&value),
-        Some(&value),
-    )?))
+    let r = &mut Reader::new(&value);
+    // Whose it is.
+    r.u64()?;
+    Ok(Arc::new(records::read_fixed(r, Some(&value))?))
 }
 
 fn entry(read: &ReadTransaction, id: MailboxId) -> Result<MailboxEntry> {

@@ -5,9 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use mail::id::{AccountId, MailboxId, ModSeq, Uid, UidValidity};
+use mail::id::{AccountId, MailboxId, ModSeq, ThreadId, Uid, UidValidity};
 
-use super::{NewAccountState, NewState, NewTree, Shown, Version};
+use super::{NewAccountState, NewState, NewTree, Shown, Version, threads::Threads};
 use crate::{
     contract::{AccountInfo, Tree, Usage},
     embedded::{
@@ -15,7 +15,7 @@ use crate::{
         record::{Counters, Record},
     },
     error::{Error, Result, What},
-    rules::names::Retired,
+    rules::{names::Retired, quota, threads::ThreadKey},
     state::{MailboxState, Summary},
 };
 
@@ -31,6 +31,10 @@ pub(crate) struct Planned {
     pub(crate) usage: Usage,
     /// Promised to messages on their way.
     pub(crate) reserved: Usage,
+    /// Messages an account may have.
+    messages_max: u64,
+    /// Conversations of messages that the index may not know yet.
+    pub(crate) threads: Threads,
     mailboxes: HashMap<MailboxId, Entry>,
 }
 
@@ -83,7 +87,7 @@ pub(super) enum Found {
 }
 
 impl Planned {
-    pub(super) fn new(epoch: u64, shown: &Shown) -> Self {
+    pub(super) fn new(epoch: u64, shown: &Shown, messages_max: u64) -> Self {
         let entries = shown.summaries.iter();
         Self {
             epoch,
@@ -94,10 +98,18 @@ impl Planned {
             retired: shown.retired.clone(),
             usage: shown.usage,
             reserved: Usage::default(),
+            messages_max,
+            threads: Threads::default(),
             mailboxes: entries
                 .map(|(id, s)| (*id, Entry::new(usage_of(s))))
                 .collect(),
         }
+    }
+
+    /// Whether more may be added to the account.
+    pub(crate) fn fits(&self, more: Usage) -> Result<()> {
+        let quota = quota::within(self.info.quota, self.messages_max);
+        quota::fits(quota, self.usage, self.reserved, more)
     }
 
     /// Begins an epoch: from what is durable, above every number used.
@@ -107,6 +119,7 @@ impl Planned {
         self.info = Arc::clone(&shown.info);
         self.tree = Arc::clone(&shown.tree);
         self.usage = shown.usage;
+        self.threads.restart(shown.number());
         for (id, summary) in &shown.summaries {
             let entry = self.mailboxes.entry(*id);
             entry.or_insert_with(|| Entry::new(usage_of(summary)));
@@ -119,6 +132,11 @@ impl Planned {
     /// The epoch that plans made now belong to.
     pub(crate) const fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Keeps what the plan that is being made brings of conversations.
+    pub(crate) fn keep_threads(&mut self, new: Vec<(ThreadKey, ThreadId)>) {
+        self.threads.keep(self.submitted + 1, new);
     }
 
     /// Refuses plans for an account that is being removed.

@@ -1,6 +1,9 @@
 //! An account as its sessions see it: what is durable, and nothing else.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use mail::id::{MailboxId, UidValidity};
 
@@ -26,11 +29,22 @@ pub(crate) struct Shown {
     pub(super) retired: Retired,
     lsn: Option<Lsn>,
     failed_epoch: Option<u64>,
+    /// The plan that is shown.
+    number: u64,
+    /// Plans and their transactions, of late.
+    written: VecDeque<(u64, Lsn)>,
+    /// The index has this plan and those before it.
+    applied: u64,
 }
+
+/// Plans whose transactions are remembered: with more, what the index has is known less exactly.
+const WRITTEN_MAX: usize = 64;
 
 /// What a plan shows once it is durable.
 #[derive(Debug, Default)]
 pub(super) struct Version {
+    /// Counts the plans of the account.
+    pub(super) number: u64,
     pub(super) states: Vec<(Arc<Cell>, MailboxState)>,
     pub(super) tree: Option<Arc<Tree>>,
     /// Mailboxes that are new, or have a new UIDVALIDITY.
@@ -69,12 +83,28 @@ impl Shown {
             retired: image.retired,
             lsn,
             failed_epoch: None,
+            number: 0,
+            written: VecDeque::new(),
+            applied: 0,
         }
     }
 
     /// The last transaction of the account.
     pub(crate) const fn lsn(&self) -> Option<Lsn> {
         self.lsn
+    }
+
+    /// The last plan that became durable.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The last plan that an index has which was brought to `lsn`, as far as is known.
+    pub(super) fn plans_to(&mut self, lsn: Lsn) -> u64 {
+        while let Some((number, _)) = self.written.pop_front_if(|(_, at)| *at <= lsn) {
+            self.applied = number;
+        }
+        self.applied
     }
 
     /// The counters of a mailbox.
@@ -110,6 +140,12 @@ impl Shown {
         match result {
             Ok(lsn) => {
                 self.lsn = Some(lsn);
+                self.number = version.number;
+                if self.written.len() == WRITTEN_MAX {
+                    // Who has a later one has this one too.
+                    self.written.pop_front();
+                }
+                self.written.push_back((version.number, lsn));
                 self.show(version);
                 Ok(())
             }

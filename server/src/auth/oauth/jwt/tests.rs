@@ -21,14 +21,14 @@ fn encoded(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// An issuer with a key of each kind, `ec`, `ed` and `rsa`.
-struct Signer {
+pub(in crate::auth::oauth) struct Signer {
     ec: EcdsaKeyPair,
     ed: Ed25519KeyPair,
     rsa: RsaKeyPair,
 }
 
 impl Signer {
-    fn new() -> Self {
+    pub(in crate::auth::oauth) fn new() -> Self {
         Self {
             ec: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap(),
             ed: Ed25519KeyPair::generate().unwrap(),
@@ -36,7 +36,7 @@ impl Signer {
         }
     }
 
-    fn set(&self) -> Value {
+    pub(in crate::auth::oauth) fn set(&self) -> Value {
         let point = self.ec.public_key().as_ref();
         let components = self.rsa.public_key();
         let number = |it: &[u8]| encoded(it);
@@ -90,7 +90,7 @@ impl Signer {
         }
     }
 
-    fn token(&self, header: &Value, claims: &Value) -> String {
+    pub(in crate::auth::oauth) fn token(&self, header: &Value, claims: &Value) -> String {
         let alg = header["alg"].as_str().unwrap_or_default();
         self.raw(alg, &header.to_string(), &claims.to_string())
     }
@@ -107,21 +107,23 @@ fn demands() -> Demands {
         audiences: vec!["imap".to_owned(), "mail".to_owned()],
         scopes: vec!["imap.access".to_owned()],
         account_claim: "email".to_owned(),
+        unsaid: Unsaid::Nobody,
         skew_secs: 30,
     }
 }
 
-fn claims() -> Value {
+pub(in crate::auth::oauth) fn claims() -> Value {
     json!({"iss": ISSUER, "aud": "imap", "sub": "7", "email": "tim@example.org",
+        "email_verified": true,
         "scope": "openid imap.access", "iat": NOW - 10, "nbf": NOW - 10, "exp": NOW + 300})
 }
 
-fn header() -> Value {
+pub(in crate::auth::oauth) fn header() -> Value {
     json!({"alg": "ES256", "typ": "JWT", "kid": "ec"})
 }
 
 /// An object with some members changed; `null` takes one away.
-fn with(mut object: Value, changes: Value) -> Value {
+pub(in crate::auth::oauth) fn with(mut object: Value, changes: Value) -> Value {
     let Value::Object(changes) = changes else {
         panic!("no object");
     };
@@ -173,7 +175,7 @@ fn threat_09_good_tokens_name_an_account() {
         ),
         (
             header(),
-            json!({"email_verified": true, "unknown": {"a": [1]}}),
+            json!({"typ": "Bearer", "nonce": "x", "unknown": {"a": [1]}}),
         ),
     ] {
         let token = signer.token(&header, &with(claims(), changes.clone()));
@@ -271,6 +273,12 @@ fn threat_09_claims_that_are_not_for_us_are_refused() {
         (json!({"iss": "https://id.example.org/"}), Unfit::Issuer),
         (json!({"iss": "HTTPS://ID.EXAMPLE.ORG"}), Unfit::Issuer),
         (json!({"iss": [ISSUER]}), Unfit::Issuer),
+        (json!({"at_hash": "x"}), Unfit::Kind),
+        (json!({"c_hash": "x"}), Unfit::Kind),
+        (json!({"s_hash": "x"}), Unfit::Kind),
+        (json!({"events": {}}), Unfit::Kind),
+        (json!({"typ": "ID"}), Unfit::Kind),
+        (json!({"typ": "Refresh"}), Unfit::Kind),
         (json!({"aud": null}), Unfit::Audience),
         (json!({"aud": ""}), Unfit::Audience),
         (json!({"aud": []}), Unfit::Audience),
@@ -300,12 +308,43 @@ fn threat_09_claims_that_are_not_for_us_are_refused() {
         (json!({"email": ""}), Unfit::Nobody),
         (json!({"email": ["tim@example.org"]}), Unfit::Nobody),
         (json!({"email": 7}), Unfit::Nobody),
+        (json!({"email_verified": null}), Unfit::Nobody),
         (json!({"email_verified": false}), Unfit::Nobody),
         (json!({"email_verified": "true"}), Unfit::Nobody),
     ] {
         let token = signer.token(&header(), &with(claims(), changes.clone()));
         assert_eq!(judge(&token, &keys), Err(why), "{changes}");
     }
+}
+
+/// What an issuer does not say of an address is its operator's to know.
+#[test]
+fn threat_09_an_address_that_is_not_said_to_be_verified_counts_only_where_that_is_set() {
+    for (unsaid, said, expected) in [
+        (Unsaid::Nobody, json!(null), Err(Unfit::Nobody)),
+        (Unsaid::Nobody, json!(true), Ok("tim@example.org")),
+        (Unsaid::Nobody, json!(false), Err(Unfit::Nobody)),
+        (Unsaid::Taken, json!(null), Ok("tim@example.org")),
+        (Unsaid::Taken, json!(true), Ok("tim@example.org")),
+        (Unsaid::Taken, json!(false), Err(Unfit::Nobody)),
+        (Unsaid::Taken, json!("false"), Err(Unfit::Nobody)),
+    ] {
+        let demands = Demands {
+            unsaid,
+            ..demands()
+        };
+        let claims = with(claims(), json!({"email_verified": said.clone()}));
+        let account = demands.account(claims.as_object().unwrap(), NOW);
+        assert_eq!(account, expected.map(str::to_owned), "{unsaid:?} {said}");
+    }
+    // Another claim than an address needs no such word.
+    let by_name = Demands {
+        account_claim: "sub".to_owned(),
+        ..demands()
+    };
+    let claims = with(claims(), json!({"email_verified": null}));
+    let account = by_name.account(claims.as_object().unwrap(), NOW);
+    assert_eq!(account.as_deref(), Ok("7"));
 }
 
 #[test]
