@@ -178,14 +178,10 @@ impl Line {
     pub(crate) async fn heard(&mut self) -> Option<Heard> {
         tokio::select! {
             biased;
-            heard = self.hear() => Some(heard),
+            // Whatever the runtime thinks this task has had of its share.
+            heard = tokio::task::unconstrained(self.hear()) => Some(heard),
             () = std::future::ready(()) => None,
         }
-    }
-
-    /// Whether a response came whole and was not taken yet; reads nothing.
-    pub(crate) fn has_buffered(&mut self) -> bool {
-        !self.reader.buffer().is_empty()
     }
 }
 

@@ -172,7 +172,7 @@ impl Run {
         self.lines[who].as_mut().unwrap()
     }
 
-    /// What came while no command ran (rule 1).
+    /// What came while no command ran (rule 1), or only IDLE.
     async fn between(&mut self, who: usize) -> Check {
         while let Some(heard) = self.line(who).heard().await {
             self.take_unsolicited(who, heard)?;
@@ -336,6 +336,8 @@ impl Run {
     /// A session in IDLE is told at once, of all (rules 36 and 52).
     async fn idle_news(&mut self, who: usize) -> Check {
         loop {
+            // All of what was written at once, so that nothing is judged by a later state.
+            self.between(who).await?;
             let client = &self.world.clients[who];
             let Some(view) = &client.view else {
                 return Ok(());
