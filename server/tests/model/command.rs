@@ -397,7 +397,8 @@ fn append(tag: &str, mailbox: &str, messages: &[NewMessage]) -> Vec<Piece> {
             Literal::Waits => "",
             Literal::Goes => "+",
         };
-        let _ = write!(head, " {{{}{plus}}}\r\n", text.len());
+        let _ = write!(head, " {{{}{plus}}}", text.len());
+        head.push_str("\r\n");
         pieces.push((std::mem::take(&mut head).into_bytes(), message.literal));
         head = text;
     }

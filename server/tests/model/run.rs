@@ -344,17 +344,12 @@ impl Run {
             };
             let account = &self.world.accounts[client.account];
             let current = view.is_current(&account.mailboxes[view.mailbox], Expunge::May);
-            if current.is_ok() && !self.line(who).has_buffered() {
+            let Err(why) = current else {
                 return Ok(());
-            }
+            };
             match timeout(self.patience(), self.line(who).hear()).await {
                 Ok(heard) => self.take_unsolicited(who, heard)?,
-                Err(_) => {
-                    let why = current
-                        .err()
-                        .unwrap_or_else(|| Broken::new(36, "half a line"));
-                    return broken(why.rule, format!("client {who} in IDLE: {}", why.what));
-                }
+                Err(_) => return broken(why.rule, format!("client {who} in IDLE: {}", why.what)),
             }
         }
     }

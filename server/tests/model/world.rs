@@ -74,6 +74,10 @@ pub(crate) struct Message {
 
 /// A client, and what it was told.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is so or not, whatever the others"
+)]
 pub(crate) struct Client {
     pub(crate) account: usize,
     pub(crate) is_connected: bool,
