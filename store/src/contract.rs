@@ -484,8 +484,10 @@ pub trait Mailbox: Send + Sync {
     /// # Errors
     /// [`crate::Error::Expunged`] if that other one is gone.
     async fn replace(&self, uid: Uid, to: MailboxId, message: NewMessage) -> Result<Appended>;
-    /// What never changes of these messages, in their order; an expunged one is still there within
-    /// the undelete window.
+    /// What never changes of these messages, in their order: of as many, from the first on, as are
+    /// some hundred kilobytes together, and of one at least. One message may have thousands of
+    /// parts, and all of it is in memory at once. An expunged one is still there within the undelete
+    /// window.
     async fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Arc<Static>>>;
     /// UIDs that were expunged after a mod-sequence, and perhaps some more that do not exist;
     /// `None` if that is further back than is remembered (RFC 7162 §3.2.5.2).
