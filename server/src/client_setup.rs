@@ -133,6 +133,17 @@ pub struct Setup {
     pub domains: Vec<Domain>,
     /// What clients would stumble on.
     pub warnings: Vec<Problem>,
+    /// Who can log in as that says.
+    pub reach: Reach,
+}
+
+/// From where passwords are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// From other machines too.
+    Everywhere,
+    /// From this machine only: there is no TLS.
+    Here,
 }
 
 /// What was asked for, besides what the configuration says.
@@ -178,6 +189,7 @@ pub fn gather(config: &Config, wishes: Wishes) -> Result<Setup, Problem> {
         address: wishes.address,
         domains,
         warnings,
+        reach: reach(config),
     })
 }
 
@@ -246,6 +258,15 @@ fn incoming(config: &Config, warnings: &mut Vec<Problem>) -> Vec<Incoming> {
         });
     }
     found
+}
+
+fn reach(config: &Config) -> Reach {
+    let imap = &config.imap;
+    let is_plain = imap.certificate_path.is_none();
+    match is_plain && imap.allow_plaintext_auth != AllowPlaintextAuth::Always {
+        true => Reach::Here,
+        false => Reach::Everywhere,
+    }
 }
 
 /// Those asked for, else that of the address, else what the server's name suggests.
@@ -319,6 +340,24 @@ impl Setup {
             ("user", self.user()),
         ]));
         text
+    }
+
+    /// Whether this may be given to programs on other machines, which would send a password in the
+    /// clear and be refused.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn may_be_published(&self) -> Result<(), Problem> {
+        match self.reach {
+            Reach::Everywhere => Ok(()),
+            Reach::Here => Err(Problem::new(
+                "without a certificate nobody can log in from another machine, so there is \
+                 nothing to tell mail programs",
+                "Imap:CertificatePath",
+                "set it; or, where a proxy or a closed network protects passwords, set \
+                 Imap:AllowPlaintextAuth to Always",
+            )),
+        }
     }
 
     /// The settings for programs, as `--json` prints them.

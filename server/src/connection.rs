@@ -383,8 +383,9 @@ impl Connection {
                     }
                 }
             }
-            Frame::Append(tag, append) => self.append(&tag, &append).await?,
-            Frame::Replace(tag, replace) => self.replace(&tag, &replace).await?,
+            // On the heap, as what follows a login: a stranger's connection has no room for it.
+            Frame::Append(tag, append) => Box::pin(self.append(&tag, &append)).await?,
+            Frame::Replace(tag, replace) => Box::pin(self.replace(&tag, &replace)).await?,
             // Only within APPEND, which takes them itself.
             Frame::AppendNext(_) | Frame::AppendEnd => self.framer.refuse(),
             Frame::Bad(tag, fault) => self.not_understood(tag.as_ref(), fault).await?,
@@ -537,7 +538,10 @@ impl Connection {
             ..bad(fault.to_string())
         };
         let now = Instant::now();
-        self.note(CommandLabel::UNKNOWN, now);
+        // The end of a command that was counted when it began is not another one.
+        if self.running.is_none() {
+            self.note(CommandLabel::UNKNOWN, now);
+        }
         self.ended(Status::Bad, now);
         match tag {
             Some(tag) => {

@@ -32,7 +32,7 @@ use wire::{
 
 use crate::{
     delivery::{Outgoing, Recipient, Refusal, Spool, Spooled, Trace},
-    listen::{Peer, Stream, linger},
+    listen::{Peer, Stream, linger, without_fault},
     observe::{
         label::{Delivered, Spoken},
         live::{Opening, Place},
@@ -158,7 +158,9 @@ impl Session {
             return Ok(());
         }
         self.reply(&STOPPING).await?;
-        self.stream.shutdown().await
+        self.stream.shutdown().await?;
+        linger(&mut self.stream).await;
+        Ok(())
     }
 
     /// The next command line; `None` if the connection ends.
@@ -474,13 +476,15 @@ impl Session {
         let mut outcomes: HashMap<AccountId, Reply> = HashMap::new();
         let mut running = JoinSet::new();
         for recipient in recipients {
-            if running.len() >= DELIVERIES_MAX {
-                outcomes.extend(running.join_next().await.and_then(Result::ok));
+            if running.len() >= DELIVERIES_MAX
+                && let Some(ended) = running.join_next().await
+            {
+                outcomes.extend(without_fault(ended));
             }
             running.spawn(deliver_one(Arc::clone(&shared), self.peer, recipient));
         }
         while let Some(ended) = running.join_next().await {
-            outcomes.extend(ended.ok());
+            outcomes.extend(without_fault(ended));
         }
         // What ended by a panic has no outcome.
         let outcome = |recipient: &Recipient| outcomes.get(&recipient.account.id).cloned();

@@ -101,6 +101,9 @@ reasons! {
     /// What the client compressed cannot be inflated, or becomes too much.
     Compression = "compression", None, Some(Code::Limit),
         "What was compressed cannot be inflated, or becomes too much.";
+    /// Somebody who wants to see the status page shows a token that is not the one.
+    StatusToken = "status-token", Some("HealthCheck:Token"), None,
+        "The token is wrong.";
     /// The session is slowed down: it goes on, only later.
     CommandsPerMinute = "commands-per-minute", Some("Limits:CommandsPerMinute"), Some(Code::Limit),
         "Too many commands in a minute.";

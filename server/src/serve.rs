@@ -8,7 +8,6 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::{Value, json};
 use store::{
     Error, Store,
     clock::{Clock, SystemClock},
@@ -16,7 +15,7 @@ use store::{
 };
 use tokio::{
     net::UnixStream,
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::{Signal, SignalKind},
     sync::mpsc,
     task::JoinSet,
     time::Instant,
@@ -26,11 +25,12 @@ use crate::{
     admin, auth,
     cli::Exit,
     config::{Config, Loaded},
-    listen, memory,
+    listen::{self, note_end},
+    memory,
     observe::collector,
     ops,
     problem::{Problem, Problems},
-    restart::{self, Program, Successor, heir::Heir},
+    restart::{Program, heir::Heir},
     service::Service,
     sockets::{self, Listening, Role, Sockets},
     systemd::{self, Serving, State},
@@ -39,6 +39,13 @@ use crate::{
         watch::{Watch, log_certificates},
     },
 };
+
+mod life;
+mod signals;
+
+use self::life::Server;
+pub use self::signals::Signals;
+pub(crate) use self::signals::{handler, received};
 
 /// How long closing the store may take, as systemd is told.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
@@ -118,25 +125,40 @@ pub async fn run(loaded: &Loaded, start: Start) -> Result<(), Failure> {
     let mut signals = Signals::caught();
     let starting = async {
         match start {
-            Start::Fresh(mut given) => start_fresh(loaded, &mut given).await,
+            Start::Fresh(mut given) => {
+                let started = start_fresh(loaded, &mut given).await?;
+                Ok((started, None))
+            }
             Start::Heir(heir, mut given) => {
                 let started = start_heir(loaded, &heir, &mut given).await;
-                started.inspect_err(|failure| heir.fails(&failure.problems))
+                let started =
+                    started.inspect_err(|failure: &Failure| heir.fails(&failure.problems))?;
+                Ok((started, Some((heir, given))))
             }
         }
     };
-    let (site, running) = tokio::select! {
+    let ((site, running), heir) = tokio::select! {
         started = starting => started?,
         // Whatever the store was doing, the next opening goes by its log.
         () = signals.stop() => return Ok(()),
     };
-    let server = Server {
+    let mut server = Server {
         loaded,
         program,
         signals,
         site,
         serving: Serving::default(),
     };
+    if let Some((heir, left)) = heir {
+        tokio::select! {
+            () = heir.serves() => left.unlink(),
+            // There may be sessions already.
+            () = server.signals.stop() => {
+                server.stop(running).await;
+                return Ok(());
+            }
+        }
+    }
     server.run(running).await
 }
 
@@ -165,8 +187,6 @@ async fn start_heir(
     heir.wait_for_store().await?;
     let store = open_left_store(&loaded.config).await?;
     let running = site.start(loaded, store).await?;
-    heir.serves().await;
-    given.unlink();
     Ok((site, running))
 }
 
@@ -219,169 +239,6 @@ pub fn bind(config: &Config, tls: Option<&Tls>, given: &mut Sockets) -> Result<S
     })
 }
 
-/// What a server is told to do.
-enum Order {
-    Stop,
-    /// To have another process take its place, and whom to tell how that went.
-    Restart(Option<UnixStream>),
-}
-
-/// What follows a restart.
-enum After {
-    /// This process goes on.
-    Serve(Running),
-    /// It was told to stop meanwhile.
-    Stop(Running),
-    /// Another serves, or nobody any more.
-    End,
-}
-
-/// `relate-imap serve`, from when it serves to its end.
-struct Server<'a> {
-    loaded: &'a Loaded,
-    program: Option<Program>,
-    signals: Signals,
-    site: Site,
-    serving: Serving,
-}
-
-impl Server<'_> {
-    async fn run(mut self, mut running: Running) -> Result<(), Failure> {
-        let mut reports = JoinSet::new();
-        reports.spawn(systemd::report(Arc::clone(&self.serving)));
-        self.serves(&running);
-        loop {
-            let after = match self.order().await {
-                Order::Stop => After::Stop(running),
-                Order::Restart(asker) => self.restart(running, asker).await?,
-            };
-            match after {
-                After::Serve(again) => running = again,
-                After::Stop(running) => {
-                    stop(running, self.site.sockets, &mut self.signals).await;
-                    return Ok(());
-                }
-                After::End => return Ok(()),
-            }
-        }
-    }
-
-    fn serves(&self, running: &Running) {
-        *self.serving.lock() = Some(Arc::clone(&running.service));
-        let status = systemd::status(&running.service);
-        systemd::tell(&[State::Ready, State::Status(&status)]);
-    }
-
-    async fn order(&mut self) -> Order {
-        tokio::select! {
-            order = self.signals.order() => order,
-            Some(asker) = self.site.asked.recv() => Order::Restart(Some(asker)),
-        }
-    }
-
-    /// Has another process take the place of this one, and goes on if that fails.
-    async fn restart(
-        &mut self,
-        running: Running,
-        asker: Option<UnixStream>,
-    ) -> Result<After, Failure> {
-        tracing::info!("another process is to take the place of this one");
-        let started = tokio::select! {
-            started = successor(self.program.as_ref(), &self.site.sockets) => started,
-            () = self.signals.stop() => return Ok(After::Stop(running)),
-        };
-        let mut successor = match started {
-            Ok(successor) => successor,
-            Err(problem) => {
-                not_restarted(problem, asker).await;
-                return Ok(After::Serve(running));
-            }
-        };
-        let process = successor.process();
-        *self.serving.lock() = None;
-        systemd::tell(&[State::Status("sessions end; another process serves soon")]);
-        let is_stopping = {
-            let limit = running.service.config.imap.shutdown_timeout;
-            let draining = running.end(limit.min(restart::DRAIN_TIME_MAX));
-            tokio::pin!(draining);
-            tokio::select! {
-                () = &mut draining => false,
-                () = self.signals.stop() => { draining.await; true }
-            }
-        };
-        if is_stopping {
-            successor.end().await;
-            self.site.sockets.unlink();
-            return Ok(After::End);
-        }
-        let taken = tokio::select! {
-            taken = successor.take_over() => taken,
-            () = self.signals.stop() => {
-                successor.stop(self.loaded.config.imap.shutdown_timeout).await;
-                self.site.sockets.unlink();
-                return Ok(After::End);
-            }
-        };
-        if let Err(problem) = taken {
-            successor.end().await;
-            let store = open_left_store(&self.loaded.config).await?;
-            let running = self.site.start(self.loaded, store).await?;
-            self.serves(&running);
-            not_restarted(problem, asker).await;
-            self.answer_others().await;
-            return Ok(After::Serve(running));
-        }
-        if let Some(process) = process {
-            systemd::tell(&[State::MainPid(process)]);
-        }
-        successor.release().await;
-        tracing::info!(process, "another process has taken the place of this one");
-        answer(asker, Ok(json!({ "process": process }))).await;
-        self.answer_others().await;
-        Ok(After::End)
-    }
-
-    /// Those who asked for the same meanwhile: it is not done again for them.
-    async fn answer_others(&mut self) {
-        while let Ok(asker) = self.site.asked.try_recv() {
-            let what = "a restart was under way already";
-            let next = "see in the log what became of it";
-            let problem = Problem::new(what, "the running server", next);
-            answer(Some(asker), Err(problem)).await;
-        }
-    }
-}
-
-async fn successor(program: Option<&Program>, sockets: &Sockets) -> Result<Successor, Problem> {
-    let Some(program) = program else {
-        return Err(Problem::new(
-            "the system does not say where the program is",
-            "/proc/self/exe",
-            "mount /proc, or restart in the ordinary way",
-        ));
-    };
-    Successor::start(program, sockets).await
-}
-
-async fn not_restarted(problem: Problem, asker: Option<UnixStream>) {
-    tracing::error!(
-        place = %problem.to_what, next = %problem.next,
-        "this process serves on: {}", problem.what
-    );
-    let what = format!(
-        "the server was not replaced and serves on: {}",
-        problem.what
-    );
-    answer(asker, Err(Problem { what, ..problem })).await;
-}
-
-async fn answer(asker: Option<UnixStream>, done: Result<Value, Problem>) {
-    if let Some(mut asker) = asker {
-        // Who has asked may have left.
-        let _ = admin::socket::write(&mut asker, done).await;
-    }
-}
-
 /// Tells the sessions to end, waits for them and closes the store. Whoever asks a second time does
 /// not want to wait for clients.
 pub async fn stop(running: Running, sockets: Sockets, signals: &mut Signals) {
@@ -392,7 +249,7 @@ pub async fn stop(running: Running, sockets: Sockets, signals: &mut Signals) {
     sockets.unlink();
     drop(sockets);
     tokio::select! {
-        () = running.end(limit) => {}
+        () = running.end(Next::Nobody, limit) => {}
         () = signals.stop() => {
             tracing::warn!("asked twice: nobody is waited for");
             service.store.close().await;
@@ -488,6 +345,15 @@ pub fn system_time() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(secs)
 }
 
+/// Who serves when a server has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// Nobody.
+    Nobody,
+    /// Another process, on the same sockets.
+    Another,
+}
+
 /// A server that serves.
 pub struct Running {
     /// What its connections share.
@@ -575,8 +441,11 @@ impl Running {
 
     /// Tells the sessions to end, waits for them as long as that, ends those that remain, and closes
     /// the store.
-    pub async fn end(mut self, time_max: Duration) {
-        self.service.shutdown.begin();
+    pub async fn end(mut self, next: Next, time_max: Duration) {
+        match next {
+            Next::Nobody => self.service.shutdown.begin(),
+            Next::Another => self.service.shutdown.hand_over(),
+        }
         let ended = tokio::time::timeout(time_max, self.ended()).await;
         if ended.is_err() {
             self.service.shutdown.cut();
@@ -594,7 +463,9 @@ impl Running {
     }
 
     async fn ended(&mut self) {
-        while self.tasks.join_next().await.is_some() {}
+        while let Some(ended) = self.tasks.join_next().await {
+            note_end(ended);
+        }
     }
 }
 
@@ -606,57 +477,6 @@ async fn write_uses(service: Arc<Service>) {
         if end.is_ok() {
             return;
         }
-    }
-}
-
-/// SIGINT, SIGTERM and SIGUSR2, caught from when this is made.
-pub struct Signals {
-    interrupt: Option<Signal>,
-    terminate: Option<Signal>,
-    second_user: Option<Signal>,
-}
-
-impl Signals {
-    /// Catches them.
-    #[must_use]
-    pub fn caught() -> Self {
-        Self {
-            interrupt: handler(SignalKind::interrupt()),
-            terminate: handler(SignalKind::terminate()),
-            second_user: handler(SignalKind::user_defined2()),
-        }
-    }
-
-    async fn order(&mut self) -> Order {
-        tokio::select! {
-            () = received(&mut self.interrupt) => Order::Stop,
-            () = received(&mut self.terminate) => Order::Stop,
-            () = received(&mut self.second_user) => Order::Restart(None),
-        }
-    }
-
-    /// Waits for SIGINT or SIGTERM.
-    pub async fn stop(&mut self) {
-        tokio::select! {
-            () = received(&mut self.interrupt) => {}
-            () = received(&mut self.terminate) => {}
-        }
-    }
-}
-
-fn handler(kind: SignalKind) -> Option<Signal> {
-    signal(kind)
-        .inspect_err(|error| tracing::error!(%error, "signals cannot be handled"))
-        .ok()
-}
-
-/// Waits for a signal, for ever if it cannot be caught.
-pub(crate) async fn received(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) => {
-            signal.recv().await;
-        }
-        None => std::future::pending().await,
     }
 }
 

@@ -176,6 +176,22 @@ impl Client {
     }
 }
 
+/// What a client still sends is read after it was told, or the system might take the answer back.
+#[tokio::test]
+async fn who_is_cut_off_while_it_sends_is_told() {
+    let server = Server::new(&[]).await;
+    let mut client = server.client().await;
+    client.say(MAIL, &["250 "]).await;
+    client.say("RCPT TO:<tim@localhost>", &["250 "]).await;
+    client.say("DATA", &["354 "]).await;
+    client.send(b"Subject: x\r\n").await;
+    server.service.shutdown.begin();
+    server.service.shutdown.cut();
+    client.expect("421 ").await;
+    client.expect("").await;
+    client.send(b"more\r\n").await;
+}
+
 #[tokio::test]
 async fn a_message_is_kept_byte_for_byte_under_its_trace() {
     let server = Server::new(&[]).await;

@@ -580,6 +580,38 @@ fn threat_38_the_form_and_the_address_make_a_cookie_of_the_token() {
 }
 
 #[test]
+fn the_page_of_another_site_cannot_sign_anybody_in_or_out() {
+    let place = Place::new(&[&format!("HealthCheck:Token={TOKEN}")]);
+    let serving = place.serve();
+    let own = format!("Origin: http://localhost:{}", place.http);
+    for (field, status) in [
+        ("Sec-Fetch-Site: cross-site", 403),
+        ("Sec-Fetch-Site: same-site", 403),
+        ("Origin: https://evil.example", 403),
+        ("Origin: null", 403),
+        ("Sec-Fetch-Site: same-origin", 303),
+        ("Accept: */*", 303),
+        (&own, 303),
+    ] {
+        for (target, body) in [("/sign-out", ""), ("/sign-in", &*format!("token={TOKEN}"))] {
+            let length = format!("Content-Length: {}", body.len());
+            let line = format!("POST {target} HTTP/1.1");
+            let done = place.ask(&line, &["Host: localhost", field, &length], body);
+            assert_eq!(done.status, status, "{target}, {field}: {done:?}");
+            assert_eq!(done.field("set-cookie").is_some(), status == 303);
+        }
+    }
+    // A wrong token is a line of the log.
+    let wrong = place.get_with("/?token=0123456789abcdeX", &[RELAYED]);
+    assert_eq!(wrong.status, 401);
+    let line = serving.logs("status-token").pop().unwrap();
+    assert!(
+        line.contains("refused reason=status-token address=127.0.0.1 client=\"192.0.2.9\""),
+        "{line}"
+    );
+}
+
+#[test]
 fn threat_39_requests_and_connections_have_limits() {
     let place = Place::new(&[]);
     let _serving = place.serve();
@@ -610,7 +642,7 @@ fn threat_39_requests_and_connections_have_limits() {
     let read = one_more.read(&mut [0; 1]);
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
     // A place that becomes free is given to the next.
-    let mut served = silent.pop().unwrap();
+    let mut served = silent.swap_remove(0);
     served
         .write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         .unwrap();
@@ -644,7 +676,7 @@ fn threat_37_no_script_runs_but_our_own_file() {
         }
         assert!(!policy.contains("unsafe"), "{policy}");
         assert_eq!(found.field("x-content-type-options"), Some("nosniff"));
-        assert_eq!(found.field("referrer-policy"), Some("no-referrer"));
+        assert_eq!(found.field("referrer-policy"), Some("same-origin"));
         assert_eq!(found.field("cache-control"), Some("no-store"));
     }
     // Nothing is asked of other servers, and no script or handler stands in the page.

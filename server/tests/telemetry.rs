@@ -460,14 +460,34 @@ async fn a_collector_that_says_nothing_keeps_nobody() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     for speaks in [Speaks::Grpc, Speaks::Http] {
-        let place = Place::new(port, speaks).await;
+        let mut place = Place::new(port, speaks).await;
         place.session().await;
-        let service = place.end().await;
-        assert_eq!(counted(&service, "telemetry.exports", "ok"), 0);
-        assert!(counted(&service, "telemetry.exports", "failed") > 0);
-        // What was not taken is not kept.
-        assert!(counted(&service, "telemetry.spans.dropped", "") > 0);
+        tokio::time::pause();
+        let begun = tokio::time::Instant::now();
+        place.service.shutdown.begin();
+        (&mut place.collecting).await.unwrap();
+        let waited = begun.elapsed().as_millis();
+        assert!(waited <= 1_001, "{waited} ms");
+        tokio::time::resume();
+        place.service.store.close().await;
+        assert_eq!(counted(&place.service, "telemetry.exports", "ok"), 0);
+        assert!(counted(&place.service, "telemetry.exports", "failed") > 0);
     }
+}
+
+#[tokio::test]
+async fn spans_that_nobody_takes_are_counted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let place = Place::new(port, Speaks::Grpc).await;
+    // From the first export on spans are made.
+    while counted(&place.service, "telemetry.exports", "failed") == 0 {
+        tokio::task::yield_now().await;
+    }
+    place.session().await;
+    let service = place.end().await;
+    assert_eq!(counted(&service, "telemetry.spans.dropped", ""), 8 + 2);
 }
 
 /// Somebody listens to a session: what it says is heard, its secrets and its mail are not.

@@ -41,6 +41,8 @@ pub trait Store: Send + Sync + 'static {
     async fn create_account(&self, new: NewAccount) -> Result<Arc<AccountInfo>>;
     /// Every account, by name.
     fn accounts(&self) -> Vec<Arc<AccountInfo>>;
+    /// How many accounts there are; known without looking at each.
+    fn account_count(&self) -> usize;
     /// How many accounts can be logged in to with a password, but not by SCRAM; known without
     /// looking at each.
     fn accounts_without_scram(&self) -> usize;
@@ -482,8 +484,10 @@ pub trait Mailbox: Send + Sync {
     /// # Errors
     /// [`crate::Error::Expunged`] if that other one is gone.
     async fn replace(&self, uid: Uid, to: MailboxId, message: NewMessage) -> Result<Appended>;
-    /// What never changes of these messages, in their order; an expunged one is still there within
-    /// the undelete window.
+    /// What never changes of these messages, in their order: of as many, from the first on, as are
+    /// some hundred kilobytes together, and of one at least. One message may have thousands of
+    /// parts, and all of it is in memory at once. An expunged one is still there within the undelete
+    /// window.
     async fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Arc<Static>>>;
     /// UIDs that were expunged after a mod-sequence, and perhaps some more that do not exist;
     /// `None` if that is further back than is remembered (RFC 7162 §3.2.5.2).

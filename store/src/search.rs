@@ -35,7 +35,7 @@ const BATCH_MESSAGES: usize = 256;
 
 /// Where the texts of messages come from.
 pub(crate) trait Source {
-    /// What never changes of messages, in their order.
+    /// What never changes of the first of these messages, in their order, and of one at least.
     fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Arc<Static>>>;
     /// Bytes of a message: fewer only at its end.
     fn read(&self, body: BodyId, offset: u64, len: usize) -> Result<Bytes>;
@@ -84,13 +84,19 @@ impl Test {
         read: &mut UidSet,
     ) -> Result<()> {
         let bodies: Vec<BodyId> = batch.iter().map(|(_, row)| row.body).collect();
-        for ((uid, row), fixed) in batch.iter().zip(source.fixed(&bodies)?) {
-            let mut message = Message::new(row.body, fixed, source, pace);
-            if message.is_over() {
-                return Ok(());
-            }
-            if self.by_text(state, (*uid, row), &mut message)? {
-                read.insert(*uid);
+        let mut batch = batch.iter();
+        let mut left = &bodies[..];
+        while !left.is_empty() {
+            let some = source.fixed(left)?;
+            left = left.get(some.len().max(1)..).unwrap_or_default();
+            for ((uid, row), fixed) in batch.by_ref().take(some.len()).zip(some) {
+                let mut message = Message::new(row.body, fixed, source, pace);
+                if message.is_over() {
+                    return Ok(());
+                }
+                if self.by_text(state, (*uid, row), &mut message)? {
+                    read.insert(*uid);
+                }
             }
         }
         Ok(())

@@ -94,18 +94,24 @@ async def log_in(target, number):
     return reader, writer
 
 
-async def deaf(target, number, stop, ready):
-    """Asks for 50 MB and never reads."""
-    reader, writer = await log_in(target, number)
-    writer.write(b"b SELECT INBOX\r\n")
-    while not (await reader.readline()).startswith(b"b "):
-        pass
-    writer.transport.pause_reading()
-    writer.write(b"c FETCH 1:* BODY.PEEK[]\r\n")
-    ready()
-    while not stop.is_set():
-        await asyncio.sleep(0.5)
-    writer.transport.abort()
+def asks_and_never_reads(command):
+    """After login."""
+    async def ask(target, number, stop, ready):
+        reader, writer = await log_in(target, number)
+        writer.write(b"b SELECT INBOX\r\n")
+        while not (await reader.readline()).startswith(b"b "):
+            pass
+        writer.transport.pause_reading()
+        writer.write(b"c " + command + b"\r\n")
+        ready()
+        while not stop.is_set():
+            await asyncio.sleep(0.5)
+        writer.transport.abort()
+    return ask
+
+
+deaf = asks_and_never_reads(b"FETCH 1:* BODY.PEEK[]")
+deaf_to_structures = asks_and_never_reads(b"FETCH 1:* (ENVELOPE BODYSTRUCTURE)")
 
 
 def bomb(*payloads):

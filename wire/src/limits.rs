@@ -106,3 +106,9 @@ pub const PROXY_HEADER_BYTES_MAX: usize = 4 * 1024;
 /// Levels of parentheses in a response, for a client that reads it: more than BODYSTRUCTURE of the
 /// deepest message has.
 pub const RESPONSE_DEPTH_MAX: usize = 512;
+
+/// How long BODY or BODYSTRUCTURE may be with all that its parts say of themselves, bytes, and one
+/// part more: it is in memory whenever it is sent (threat 27). Honest mail has a tenth of it at most.
+pub const STRUCTURE_BYTES_MAX: usize = 256 << 10;
+/// What is written of a word of the parts after that, bytes.
+pub const STRUCTURE_WORD_BYTES: usize = 16;

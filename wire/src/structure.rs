@@ -13,7 +13,10 @@ use mail::{
     },
 };
 
-use crate::encode::{Quoting, list, nstring, number, string};
+use crate::{
+    encode::{Quoting, list, nstring, number, string},
+    limits::{STRUCTURE_BYTES_MAX, STRUCTURE_WORD_BYTES},
+};
 
 /// The value of ENVELOPE.
 #[must_use]
@@ -115,7 +118,8 @@ impl Writer<'_> {
     fn message(&mut self, root: usize, depth: usize) {
         let inside = self.index.parts.get(root);
         self.out.push(b' ');
-        match inside.and_then(|part| part.envelope.as_deref()) {
+        let envelope = inside.and_then(|part| part.envelope.as_deref());
+        match envelope.filter(|_| !self.is_full()) {
             Some(envelope) => write_envelope(&mut self.out, envelope),
             None => write_envelope(&mut self.out, &Envelope::default()),
         }
@@ -154,7 +158,7 @@ impl Writer<'_> {
             _ => self.nstring(part.md5.as_deref()),
         }
         self.out.push(b' ');
-        match &part.disposition {
+        match part.disposition.as_ref().filter(|_| !self.is_full()) {
             Some(Parameterised { head, params }) => {
                 self.out.push(b'(');
                 self.string(head);
@@ -165,7 +169,7 @@ impl Writer<'_> {
             None => self.nstring(None),
         }
         self.out.push(b' ');
-        if part.language.is_empty() {
+        if part.language.is_empty() || self.is_full() {
             self.nstring(None);
         } else {
             list(&mut self.out, &part.language, |out, tag| {
@@ -178,7 +182,7 @@ impl Writer<'_> {
 
     /// `body-fld-param`.
     fn params(&mut self, params: &[Param]) {
-        if params.is_empty() {
+        if params.is_empty() || self.is_full() {
             return self.nstring(None);
         }
         list(&mut self.out, params, |out, param| {
@@ -188,11 +192,19 @@ impl Writer<'_> {
         });
     }
 
+    /// Whether there is more than a structure may be: of what is still to come only what every part
+    /// must have is written.
+    const fn is_full(&self) -> bool {
+        self.out.len() >= STRUCTURE_BYTES_MAX
+    }
+
     fn string(&mut self, value: &[u8]) {
-        string(&mut self.out, value, Quoting::Ascii);
+        let short = value.get(..STRUCTURE_WORD_BYTES).filter(|_| self.is_full());
+        string(&mut self.out, short.unwrap_or(value), Quoting::Ascii);
     }
 
     fn nstring(&mut self, value: Option<&[u8]>) {
+        let value = value.filter(|_| !self.is_full());
         nstring(&mut self.out, value, Quoting::Ascii);
     }
 }

@@ -112,6 +112,20 @@ fn without_a_certificate_there_is_a_warning_or_no_way_in() {
 }
 
 #[test]
+fn nothing_is_published_that_sends_passwords_in_the_clear_unless_that_is_wanted() {
+    let (_files, secure) = with_certificate(&[]);
+    for (config, may) in [
+        (secure, true),
+        (config(&[]), false),
+        (config(&["Imap:AllowPlaintextAuth=Always"]), true),
+    ] {
+        let setup = gather(&config, anna()).unwrap();
+        let published = setup.may_be_published();
+        assert_eq!(published.is_ok(), may, "{published:?}");
+    }
+}
+
+#[test]
 fn domains_are_those_asked_for_or_of_the_address_or_of_the_server() {
     let (_files, config) = with_certificate(&[]);
     let domains = |wishes| {

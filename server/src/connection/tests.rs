@@ -510,6 +510,22 @@ async fn rule_47_an_append_that_stalls_is_ended_and_keeps_nothing() {
     );
 }
 
+#[tokio::test]
+async fn an_append_that_ends_badly_is_one_command() {
+    let server = Server::start(&[]).await;
+    let mut client = server.selected().await;
+    let commands = &server.service.observe.metrics.commands;
+    let before = commands.total();
+    client
+        .send("t APPEND INBOX {3+}\r\nx\r\n trailing\r\n")
+        .await;
+    assert!(client.line().await.starts_with("t BAD"));
+    assert_eq!(commands.total(), before + 1);
+    client.send("t WHATEVER\r\n").await;
+    assert!(client.line().await.starts_with("t BAD"));
+    assert_eq!(commands.total(), before + 2);
+}
+
 /// INBOX with 49,152 messages, of which every third is gone if they are scattered.
 async fn a_large_mailbox(client: &mut Client, scattered: bool) {
     client.append("Subject: x\r\n\r\nx\r\n").await;

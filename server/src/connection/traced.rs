@@ -19,10 +19,13 @@ impl Connection {
         let (Some(spans), Some(ids)) = (service.observe.spans.get(), running.ids) else {
             return;
         };
+        let Some(room) = spans.room() else {
+            return;
+        };
         let name = running.command.name();
         let (id, state) = (self.context.place.id, running.state.name());
         let now = service.now_nanos();
-        spans.end(Span {
+        room.send(Span {
             name: span_name(name),
             ids: *ids,
             parent: None,
@@ -50,7 +53,7 @@ impl Connection {
         let (Some(spans), Some((begun, parent))) = (service.observe.spans.get(), ids) else {
             return;
         };
-        let Some(ids) = parent.child() else {
+        let (Some(room), Some(ids)) = (spans.room(), parent.child()) else {
             return;
         };
         let is_limited = refused.is_some_and(|it| it.code == Some(Code::Limit));
@@ -73,7 +76,7 @@ impl Connection {
             attributes.extend(text.map(|text| (name, Attribute::Text(text))));
         }
         let now = service.now_nanos();
-        spans.end(Span {
+        room.send(Span {
             name: "imap.auth".to_owned(),
             ids,
             parent: Some(parent.span),

@@ -1,6 +1,7 @@
 //! Sends telemetry to a collector: metrics every `Otel:ExportInterval`, spans as they come. A
 //! collector that is not there costs one line in the log, and one when it is back; nobody waits for
-//! it, and what it does not take is lost, but for metrics, which count on.
+//! it, it is asked less and less often, and what it does not take is lost, but for metrics, which
+//! count on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,8 +22,12 @@ use crate::{
     service::Service,
 };
 
-use self::link::{Link, Signal};
+use self::{
+    backoff::Backoff,
+    link::{Link, Signal},
+};
 
+mod backoff;
 mod link;
 
 /// Spans sent at once.
@@ -31,8 +36,8 @@ const SPANS_AT_ONCE: usize = 1_024;
 const SPANS_WAIT: Duration = Duration::from_secs(2);
 /// How long a collector may take for a message, …
 const EXPORT_TIME_MAX: Duration = Duration::from_secs(10);
-/// … and for the last one, when the server stops.
-const LAST_TIME_MAX: Duration = Duration::from_secs(2);
+/// … and for all that is left when the server stops.
+const LAST_TIME_MAX: Duration = Duration::from_secs(1);
 /// The port of OTLP over HTTP.
 const HTTP_PORT: u16 = 4_318;
 
@@ -63,9 +68,16 @@ pub async fn run(service: Arc<Service>) {
         start_nanos: service.now_nanos(),
         instance: format!("{}-{}", std::process::id(), service.now_secs()),
         is_down: false,
+        backoff: Backoff::default(),
         service: Arc::clone(&service),
     };
-    sender.send_until_the_end(waiting).await;
+    tokio::select! {
+        () = sender.send_until_the_end(waiting) => {}
+        // Whatever is under way.
+        () = service.shutdown.patience(LAST_TIME_MAX) => {
+            service.observe.metrics.exports.count(Shipped::Failed);
+        }
+    }
 }
 
 struct Sender {
@@ -75,6 +87,7 @@ struct Sender {
     instance: String,
     /// The last message was not taken.
     is_down: bool,
+    backoff: Backoff,
 }
 
 impl Sender {
@@ -86,60 +99,65 @@ impl Sender {
         loop {
             tokio::select! {
                 () = service.shutdown.notified() => break,
-                _ = due.tick() => self.send_metrics(EXPORT_TIME_MAX).await,
+                _ = due.tick() => self.send_metrics().await,
                 count = gather(&mut waiting, &mut spans) => match count {
                     0 => break,
-                    _ => self.send_spans(std::mem::take(&mut spans), EXPORT_TIME_MAX).await,
+                    _ => self.send_spans(std::mem::take(&mut spans)).await,
                 },
             }
         }
-        let last = Instant::now() + LAST_TIME_MAX;
+        // It may be back: it is asked once more in any case.
+        self.backoff = Backoff::default();
         while let Ok(span) = waiting.try_recv() {
             spans.push(span);
         }
-        self.send_spans(spans, last - Instant::now()).await;
-        self.send_metrics(last - Instant::now()).await;
+        self.send_spans(spans).await;
+        self.send_metrics().await;
     }
 
-    async fn send_metrics(&mut self, time_max: Duration) {
-        look(&self.service);
+    async fn send_metrics(&mut self) {
+        if !self.backoff.is_over(Instant::now()) {
+            return;
+        }
+        look(&self.service).await;
         let families = self.service.observe.metrics.read();
         let times = Times {
             start_nanos: self.start_nanos,
             now_nanos: self.service.now_nanos(),
         };
         let message = otlp::metrics(families, times, &self.instance).encode_to_vec();
-        self.send(Signal::Metrics, message, time_max).await;
+        self.send(Signal::Metrics, message).await;
     }
 
-    async fn send_spans(&mut self, spans: Vec<Span>, time_max: Duration) {
+    async fn send_spans(&mut self, spans: Vec<Span>) {
         if spans.is_empty() {
             return;
         }
         let count = spans.len() as u64;
-        let message = otlp::spans(spans, &self.instance).encode_to_vec();
-        self.send(Signal::Traces, message, time_max).await;
+        if self.backoff.is_over(Instant::now()) {
+            let message = otlp::spans(spans, &self.instance).encode_to_vec();
+            self.send(Signal::Traces, message).await;
+        }
         if self.is_down {
             self.service.observe.metrics.spans_dropped.add((), count);
         }
     }
 
-    async fn send(&mut self, signal: Signal, message: Vec<u8>, time_max: Duration) {
-        let sent = tokio::select! {
-            sent = timeout(time_max, self.link.send(signal, message)) => sent.ok(),
-            () = ends(&self.service) => None,
-        };
-        let sent = sent.unwrap_or_else(|| Err(std::io::ErrorKind::TimedOut.into()));
+    async fn send(&mut self, signal: Signal, message: Vec<u8>) {
+        let sent = timeout(EXPORT_TIME_MAX, self.link.send(signal, message)).await;
+        let sent = sent.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
         let exports = &self.service.observe.metrics.exports;
         match sent {
             Ok(()) => {
                 exports.count(Shipped::Ok);
+                self.backoff = Backoff::default();
                 if std::mem::take(&mut self.is_down) {
                     tracing::info!(endpoint = %self.link, "the collector takes telemetry again");
                 }
             }
             Err(error) => {
                 exports.count(Shipped::Failed);
+                self.backoff.failed(Instant::now());
                 self.link.close();
                 if !std::mem::replace(&mut self.is_down, true) {
                     tracing::warn!(
@@ -150,12 +168,6 @@ impl Sender {
             }
         }
     }
-}
-
-/// Waits until the server has been stopping for as long as it waits for a collector.
-async fn ends(service: &Service) {
-    service.shutdown.notified().await;
-    tokio::time::sleep(LAST_TIME_MAX).await;
 }
 
 /// Waits for a span, then a little for more. How many there are; none when no more will come. What

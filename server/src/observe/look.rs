@@ -5,10 +5,11 @@ use std::{fs, time::UNIX_EPOCH};
 use store::Rebuilding;
 
 use super::{cells::Gauge, metrics::Metrics};
-use crate::{log, ops::checks::Free, service::Service};
+use crate::{log, ops::checks, service::Service};
 
-/// Looks everything up that is not counted as it happens.
-pub(super) fn look(service: &Service) {
+/// Looks everything up that is not counted as it happens. What may take long is asked for beside
+/// what serves.
+pub(super) async fn look(service: &Service) {
     let metrics = &*service.observe.metrics;
     metrics.panics.set(log::panics());
     let started = service.observe.started_secs.get();
@@ -16,7 +17,16 @@ pub(super) fn look(service: &Service) {
     set(&metrics.pre_login_bytes, Some(service.pre_login.used()));
     set(&metrics.certificate_expiry, certificate_expiry(service));
     look_at_store(service, metrics);
-    look_at_process(metrics);
+    let path = service.config.store.path.clone();
+    let process = tokio::task::spawn_blocking(Process::look);
+    let (free, process) = tokio::join!(checks::free(path), process);
+    set(&metrics.disk_free, free.ok().map(|free| free.bytes));
+    let process = process.unwrap_or_default();
+    set(&metrics.memory, process.memory_bytes);
+    set(&metrics.open_files, process.open_files);
+    let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let secs = cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9;
+    metrics.cpu.set(secs);
 }
 
 /// A number, or that it is not known.
@@ -43,9 +53,7 @@ fn look_at_store(service: &Service, metrics: &Metrics) {
     set(&metrics.bodies_live, Some(room.live_bytes));
     set(&metrics.bodies_waiting, Some(room.waiting_bytes));
     set(&metrics.bodies_dead, Some(room.dead_bytes));
-    set(&metrics.accounts, Some(store.accounts().len() as u64));
-    let free = Free::at(&service.config.store.path).ok();
-    set(&metrics.disk_free, free.map(|free| free.bytes));
+    set(&metrics.accounts, Some(store.account_count() as u64));
 }
 
 fn look_at_rebuild(rebuilding: Option<Rebuilding>, metrics: &Metrics) {
@@ -61,24 +69,25 @@ fn certificate_expiry(service: &Service) -> Option<u64> {
     secs.map(|end| end.as_secs()).min()
 }
 
-fn look_at_process(metrics: &Metrics) {
-    let pages = fs::read_to_string("/proc/self/statm").ok();
-    let resident = pages.and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
-    let page_bytes = rustix::param::page_size() as u64;
-    set(
-        &metrics.memory,
-        resident.map(|pages| pages.saturating_mul(page_bytes)),
-    );
-    let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    metrics
-        .cpu
-        .set(cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9);
-    // The directory that is read is open itself.
-    let open = fs::read_dir("/proc/self/fd").ok().map(Iterator::count);
-    set(
-        &metrics.open_files,
-        open.map(|count| count.saturating_sub(1) as u64),
-    );
+/// What the system knows of this process, as far as files say it.
+#[derive(Default)]
+struct Process {
+    memory_bytes: Option<u64>,
+    open_files: Option<u64>,
+}
+
+impl Process {
+    fn look() -> Self {
+        let pages = fs::read_to_string("/proc/self/statm").ok();
+        let resident = pages.and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
+        let page_bytes = rustix::param::page_size() as u64;
+        // The directory that is read is open itself.
+        let open = fs::read_dir("/proc/self/fd").ok().map(Iterator::count);
+        Self {
+            memory_bytes: resident.map(|pages| pages.saturating_mul(page_bytes)),
+            open_files: open.map(|count| count.saturating_sub(1) as u64),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Every metric as it is now.
 #[must_use]
-pub fn text(service: &Service) -> String {
-    look(service);
+pub async fn text(service: &Service) -> String {
+    look(service).await;
     let mut out = String::with_capacity(64 * 1024);
     for family in service.observe.metrics.read() {
         // Writing to a String does not fail.

@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc::{self, Permit},
+    time::Instant,
+};
 
 use super::metrics::Metrics;
 use crate::auth::random;
@@ -98,11 +101,13 @@ impl Spans {
         Some(Ids { trace, span })
     }
 
-    /// Passes a span on. Nobody waits for a collector.
-    pub fn end(&self, span: Span) {
-        if self.sender.try_send(span).is_err() {
-            self.metrics.spans_dropped.count(());
-        }
+    /// Room for a span, asked for before it is made; without it the span is dropped. Nobody waits
+    /// for a collector.
+    #[must_use]
+    pub fn room(&self) -> Option<Permit<'_, Span>> {
+        let room = self.sender.try_reserve();
+        room.inspect_err(|_| self.metrics.spans_dropped.count(()))
+            .ok()
     }
 }
 
@@ -126,17 +131,23 @@ mod tests {
         let ids = all.begin().unwrap();
         let child = ids.child().unwrap();
         assert!(child.trace == ids.trace && child.span != ids.span);
+        let span = || Span {
+            name: "x".into(),
+            ids,
+            parent: None,
+            start_nanos: 1,
+            end_nanos: 2,
+            attributes: Vec::new(),
+            error: None,
+        };
+        let mut made = 0;
         for _ in 0..WAITING_MAX + 3 {
-            all.end(Span {
-                name: "x".into(),
-                ids,
-                parent: None,
-                start_nanos: 1,
-                end_nanos: 2,
-                attributes: Vec::new(),
-                error: None,
-            });
+            if let Some(room) = all.room() {
+                room.send(span());
+                made += 1;
+            }
         }
+        assert_eq!(made, WAITING_MAX);
         assert_eq!(metrics.spans_dropped.total(), 3);
         assert!(receiver.try_recv().is_ok());
     }

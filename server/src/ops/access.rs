@@ -9,7 +9,7 @@ use std::{net::SocketAddr, path::Path};
 
 use hyper::{
     HeaderMap, Request,
-    header::{AUTHORIZATION, COOKIE, HOST, HeaderName},
+    header::{AUTHORIZATION, COOKIE, HOST, HeaderName, ORIGIN},
 };
 
 use crate::{
@@ -27,6 +27,8 @@ const COOKIE_NAME: &str = "relate-imap-status";
 pub(super) const COOKIE_SECS: i64 = 12 * 60 * 60;
 /// What the cookie's key is derived for.
 const COOKIE_CONTEXT: &str = "relate-imap 2026-11-28 cookie of the status page";
+/// Where a browser says that a request comes from (Fetch Metadata).
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// What a proxy adds to what it relays.
 const RELAYED: [HeaderName; 6] = [
     HeaderName::from_static("forwarded"),
@@ -200,9 +202,24 @@ impl Access {
         }
     }
 
+    /// Whether a form was filled in on a page of ours, as far as a browser tells: the page of another
+    /// site can have one sent too. Programs that are no browsers say nothing of it.
+    pub(super) fn is_own_form(&self, headers: &HeaderMap, ends: &Ends) -> bool {
+        let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or(""));
+        match (text(&FETCH_SITE), text(&ORIGIN)) {
+            (Some(site), _) => matches!(site, "same-origin" | "none"),
+            // Told by browsers that do not trust the connection, for a page in clear.
+            (None, Some(origin)) => {
+                let host = origin.split_once("://").map(|(_, named)| host_of(named));
+                host.is_some_and(|host| self.is_ours(host, ends))
+            }
+            (None, None) => true,
+        }
+    }
+
     /// What somebody may see who asks like this.
     pub(super) fn standing(&self, headers: &HeaderMap, ends: &Ends, now_secs: i64) -> Standing {
-        let is_here = ends.are_here() && !RELAYED.iter().any(|name| headers.contains_key(name));
+        let is_here = ends.are_here() && relayed_for(headers).is_none();
         let Some(token) = &self.token else {
             return match is_here {
                 true => Standing::Operator,
@@ -238,6 +255,12 @@ impl Access {
     pub(super) fn no_cookie() -> String {
         format!("{COOKIE_NAME}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict")
     }
+}
+
+/// What a proxy says of whom it relays, if it says anything: a claim.
+pub(super) fn relayed_for(headers: &HeaderMap) -> Option<&str> {
+    let said = RELAYED.iter().find_map(|name| headers.get(name))?;
+    Some(said.to_str().unwrap_or_default())
 }
 
 /// A host without its port.

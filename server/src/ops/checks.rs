@@ -48,6 +48,9 @@ pub(super) enum Question {
 }
 
 impl Question {
+    /// How many there are.
+    pub(super) const COUNT: usize = 3;
+
     /// Whether the answer is yes.
     pub(super) fn is_yes(self, report: &Report) -> bool {
         let rebuilding = |check: &Check| {
@@ -205,7 +208,7 @@ async fn disk(service: &Service) -> Finding {
 }
 
 /// Asks the file system, which may be one that does not answer.
-pub(super) async fn free(path: PathBuf) -> std::io::Result<Free> {
+pub(crate) async fn free(path: PathBuf) -> std::io::Result<Free> {
     let asked = tokio::task::spawn_blocking(move || Free::at(&path));
     match tokio::time::timeout(DISK_TIME_MAX, asked).await {
         Ok(asked) => asked.map_err(std::io::Error::other)?,

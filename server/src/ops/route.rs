@@ -9,17 +9,21 @@
 //! | `/metrics` | figures for Prometheus | operators |
 //! | `/sign-in`, `/sign-out` | a cookie for the token, and away with it | everybody |
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt as _, Limited};
-use hyper::{Method, Request, StatusCode, body::Incoming};
+use hyper::{HeaderMap, Method, Request, StatusCode, body::Incoming};
 use serde_json::{Value, json};
 
-use crate::observe::prometheus;
+use crate::{
+    listen::Peer,
+    observe::prometheus,
+    refused::{self, Claims, Reason},
+};
 
 use super::{
     Ops,
-    access::{Access, Ends, Standing},
+    access::{Access, Ends, Standing, relayed_for},
     answer::{self, Answer},
     checks::{self, Question},
     page,
@@ -31,6 +35,8 @@ use super::{
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
 /// The body of a form, bytes.
 const FORM_BYTES_MAX: usize = 4 * 1024;
+/// What a proxy says of whom it relays, in the log, characters.
+const CLAIM_CHARS_MAX: usize = 64;
 /// How long the answer to a wrong token waits.
 const WRONG_TOKEN_PAUSE: Duration = Duration::from_secs(1);
 
@@ -68,9 +74,15 @@ async fn respond(ops: &Ops, ends: &Ends, request: Request<Incoming>) -> Answer {
     let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
     let now_secs = ops.service.now_secs();
     let standing = ops.access.standing(request.headers(), ends, now_secs);
+    if standing == Standing::WrongToken {
+        note_wrong_token(ops, ends, request.headers());
+    }
     match &*path {
         "/sign-in" | "/sign-out" if request.method() != Method::POST => answer::not_allowed("POST"),
-        "/sign-in" => sign_in(ops, request).await,
+        "/sign-in" | "/sign-out" if !ops.access.is_own_form(request.headers(), ends) => {
+            answer::text(StatusCode::FORBIDDEN, "That form is not from this page.")
+        }
+        "/sign-in" => sign_in(ops, ends, request).await,
         "/sign-out" => answer::to_page(&Access::no_cookie()),
         _ if !is_get => answer::not_allowed("GET, HEAD"),
         "/livez" => answer::json(StatusCode::OK, &word(Status::Healthy)),
@@ -85,7 +97,7 @@ async fn respond(ops: &Ops, ends: &Ends, request: Request<Incoming>) -> Answer {
             health(ops, question, standing).await
         }
         "/" => match value_of(&request, "token") {
-            Some(token) => with_token(ops, &token).await,
+            Some(token) => with_token(ops, ends, request.headers(), &token).await,
             None => match refused(ops, standing, Form::Page).await {
                 Some(refused) => refused,
                 None => answer::html(StatusCode::OK, page::PAGE),
@@ -94,7 +106,7 @@ async fn respond(ops: &Ops, ends: &Ends, request: Request<Incoming>) -> Answer {
         "/api/status" | "/api/health" | "/metrics" => {
             match refused(ops, standing, Form::Data).await {
                 Some(refused) => refused,
-                None if path == "/metrics" => metrics(ops),
+                None if path == "/metrics" => metrics(ops).await,
                 // Said with 200 in any case: the page has not failed when the server is unhealthy.
                 None if path == "/api/health" => {
                     answer::json(StatusCode::OK, &report(ops, Question::Well).await.json())
@@ -145,36 +157,35 @@ async fn status(ops: &Ops) -> Answer {
     }
 }
 
-fn metrics(ops: &Ops) -> Answer {
+async fn metrics(ops: &Ops) -> Answer {
     answer::typed(
         StatusCode::OK,
         prometheus::CONTENT_TYPE,
-        prometheus::text(&ops.service),
+        prometheus::text(&ops.service).await,
     )
 }
 
 /// The token of the form.
-async fn sign_in(ops: &Ops, request: Request<Incoming>) -> Answer {
-    let body = Limited::new(request.into_body(), FORM_BYTES_MAX).collect();
+async fn sign_in(ops: &Ops, ends: &Ends, request: Request<Incoming>) -> Answer {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, FORM_BYTES_MAX).collect();
     let Ok(body) = body.await else {
         return answer::text(StatusCode::PAYLOAD_TOO_LARGE, "That is no token.");
     };
     let body = body.to_bytes();
     let mut fields = form_urlencoded::parse(&body);
     let token = fields.find(|(name, _)| name == "token");
-    with_token(
-        ops,
-        token.map(|(_, token)| token).unwrap_or_default().trim(),
-    )
-    .await
+    let token = token.map(|(_, token)| token).unwrap_or_default();
+    with_token(ops, ends, &head.headers, token.trim()).await
 }
 
 /// The page for who shows the token. The answer takes it out of the address.
-async fn with_token(ops: &Ops, token: &str) -> Answer {
+async fn with_token(ops: &Ops, ends: &Ends, headers: &HeaderMap, token: &str) -> Answer {
     match ops.access.cookie(token, ops.service.now_secs()) {
         Some(cookie) => answer::to_page(&cookie),
         None if !ops.access.has_token() => answer::to_page(&Access::no_cookie()),
         None => {
+            note_wrong_token(ops, ends, headers);
             tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
             answer::asking(answer::html(
                 StatusCode::UNAUTHORIZED,
@@ -182,6 +193,19 @@ async fn with_token(ops: &Ops, token: &str) -> Answer {
             ))
         }
     }
+}
+
+/// A wrong token is a refusal like a wrong password. Of a request that was relayed only the proxy's
+/// address is known; whom it was relayed for is what somebody says.
+fn note_wrong_token(ops: &Ops, ends: &Ends, headers: &HeaderMap) {
+    let peer = Peer::of_tcp(ends.remote, ends.local, &ops.service.config);
+    let relayed_for = relayed_for(headers);
+    let shown = relayed_for.map(|said| said.chars().take(CLAIM_CHARS_MAX).collect::<String>());
+    let claims = Claims {
+        user: None,
+        client: shown.as_deref(),
+    };
+    refused::log(&ops.service, Reason::StatusToken, &peer, claims);
 }
 
 /// A value of the request's query.
@@ -197,7 +221,13 @@ async fn health(ops: &Ops, question: Question, standing: Standing) -> Answer {
     if standing == Standing::WrongToken {
         tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
     }
-    let report = report(ops, question).await;
+    let report = match standing {
+        Standing::Operator | Standing::Here => Arc::new(report(ops, question).await),
+        Standing::Stranger | Standing::WrongToken => {
+            let make = || report(ops, question);
+            ops.recent.report(question, make).await
+        }
+    };
     let status = match question.is_yes(&report) {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,

@@ -210,7 +210,7 @@ pub(super) async fn json(ops: &Ops) -> serde_json::Result<String> {
             dead_bytes: room.dead_bytes,
             free_bytes: free.map(|free| free.bytes),
             total_bytes: free.map(|free| free.bytes_total),
-            accounts: service.store.accounts().len(),
+            accounts: service.store.account_count(),
             commits: measures.commits,
             commit_failures: measures.commit_failures,
             last_commit: measures.last_commit_secs,

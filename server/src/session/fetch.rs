@@ -5,6 +5,7 @@
 //! Messages are worked on in batches of `Imap:MaxMessagesPerSession`.
 
 mod ahead;
+mod fixed;
 mod text;
 
 use std::{collections::HashMap, sync::Arc};
@@ -32,7 +33,11 @@ use wire::{
     },
 };
 
-use self::{ahead::Ahead, text::Text};
+use self::{
+    ahead::Ahead,
+    fixed::{Fixed, Need},
+    text::Text,
+};
 use super::{
     Context, Selected,
     answer::{Failure, Outcome, no, ok, refusal},
@@ -208,21 +213,22 @@ impl Selected {
             rows.reverse();
         }
         job.problems.expunged |= rows.len() as u64 != batch.count();
-        let fixed = match job.needs.fixed {
-            true => self.fixed(&rows, &mut job.problems).await?,
-            false => Vec::new(),
-        };
         let mailbox = Arc::clone(&self.mailbox);
+        let need = match job.needs.fixed {
+            true => Need::Some,
+            false => Need::None,
+        };
+        let mut fixed = Fixed::new(&*mailbox, &rows, need);
         let mut bodies = Ahead::new(&*mailbox);
         for (at, (uid, row)) in rows.iter().enumerate() {
-            let known = |at: usize| fixed.get(at).and_then(Option::as_deref);
-            let coming = rows.iter().enumerate().skip(at);
-            let coming = coming.map(|(at, row)| (row, known(at)));
+            fixed.fill(at, &mut job.problems).await?;
+            let coming = rows.iter().enumerate().take(fixed.end()).skip(at);
+            let coming = coming.map(|(at, row)| (row, fixed.of(at)));
             bodies.fill(at, job.fetch, coming).await;
             let mut message = Message {
                 uid: *uid,
                 row: *row,
-                fixed: fixed.get(at).and_then(Option::as_deref),
+                fixed: fixed.of(at),
                 parts: None,
                 was_marked: seen.contains(*uid),
             };
@@ -236,30 +242,6 @@ impl Selected {
         };
         self.view.note_known(told, &state);
         Ok(())
-    }
-
-    /// Static data of some messages. One that is damaged does not keep the client from the others.
-    async fn fixed(
-        &self,
-        rows: &[(Uid, Row)],
-        problems: &mut Problems,
-    ) -> Result<Vec<Option<Arc<Static>>>, Failure> {
-        let bodies: Vec<BodyId> = rows.iter().map(|(_, row)| row.body).collect();
-        match self.mailbox.fixed(&bodies).await {
-            Ok(fixed) => return Ok(fixed.into_iter().map(Some).collect()),
-            Err(store::Error::Damaged(_)) => {}
-            Err(other) => return Err(other.into()),
-        }
-        let mut fixed = Vec::with_capacity(bodies.len());
-        for body in &bodies {
-            let one = self.mailbox.fixed(std::slice::from_ref(body)).await;
-            fixed.push(
-                problems
-                    .unless_failed(one)
-                    .and_then(|one| one.into_iter().next()),
-            );
-        }
-        Ok(fixed)
     }
 
     fn unseen(&self, batch: &UidSet) -> UidSet {

@@ -141,8 +141,15 @@ fn check_bodies(core: &Core, state: &MailboxState, report: &mut Vec<String>) -> 
     for chunk in state.chunks.iter() {
         for rows in chunk.rows.chunks(BATCH_MESSAGES) {
             let bodies: Vec<BodyId> = rows.iter().map(|row| row.body).collect();
-            if core.fixed(&bodies).is_err() {
-                report.push(format!("mailbox {id}: static data of a message is missing"));
+            let mut left = &bodies[..];
+            while !left.is_empty() {
+                match core.fixed(left) {
+                    Ok(some) => left = left.get(some.len().max(1)..).unwrap_or_default(),
+                    Err(_) => {
+                        report.push(format!("mailbox {id}: static data of a message is missing"));
+                        break;
+                    }
+                }
             }
         }
         for (uid, row) in chunk.uids.iter().zip(chunk.rows.iter()) {

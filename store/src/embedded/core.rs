@@ -56,6 +56,8 @@ use crate::{
     state::MailboxState,
 };
 
+/// Static data that is read from the index at once, as it is stored, bytes; one message more.
+const FIXED_BYTES: usize = 256 << 10;
 /// Transactions that may wait for the commit thread.
 const PERMITS: usize = 4_096;
 /// What a body frame holds, bytes as delivered.
@@ -518,7 +520,7 @@ impl Core {
             .with_account(account, |index| index.threads(account, keys))
     }
 
-    /// Static data of bodies. Blocking.
+    /// Static data of the first of these bodies, as [`crate::Mailbox::fixed`] has it. Blocking.
     pub(crate) fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Arc<Static>>> {
         // Memory first: what leaves it meanwhile is in the index by then.
         let recent: Vec<_> = bodies
@@ -532,14 +534,25 @@ impl Core {
         let missing: Vec<BodyId> = missing.map(|(id, _)| *id).collect();
         let mut stored = match missing.is_empty() {
             true => Vec::new(),
-            false => self.shared.with_index(|index| index.fixed(&missing))?,
+            false => {
+                let read = |index: &Index| index.fixed(&missing, FIXED_BYTES);
+                self.shared.with_index(read)?
+            }
         }
         .into_iter();
-        let one = |(id, found): (&BodyId, Option<Arc<Static>>)| {
-            let fixed = found.or_else(|| stored.next().flatten());
-            fixed.ok_or_else(|| self.missing_body(*id))
-        };
-        bodies.iter().zip(recent).map(one).collect()
+        let mut all = Vec::with_capacity(bodies.len());
+        for (id, recent) in bodies.iter().zip(recent) {
+            let found = match recent {
+                Some(found) => Some(found),
+                None => match stored.next() {
+                    Some(found) => found,
+                    // It was enough before it came to this one.
+                    None => break,
+                },
+            };
+            all.push(found.ok_or_else(|| self.missing_body(*id))?);
+        }
+        Ok(all)
     }
 
     /// Up to `len` bytes of a body from `offset`; fewer only at its end. Blocking.

@@ -67,6 +67,11 @@ impl Directory {
         all
     }
 
+    /// How many accounts there are.
+    pub(crate) fn count(&self) -> usize {
+        self.inner.read().infos.len()
+    }
+
     /// How many accounts can be logged in to with a password, but not by SCRAM.
     pub(crate) fn without_scram(&self) -> usize {
         self.inner.read().without_scram

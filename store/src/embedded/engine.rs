@@ -350,6 +350,10 @@ impl Store for EmbeddedStore {
         self.engine.parts.directory.all()
     }
 
+    fn account_count(&self) -> usize {
+        self.engine.parts.directory.count()
+    }
+
     fn accounts_without_scram(&self) -> usize {
         self.engine.parts.directory.without_scram()
     }

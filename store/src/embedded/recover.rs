@@ -520,6 +520,8 @@ fn chain_to(segments: &Segments, valid: Position, damage: &mut Vec<String>) -> R
     while let Some(end) = next {
         let file = segments.standing(end.segment);
         let start = match segments.start(file) {
+            // Another file took its place between the two questions.
+            Err(_) if segments.standing(end.segment) != file => continue,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 damage.push(format!("segment {} is missing", end.segment));
                 next = below(segments, end.segment).map_err(&reading)?;

@@ -312,7 +312,9 @@ pub(crate) async fn accounts_without_scram_are_counted(given: &mut Given) {
     let imported = create("imported", Some(kept(None))).await;
     let gone = create("gone", Some(kept(None))).await;
     assert_eq!(store.accounts_without_scram(), 2);
+    assert_eq!(store.account_count(), store.accounts().len());
     store.remove_account(gone.id).await.unwrap();
+    assert_eq!(store.account_count(), store.accounts().len());
     assert_eq!(store.accounts_without_scram(), 1);
     let change = |enabled, password| AccountChange {
         enabled: Some(enabled),

@@ -144,3 +144,26 @@ fn depth_is_bounded() {
     let value = text(body_structure(&index(nested.as_bytes())));
     assert!(value.matches("rfc822").count() <= MIME_DEPTH_MAX);
 }
+
+/// A message of very many parts that say very much: what is beyond the limit is written as briefly
+/// as the grammar allows, and each part is there.
+#[test]
+fn threat_27_a_structure_has_a_limit() {
+    let word = "x".repeat(200);
+    let part = format!(
+        "--b\r\nContent-Type: text/{word}; {word}={word}\r\nContent-ID: <{word}>\r\n\
+         Content-Disposition: attachment; filename={word}\r\nContent-Language: {word}\r\n\r\nx\r\n"
+    );
+    let head = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+    let index = index((head.to_owned() + &part.repeat(9_000)).as_bytes());
+    for (written, extended) in [(body(&index), false), (body_structure(&index), true)] {
+        let (longest, shortest) = (2_000, 200);
+        let full = STRUCTURE_BYTES_MAX + longest;
+        assert!(written.len() < full + 9_000 * shortest, "{}", written.len());
+        let written = text(written);
+        assert_eq!(written.matches("(\"text\"").count(), 9_000);
+        let brief = format!("(\"text\" \"{}\" NIL NIL NIL \"7bit\" 1 ", "x".repeat(16));
+        assert!(written.contains(&brief), "{extended}");
+        assert_eq!(written.contains("attachment"), extended);
+    }
+}

@@ -1,6 +1,6 @@
 //! Space comes back, and nothing that is needed goes.
 
-use std::{path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use mail::id::{MailboxId, ModSeq};
@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     Options,
     clock::ManualClock,
-    disk::{Disk, SimDisk},
+    disk::{Disk, DiskFile, Lock, OpenMode, SimDisk},
     embedded::{
         core::{
             Core,
@@ -19,6 +19,7 @@ use crate::{
             },
         },
         record::{BodyData, Purge, Record},
+        segment::Segments,
     },
 };
 
@@ -171,6 +172,72 @@ fn deleted_mail_stays_through_its_window_and_then_gives_its_space_back() {
     place.each_way(look);
     let rewritten = place.open().shared.segments.rewritten();
     assert!(rewritten.len() >= 8, "{rewritten:?}");
+}
+
+/// A disk on which segments were rewritten; whoever asks for an old file finds out just then.
+#[derive(Debug)]
+struct Exchanging {
+    disk: SimDisk,
+    segments: std::sync::OnceLock<std::sync::Weak<Segments>>,
+}
+
+impl Disk for Exchanging {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        let opened = self.disk.open(path, mode);
+        let segments = self.segments.get().and_then(std::sync::Weak::upgrade);
+        if let (Err(_), Some(segments)) = (&opened, segments) {
+            let rewritten = segments
+                .list()?
+                .into_iter()
+                .filter(|it| number_of(*it) != *it);
+            let mut stands = rewritten.filter(|it| segments.path(number_of(*it)) == path);
+            stands.by_ref().for_each(|file| segments.stand(file));
+        }
+        opened
+    }
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.disk.create_dir(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove(path)
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        self.disk.list(dir)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.sync_dir(dir)
+    }
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        self.disk.free_bytes(dir)
+    }
+    fn lock(&self, path: &Path) -> io::Result<std::result::Result<Lock, Option<u32>>> {
+        self.disk.lock(path)
+    }
+}
+
+#[test]
+fn a_segment_that_is_rewritten_while_the_log_is_looked_at_is_not_missing() {
+    let place = Place::new();
+    let core = place.open();
+    fill(&core);
+    place.clock.set(NOW + WINDOW);
+    core.compact().unwrap();
+    let (valid, dir) = (core.shared.backlog.valid(), &core.shared.segments.dir);
+    let links = recover::valid(&core.shared.segments, valid).unwrap();
+    let disk = Arc::new(Exchanging {
+        disk: place.disk.clone(),
+        segments: std::sync::OnceLock::new(),
+    });
+    // It does not know yet that any was rewritten.
+    let late = Arc::new(Segments::new(Arc::clone(&disk) as _, dir));
+    disk.segments.set(Arc::downgrade(&late)).unwrap();
+    let mut damage = Vec::new();
+    let found = recover::valid_links(&late, valid, &mut damage).unwrap();
+    assert_eq!((found, damage), (links, Vec::<String>::new()));
+    assert!(late.rewritten().len() >= 8);
 }
 
 #[test]

@@ -113,17 +113,23 @@ impl Index {
         })
     }
 
-    /// Static data of bodies, where known.
-    pub(crate) fn fixed(&self, bodies: &[BodyId]) -> Result<Vec<Option<Arc<Static>>>> {
+    /// Static data of bodies, where known: of the first of them, until it is `bytes_max` or more.
+    pub(crate) fn fixed(&self, bodies: &[BodyId], bytes_max: usize) -> Result<Fixed> {
         let table = self.read()?.open_table(FIXED).map_err(failed)?;
         if let Some((first, last)) = dense(bodies) {
-            return fixed_between(&table, bodies, first..=last);
+            return fixed_between(&table, bodies, first..=last, bytes_max);
         }
-        let one = |body: &BodyId| -> Result<Option<Arc<Static>>> {
+        let (mut found, mut bytes) = (Fixed::with_capacity(bodies.len()), 0);
+        for body in bodies {
+            if bytes >= bytes_max {
+                break;
+            }
             let value = table.get(body.get()).map_err(failed)?;
-            value.map(|value| decode_fixed(value.value())).transpose()
-        };
-        bodies.iter().map(one).collect()
+            bytes += value.as_ref().map_or(0, |value| value.value().len());
+            let fixed = value.map(|value| decode_fixed(value.value()));
+            found.push(fixed.transpose()?);
+        }
+        Ok(found)
     }
 
     /// Where bodies are, as far as it is known, in their order.
@@ -205,14 +211,21 @@ fn dense(bodies: &[BodyId]) -> Option<(u64, u64)> {
     (ascends && is_close).then_some((first, last))
 }
 
-/// Static data of `bodies`, which ascend within `range`.
+/// Static data of some bodies, where known, in their order.
+type Fixed = Vec<Option<Arc<Static>>>;
+
+/// Static data of `bodies`, which ascend within `range`, until it is `bytes_max` or more.
 fn fixed_between(
     table: &ReadOnlyTable<u64, &'static [u8]>,
     bodies: &[BodyId],
     range: RangeInclusive<u64>,
-) -> Result<Vec<Option<Arc<Static>>>> {
-    let mut found = Vec::with_capacity(bodies.len());
+    bytes_max: usize,
+) -> Result<Fixed> {
+    let (mut found, mut bytes) = (Fixed::with_capacity(bodies.len()), 0);
     for item in table.range(range).map_err(failed)? {
+        if bytes >= bytes_max {
+            return Ok(found);
+        }
         let (key, value) = item.map_err(failed)?;
         while bodies
             .get(found.len())
@@ -224,6 +237,7 @@ fn fixed_between(
             .get(found.len())
             .is_some_and(|body| body.get() == key.value())
         {
+            bytes += value.value().len();
             found.push(Some(decode_fixed(value.value())?));
         }
     }

@@ -147,7 +147,7 @@ fn told(index: &Index) -> String {
                 state.recent_floor
             );
             for (uid, row) in state.rows() {
-                let fixed = index.fixed(&[row.body]).unwrap();
+                let fixed = index.fixed(&[row.body], usize::MAX).unwrap();
                 let place = index.places(&[row.body]).unwrap();
                 let _ = writeln!(
                     all,
