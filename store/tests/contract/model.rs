@@ -194,13 +194,7 @@ pub(crate) async fn perform(
     match op {
         Op::Append(to, texts, named) => {
             let Some(id) = find(to) else { return nothing() };
-            let mut messages = Vec::new();
-            for number in texts {
-                let (text, fixed) = &*made(*number);
-                messages.push(try_message(account, text.as_bytes(), fixed.clone(), named).await?);
-            }
-            let appended = account.append(id, messages).await?;
-            return Ok((UidSet::new(), appended.uids));
+            return append_texts(account, id, texts, named).await;
         }
         Op::Deliver(to, number) => {
             let Some(id) = find(to) else { return nothing() };
@@ -235,17 +229,7 @@ pub(crate) async fn perform(
             let (Some(mailbox), Some(to)) = (open(from).await?, find(to)) else {
                 return nothing();
             };
-            let (text, fixed) = &*made(*number);
-            let mut upload = mailbox.upload_replacing(*uid, text.len() as u64).await?;
-            upload.write(text.as_bytes()).await?;
-            let message = NewMessage {
-                upload,
-                fixed: fixed.clone(),
-                flags: flags(named),
-                internal_date: None,
-            };
-            let appended = mailbox.replace(*uid, to, message).await?;
-            return Ok((UidSet::range(*uid, *uid), appended.uids));
+            return replace(&*mailbox, *uid, to, (*number, named)).await;
         }
         Op::Create(named) => {
             account.create_mailbox(&name(named), &[]).await?;
@@ -262,6 +246,42 @@ pub(crate) async fn perform(
         }
     }
     nothing()
+}
+
+/// Adds texts, all or none.
+async fn append_texts(
+    account: &dyn Account,
+    to: MailboxId,
+    texts: &[u32],
+    named: &str,
+) -> Result<(UidSet, UidSet)> {
+    let mut messages = Vec::new();
+    for number in texts {
+        let (text, fixed) = &*made(*number);
+        messages.push(try_message(account, text.as_bytes(), fixed.clone(), named).await?);
+    }
+    let appended = account.append(to, messages).await?;
+    Ok((UidSet::new(), appended.uids))
+}
+
+/// Puts a text in the place of a message.
+async fn replace(
+    mailbox: &dyn Mailbox,
+    uid: Uid,
+    to: MailboxId,
+    (number, named): (u32, &str),
+) -> Result<(UidSet, UidSet)> {
+    let (text, fixed) = &*made(number);
+    let mut upload = mailbox.upload_replacing(uid, text.len() as u64).await?;
+    upload.write(text.as_bytes()).await?;
+    let message = NewMessage {
+        upload,
+        fixed: fixed.clone(),
+        flags: flags(named),
+        internal_date: None,
+    };
+    let appended = mailbox.replace(uid, to, message).await?;
+    Ok((UidSet::range(uid, uid), appended.uids))
 }
 
 /// Delivers a text to the account and to another one, in either order; now and then that other one
@@ -581,15 +601,8 @@ impl Contents {
                     .for_each(|f| f.retain(|uid, _| !from.contains(*uid)));
             }
             Op::Replace(source, uid, target, text, names) => {
-                if !self.mailboxes.contains_key(source) || !self.mailboxes.contains_key(target) {
-                    return;
-                }
-                assert_eq!(to.count(), 1);
-                let gone = self.mailboxes.get_mut(source).unwrap().remove(uid);
-                assert!(gone.is_some(), "{uid} was there");
-                let flags = normal(&flags(names));
-                let added = to.iter().map(|uid| (uid, (*text, flags.clone())));
-                self.mailboxes.get_mut(target).unwrap().extend(added);
+                let new = (*text, normal(&flags(names)));
+                self.replace((source, *uid), (target, to), &new);
             }
             Op::Create(named) => self.create(named),
             Op::Delete(named) => {
@@ -604,6 +617,22 @@ impl Contents {
             }
             Op::Compact => {}
         }
+    }
+
+    fn replace(
+        &mut self,
+        (source, uid): (&str, Uid),
+        (target, to): (&str, &UidSet),
+        new: &(u32, String),
+    ) {
+        if !self.mailboxes.contains_key(source) || !self.mailboxes.contains_key(target) {
+            return;
+        }
+        assert_eq!(to.count(), 1);
+        let gone = self.mailboxes.get_mut(source).unwrap().remove(&uid);
+        assert!(gone.is_some(), "{uid} was there");
+        let target = self.mailboxes.get_mut(target).unwrap();
+        target.extend(to.iter().map(|uid| (uid, new.clone())));
     }
 
     fn transfer(&mut self, source: &str, uids: &UidSet, target: &str, done: (&UidSet, &UidSet)) {
