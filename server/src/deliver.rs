@@ -15,6 +15,7 @@ use crate::{
     admin::{
         client::{is_nobody_there, no_store},
         owner::become_owner,
+        socket,
     },
     cli::Exit,
     config::{self, Config, Options},
@@ -102,12 +103,13 @@ async fn deliver(config: &Config, user: &str, message: Message) -> Result<Outcom
             ..no_store(&config.store.path)
         });
     }
+    // It has the store, also in the moment in which another takes its place and nobody has it open.
+    if is_running(config).await {
+        let stream = connect(config).await.map_err(lost)?;
+        return message.send(stream, user).await.map_err(lost);
+    }
     let store = match open_store(config).await {
         Ok(store) => store,
-        Err(failure) if failure.exit == Exit::StoreInUse && config.lmtp.port != 0 => {
-            let stream = connect(config).await.map_err(lost)?;
-            return message.send(stream, user).await.map_err(lost);
-        }
         Err(failure) => {
             return Err(Failure {
                 exit: Exit::TempFail,
@@ -130,7 +132,20 @@ async fn deliver(config: &Config, user: &str, message: Message) -> Result<Outcom
     outcome.map_err(lost)
 }
 
+/// Whether a server serves the store.
+async fn is_running(config: &Config) -> bool {
+    match socket::path(config) {
+        Ok(path) => UnixStream::connect(path).await.is_ok(),
+        Err(_) => false,
+    }
+}
+
 async fn connect(config: &Config) -> io::Result<TcpStream> {
+    if config.lmtp.port == 0 {
+        return Err(io::Error::other(
+            "a server is running that takes no mail: set Lmtp:SocketPath or Lmtp:Port",
+        ));
+    }
     let mut last = io::ErrorKind::NotFound.into();
     for ip in &config.lmtp.addresses.0 {
         match TcpStream::connect(reachable((*ip, config.lmtp.port).into())).await {

@@ -5,10 +5,10 @@
 use std::{
     any::Any,
     io,
-    net::{IpAddr, SocketAddr, TcpListener as StdTcpListener},
+    net::{IpAddr, SocketAddr, TcpListener as StdTcpListener, TcpStream as StdTcpStream},
     os::unix::{
         fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _},
-        net::UnixListener as StdUnixListener,
+        net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
     },
     path::Path,
     pin::Pin,
@@ -20,7 +20,7 @@ use std::{
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
     task::{JoinError, JoinSet},
     time::Instant,
 };
@@ -409,7 +409,7 @@ fn prepare_socket(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     }
-    match std::os::unix::net::UnixStream::connect(path) {
+    match StdUnixStream::connect(path) {
         Ok(_) => Err(io::Error::new(
             io::ErrorKind::AddrInUse,
             "another server serves it",
@@ -430,49 +430,93 @@ async fn accept_tcp(
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            // Who is not accepted waits for the server that takes the place of this one.
             biased;
             () = service.shutdown.notified() => break,
             Some(ended) = connections.join_next() => { note_end(ended); continue; }
             accepted = socket.accept() => accepted,
         };
-        let (stream, address) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok((stream, address)) => {
+                let (service, gate) = (Arc::clone(&service), Arc::clone(&gate));
+                connections.spawn(serve_accepted(stream, address, protocol, service, gate));
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
             }
-        };
-        configure(&stream);
-        let Ok(local) = stream.local_addr() else {
-            continue;
-        };
-        let mut peer = Peer::of_tcp(address, local, &service.config);
-        if service.observe.live.is_probe(&peer) {
-            peer = peer.probe();
         }
-        let stream = Stream::new(stream);
-        let (service, gate) = (Arc::clone(&service), Arc::clone(&gate));
-        connections.spawn(async move {
-            let Some((stream, peer)) = identified(stream, peer, protocol, &service, &gate).await
-            else {
-                return;
-            };
-            let ip = peer.address.map_or(address.ip(), |address| address.ip());
-            let banned =
-                protocol != Protocols::Lmtp && !peer.is_probe && service.auth.throttle.refuses(ip);
-            match gate.enter(ip, peer.trust, service.now_secs()) {
-                Ok(_) if banned => {
-                    refuse(&service, stream, (peer, protocol), Reason::Banned).await;
-                }
-                Ok(_place) => serve_tcp(stream, peer, protocol, service).await,
-                Err(reason) => refuse(&service, stream, (peer, protocol), reason).await,
-            }
-        });
     }
-    drop(socket);
+    if let Some(socket) = last_of(socket.into_std(), &service) {
+        for (stream, address) in waiting(|| socket.accept()) {
+            let (service, gate) = (Arc::clone(&service), Arc::clone(&gate));
+            if let Ok(stream) =
+                unblocked(stream, StdTcpStream::set_nonblocking, TcpStream::from_std)
+            {
+                connections.spawn(serve_accepted(stream, address, protocol, service, gate));
+            }
+        }
+    }
     finish(connections, &service).await;
+}
+
+/// The socket, if those who wait in its queue have nobody to wait for: when another server takes the
+/// place of this one, they are that server's.
+pub(crate) fn last_of<S>(socket: io::Result<S>, service: &Service) -> Option<S> {
+    socket.ok().filter(|_| !service.shutdown.is_hand_over())
+}
+
+/// Those who wait to be accepted at this moment: closing the socket would reset them.
+pub(crate) fn waiting<T>(mut accept: impl FnMut() -> io::Result<T>) -> impl Iterator<Item = T> {
+    let next = move || {
+        loop {
+            match accept() {
+                // That one has left already.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                accepted => return accepted.ok(),
+            }
+        }
+    };
+    std::iter::from_fn(next).take(BACKLOG.unsigned_abs() as usize)
+}
+
+/// A connection that was accepted while nobody waited for it, as the runtime wants it.
+pub(crate) fn unblocked<S, T>(
+    stream: S,
+    set_nonblocking: fn(&S, bool) -> io::Result<()>,
+    from_std: fn(S) -> io::Result<T>,
+) -> io::Result<T> {
+    set_nonblocking(&stream, true)?;
+    from_std(stream)
+}
+
+async fn serve_accepted(
+    stream: TcpStream,
+    address: SocketAddr,
+    protocol: Protocols,
+    service: Arc<Service>,
+    gate: Arc<Gate>,
+) {
+    configure(&stream);
+    let Ok(local) = stream.local_addr() else {
+        return;
+    };
+    let mut peer = Peer::of_tcp(address, local, &service.config);
+    if service.observe.live.is_probe(&peer) {
+        peer = peer.probe();
+    }
+    let stream = Stream::new(stream);
+    let Some((stream, peer)) = identified(stream, peer, protocol, &service, &gate).await else {
+        return;
+    };
+    let ip = peer.address.map_or(address.ip(), |address| address.ip());
+    let banned = protocol != Protocols::Lmtp && !peer.is_probe && service.auth.throttle.refuses(ip);
+    match gate.enter(ip, peer.trust, service.now_secs()) {
+        Ok(_) if banned => {
+            refuse(&service, stream, (peer, protocol), Reason::Banned).await;
+        }
+        Ok(_place) => serve_tcp(stream, peer, protocol, service).await,
+        Err(reason) => refuse(&service, stream, (peer, protocol), reason).await,
+    }
 }
 
 /// Who is at the other end: the peer itself or, if that is a proxy, who is behind it. While its
@@ -524,8 +568,7 @@ async fn accept_unix(socket: UnixListener, service: Arc<Service>) {
             Some(ended) = connections.join_next() => note_end(ended),
             accepted = socket.accept() => match accepted {
                 Ok((stream, _)) => {
-                    service.observe.metrics.connections.count(Spoken::Lmtp);
-                    connections.spawn(crate::lmtp::serve(Stream::new(stream), Arc::clone(&service), Peer::LOCAL));
+                    connections.spawn(serve_local(stream, Arc::clone(&service)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept connections");
@@ -534,11 +577,24 @@ async fn accept_unix(socket: UnixListener, service: Arc<Service>) {
             },
         }
     }
-    drop(socket);
+    if let Some(socket) = last_of(socket.into_std(), &service) {
+        for (stream, _) in waiting(|| socket.accept()) {
+            if let Ok(stream) =
+                unblocked(stream, StdUnixStream::set_nonblocking, UnixStream::from_std)
+            {
+                connections.spawn(serve_local(stream, Arc::clone(&service)));
+            }
+        }
+    }
     finish(connections, &service).await;
 }
 
-fn configure(stream: &tokio::net::TcpStream) {
+async fn serve_local(stream: UnixStream, service: Arc<Service>) {
+    service.observe.metrics.connections.count(Spoken::Lmtp);
+    crate::lmtp::serve(Stream::new(stream), service, Peer::LOCAL).await;
+}
+
+fn configure(stream: &TcpStream) {
     // Without these a connection works as well, only worse.
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
@@ -798,8 +854,10 @@ mod tests {
         given_up.abort();
         assert_eq!(without_fault(given_up.await), None);
         assert_eq!(crate::log::panics(), before);
-        let none: Option<u8> = None;
-        let faulty = tokio::spawn(async move { none.expect("a fault of the test's own") });
+        let faulty = tokio::spawn(async {
+            let text = std::hint::black_box("no number");
+            text.parse::<u8>().expect("a fault of the test's own")
+        });
         assert_eq!(without_fault(faulty.await), None);
         assert_eq!(crate::log::panics(), before + 1);
     }

@@ -329,13 +329,13 @@ fn client_setup(loaded: &Loaded, asked: cli::ClientSetup, form: Form) -> Result<
     };
     let setup = client_setup::gather(&loaded.config, wishes)
         .map_err(|problem| Failure::new(Exit::Failed, problem))?;
+    if form == Form::Text && asked.format != SetupFormat::Text {
+        let published = setup.may_be_published();
+        published.map_err(|problem| Failure::new(Exit::Failed, problem))?;
+    }
     tell_warnings(setup.warnings.clone());
     if form == Form::Json {
         return printed(&print(&setup.to_json(), form));
-    }
-    if asked.format != SetupFormat::Text {
-        let published = setup.may_be_published();
-        published.map_err(|problem| Failure::new(Exit::Failed, problem))?;
     }
     let text = match asked.format {
         SetupFormat::Text => setup.text(),

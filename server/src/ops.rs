@@ -14,11 +14,21 @@ mod route;
 mod samples;
 mod status;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    net::{SocketAddr, TcpStream as StdTcpStream},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::Instant};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Notify, Semaphore},
+    task::JoinSet,
+    time::Instant,
+};
 
 use self::{
     access::{Access, Ends},
@@ -28,7 +38,7 @@ use self::{
     samples::Samples,
 };
 use crate::{
-    listen::{Transport, note_end},
+    listen::{Transport, last_of, note_end, unblocked, waiting},
     service::Service,
 };
 
@@ -110,35 +120,51 @@ async fn accept(socket: TcpListener, ops: Arc<Ops>) {
             Some(ended) = connections.join_next() => { note_end(ended); continue; }
             accepted = socket.accept() => accepted,
         };
-        let Ok((stream, remote)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        let Ok(local) = stream.local_addr() else {
-            continue;
-        };
-        // Answers are small and wanted at once.
-        let _ = stream.set_nodelay(true);
-        let ends = Ends { local, remote };
-        let Some(place) = ops.door.enter(&ends) else {
-            tracing::debug!(%remote, "too many connections to the status page");
-            continue;
-        };
-        let ops = Arc::clone(&ops);
-        connections.spawn(async move {
-            converse(stream, ends, ops).await;
-            drop(place);
-        });
+        match accepted {
+            Ok((stream, remote)) => take(stream, remote, &ops, &mut connections),
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
     }
-    drop(socket);
+    if let Some(socket) = last_of(socket.into_std(), &ops.service) {
+        for (stream, remote) in waiting(|| socket.accept()) {
+            if let Ok(stream) =
+                unblocked(stream, StdTcpStream::set_nonblocking, TcpStream::from_std)
+            {
+                take(stream, remote, &ops, &mut connections);
+            }
+        }
+    }
     while let Some(ended) = connections.join_next().await {
         note_end(ended);
     }
 }
 
+/// Answers on a connection, if there is room for one more.
+fn take(stream: TcpStream, remote: SocketAddr, ops: &Arc<Ops>, connections: &mut JoinSet<()>) {
+    let Ok(local) = stream.local_addr() else {
+        return;
+    };
+    // Answers are small and wanted at once.
+    let _ = stream.set_nodelay(true);
+    let ends = Ends { local, remote };
+    let Some(place) = ops.door.enter(&ends) else {
+        tracing::debug!(%remote, "too many connections to the status page");
+        return;
+    };
+    let ops = Arc::clone(ops);
+    connections.spawn(async move {
+        converse(stream, ends, ops).await;
+        drop(place);
+    });
+}
+
 /// One connection, to its end.
 async fn converse(stream: impl Transport, ends: Ends, ops: Arc<Ops>) {
-    let answering = service_fn(|request| route::answer(&ops, ends, request));
+    let asked = Notify::new();
+    let answering = service_fn(|request| {
+        asked.notify_one();
+        route::answer(&ops, ends, request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME_MAX)
@@ -146,22 +172,30 @@ async fn converse(stream: impl Transport, ends: Ends, ops: Arc<Ops>) {
         .max_headers(FIELDS_MAX)
         .serve_connection(TokioIo::new(stream), answering);
     let mut connection = pin!(connection);
+    let shutdown = &ops.service.shutdown;
     let patience = tokio::select! {
         // Who asks and leaves needs no answer.
         _ = connection.as_mut() => return,
         () = tokio::time::sleep(CONNECTION_TIME_MAX) => LAST_TIME_MAX,
-        () = ops.service.shutdown.notified() => STOP_TIME_MAX,
+        () = shutdown.notified() => STOP_TIME_MAX,
     };
+    let deadline = Instant::now() + patience;
+    if shutdown.has_begun() {
+        // What may be on its way, or here and not read yet, is answered.
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = asked.notified() => {}
+            () = tokio::time::sleep_until(deadline) => {}
+        }
+    }
     connection.as_mut().graceful_shutdown();
-    let _ = tokio::time::timeout(patience, connection).await;
+    let _ = tokio::time::timeout_at(deadline, connection).await;
 }
 
 #[cfg(test)]
 mod tests {
     use store::{clock::ManualClock, embedded::EmbeddedStore};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-    use std::net::SocketAddr;
 
     use super::*;
     use crate::config;

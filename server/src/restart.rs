@@ -42,7 +42,7 @@ use tokio::{
 
 use crate::{
     problem::Problem,
-    sockets::{Origin, Role, Sockets},
+    sockets::{FileId, Origin, Role, Sockets},
     systemd,
 };
 
@@ -65,7 +65,11 @@ pub const OPTION: &str = "--inherit";
 #[serde(rename_all = "snake_case")]
 enum Message {
     /// Leaving: here is a socket.
-    Socket { role: Role, origin: Origin },
+    Socket {
+        role: Role,
+        origin: Origin,
+        file: Option<FileId>,
+    },
     /// Leaving: those were all.
     Sockets,
     /// Coming: only the store is missing.
@@ -216,13 +220,8 @@ impl Successor {
 
     /// Has it stop in order; when this returns it is gone.
     pub async fn stop(mut self, time_max: Duration) {
-        let process = self
-            .child
-            .id()
-            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        if let Some(process) = process {
-            // It may have ended meanwhile.
-            let _ = kill_process(process, Signal::TERM);
+        if let Some(process) = self.child.id() {
+            tell_to_stop(process);
         }
         if tokio::time::timeout(time_max, self.child.wait())
             .await
@@ -290,12 +289,22 @@ impl Successor {
     }
 }
 
+/// Has a server stop in order that took the place of this one.
+pub fn tell_to_stop(process: u32) {
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    if let Some(process) = process {
+        // It may have ended meanwhile.
+        let _ = kill_process(process, Signal::TERM);
+    }
+}
+
 /// Sends each socket with a line that says what it is.
 fn send(to: &StdUnixStream, sockets: &Sockets) -> io::Result<()> {
     for listener in &sockets.0 {
         let message = Message::Socket {
             role: listener.role,
             origin: listener.origin,
+            file: listener.file,
         };
         send_one(to, &message, &[listener.socket.as_fd()])?;
     }

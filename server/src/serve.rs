@@ -125,25 +125,40 @@ pub async fn run(loaded: &Loaded, start: Start) -> Result<(), Failure> {
     let mut signals = Signals::caught();
     let starting = async {
         match start {
-            Start::Fresh(mut given) => start_fresh(loaded, &mut given).await,
+            Start::Fresh(mut given) => {
+                let started = start_fresh(loaded, &mut given).await?;
+                Ok((started, None))
+            }
             Start::Heir(heir, mut given) => {
                 let started = start_heir(loaded, &heir, &mut given).await;
-                started.inspect_err(|failure| heir.fails(&failure.problems))
+                let started =
+                    started.inspect_err(|failure: &Failure| heir.fails(&failure.problems))?;
+                Ok((started, Some((heir, given))))
             }
         }
     };
-    let (site, running) = tokio::select! {
+    let ((site, running), heir) = tokio::select! {
         started = starting => started?,
         // Whatever the store was doing, the next opening goes by its log.
         () = signals.stop() => return Ok(()),
     };
-    let server = Server {
+    let mut server = Server {
         loaded,
         program,
         signals,
         site,
         serving: Serving::default(),
     };
+    if let Some((heir, left)) = heir {
+        tokio::select! {
+            () = heir.serves() => left.unlink(),
+            // There may be sessions already.
+            () = server.signals.stop() => {
+                server.stop(running).await;
+                return Ok(());
+            }
+        }
+    }
     server.run(running).await
 }
 
@@ -172,8 +187,6 @@ async fn start_heir(
     heir.wait_for_store().await?;
     let store = open_left_store(&loaded.config).await?;
     let running = site.start(loaded, store).await?;
-    heir.serves().await;
-    given.unlink();
     Ok((site, running))
 }
 
@@ -236,7 +249,7 @@ pub async fn stop(running: Running, sockets: Sockets, signals: &mut Signals) {
     sockets.unlink();
     drop(sockets);
     tokio::select! {
-        () = running.end(limit) => {}
+        () = running.end(Next::Nobody, limit) => {}
         () = signals.stop() => {
             tracing::warn!("asked twice: nobody is waited for");
             service.store.close().await;
@@ -332,6 +345,15 @@ pub fn system_time() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(secs)
 }
 
+/// Who serves when a server has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// Nobody.
+    Nobody,
+    /// Another process, on the same sockets.
+    Another,
+}
+
 /// A server that serves.
 pub struct Running {
     /// What its connections share.
@@ -419,8 +441,11 @@ impl Running {
 
     /// Tells the sessions to end, waits for them as long as that, ends those that remain, and closes
     /// the store.
-    pub async fn end(mut self, time_max: Duration) {
-        self.service.shutdown.begin();
+    pub async fn end(mut self, next: Next, time_max: Duration) {
+        match next {
+            Next::Nobody => self.service.shutdown.begin(),
+            Next::Another => self.service.shutdown.hand_over(),
+        }
         let ended = tokio::time::timeout(time_max, self.ended()).await;
         if ended.is_err() {
             self.service.shutdown.cut();

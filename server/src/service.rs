@@ -202,6 +202,8 @@ pub struct Shutdown(watch::Sender<Phase>);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Phase {
     Serving,
+    /// The same as the next; who is not accepted yet waits for the server that comes.
+    HandingOver,
     /// Who runs a command may finish it, everybody else is told to leave.
     Ending,
     /// Nobody is waited for any more.
@@ -217,12 +219,27 @@ impl Default for Shutdown {
 impl Shutdown {
     /// Tells everyone to finish.
     pub fn begin(&self) {
-        self.0.send_replace(Phase::Ending);
+        self.reach(Phase::Ending);
+    }
+
+    /// Tells everyone to finish, because another server takes the place of this one.
+    pub fn hand_over(&self) {
+        self.reach(Phase::HandingOver);
     }
 
     /// Tells those who are still there that they are not waited for any more.
     pub fn cut(&self) {
-        self.0.send_replace(Phase::Over);
+        self.reach(Phase::Over);
+    }
+
+    fn reach(&self, phase: Phase) {
+        self.0.send_modify(|now| *now = phase.max(*now));
+    }
+
+    /// Whether the sockets go to another server, and with them whoever is not accepted yet.
+    #[must_use]
+    pub fn is_hand_over(&self) -> bool {
+        *self.0.borrow() == Phase::HandingOver
     }
 
     /// Whether the server stops.
@@ -233,7 +250,7 @@ impl Shutdown {
 
     /// Waits until the server stops; returns at once if it does already.
     pub async fn notified(&self) {
-        self.reached(Phase::Ending).await;
+        self.reached(Phase::HandingOver).await;
     }
 
     /// Waits until nobody is waited for any more.

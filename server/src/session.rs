@@ -230,7 +230,7 @@ impl Session {
     /// If the client is gone or does not read.
     pub async fn tell(&mut self, expunge: Expunge, sink: &mut Sink) -> std::io::Result<()> {
         match self {
-            Self::Selected(selected) => selected.tell(expunge, sink).await,
+            Self::Selected(selected) => Box::pin(selected.tell(expunge, sink)).await,
             _ => Ok(()),
         }
     }

@@ -8,7 +8,7 @@ use std::{
     net::{SocketAddr, TcpListener as StdTcpListener},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::net::UnixListener as StdUnixListener,
+        unix::{fs::MetadataExt as _, net::UnixListener as StdUnixListener},
     },
     path::{Path, PathBuf},
 };
@@ -59,6 +59,29 @@ pub struct Listener {
     pub origin: Origin,
     /// The socket itself.
     pub socket: Socket,
+    /// The file by which a Unix socket that we bound is found.
+    pub file: Option<FileId>,
+}
+
+impl Listener {
+    /// Whether a socket is reached by this path: the same name, and not another socket that stands
+    /// there by now. While ours is open, no other file gets its number.
+    fn is_at(&self, path: &Path) -> bool {
+        self.file.is_some()
+            && self.socket.path().as_deref() == Some(path)
+            && FileId::at(path) == self.file
+    }
+}
+
+/// Which file stands at a path: its device and its number there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FileId(u64, u64);
+
+impl FileId {
+    fn at(path: &Path) -> Option<Self> {
+        let found = std::fs::symlink_metadata(path).ok()?;
+        Some(Self(found.dev(), found.ino()))
+    }
 }
 
 /// A TCP or Unix socket.
@@ -189,6 +212,21 @@ impl Sockets {
         problems.or(sockets)
     }
 
+    /// Why a port cannot be bound, where that is because another server has it that is to be
+    /// replaced: it keeps what it has until the new one serves.
+    fn explain(&self, problem: Problem, port: u16) -> Problem {
+        let addresses = self.0.iter().filter_map(|one| one.socket.address());
+        let Some(held) = addresses.into_iter().find(|held| held.port() == port) else {
+            return problem;
+        };
+        let what = format!(
+            "the server that is to be replaced has this port, at {held}, and another address or \
+             protocol on it cannot be taken over"
+        );
+        let next = "restart in the ordinary way, as by `systemctl restart relate-imap`";
+        Problem::new(what, problem.to_what, next)
+    }
+
     fn taken(&mut self, is_wanted: impl Fn(&Listener) -> bool) -> Self {
         Self(
             self.0
@@ -250,6 +288,7 @@ impl Sockets {
         for listener in &self.0 {
             if listener.origin == Origin::Configuration
                 && let Some(path) = listener.socket.path()
+                && listener.is_at(&path)
             {
                 // The next server replaces it in any case.
                 let _ = std::fs::remove_file(path);
@@ -300,6 +339,7 @@ fn of_system(given: &mut ListenFd, at: usize, name: &str) -> Result<Listener, Pr
             role,
             origin: Origin::System,
             socket,
+            file: None,
         }),
         Err(error) => Err(unusable(
             format!("this is no socket that listens: {error}"),
@@ -364,10 +404,11 @@ impl Wanted {
     /// The sockets, given or bound.
     fn bind(self, given: &mut Sockets) -> Result<Vec<Listener>, Problem> {
         let Self { role, place } = self;
-        let listener = |socket| Listener {
+        let listener = |socket, file| Listener {
             role,
             origin: Origin::Configuration,
             socket,
+            file,
         };
         match place {
             Place::Port(key, addresses, port) => {
@@ -382,28 +423,90 @@ impl Wanted {
                             Socket::Tcp(socket) => Some(socket),
                             Socket::Unix(_) => None,
                         })
-                })?;
+                });
+                let bound = bound.map_err(|problem| given.explain(problem, port))?;
                 Ok(bound
                     .into_iter()
-                    .map(|socket| listener(Socket::Tcp(socket)))
+                    .map(|socket| listener(Socket::Tcp(socket), None))
                     .collect())
             }
             Place::Path(path, mode) => {
-                let found = given
-                    .taken(|one| one.role == role && is_at(&one.socket, &path))
-                    .0;
+                let found = given.taken(|one| one.role == role && one.is_at(&path)).0;
                 if !found.is_empty() {
                     return Ok(found);
                 }
                 let bound = listen::bind_path(&path, mode)?;
-                Ok(vec![listener(Socket::Unix(bound))])
+                Ok(vec![listener(Socket::Unix(bound), FileId::at(&path))])
             }
         }
     }
 }
 
-/// Whether a socket is reached by this path: the same name, and not another socket that stands
-/// there by now.
-fn is_at(socket: &Socket, path: &Path) -> bool {
-    socket.path().as_deref() == Some(path) && path.exists()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Options, load};
+
+    fn config(set: &[String]) -> Config {
+        let options = Options {
+            set: set.to_vec(),
+            ..Options::default()
+        };
+        load(&options).unwrap().config
+    }
+
+    fn settings(directory: &Path, port: u16) -> Vec<String> {
+        vec![
+            format!("Store:Path={}", directory.display()),
+            "Imap:Addresses=127.0.0.1".to_owned(),
+            format!("Imap:Port={port}"),
+            "Imap:SecurePort=0".to_owned(),
+            "Lmtp:Port=0".to_owned(),
+            "HealthCheck:Url=".to_owned(),
+        ]
+    }
+
+    fn taken_over(set: &[String], given: &mut Sockets) -> Result<Sockets, Problems> {
+        Sockets::bind(&config(set), Tls::Off, given)
+    }
+
+    /// A server's sockets, and the settings that name them.
+    fn bound(directory: &Path) -> (Sockets, Vec<String>) {
+        let free = StdTcpListener::bind("127.0.0.1:0").unwrap();
+        let set = settings(directory, free.local_addr().unwrap().port());
+        drop(free);
+        let bound = taken_over(&set, &mut Sockets::default()).unwrap();
+        (bound, set)
+    }
+
+    #[tokio::test]
+    async fn another_address_on_the_same_port_needs_an_ordinary_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut given, mut set) = bound(directory.path());
+        set[1] = "Imap:Addresses=0.0.0.0".to_owned();
+        let problems = taken_over(&set, &mut given).unwrap_err();
+        let problem = &problems.0[0];
+        assert!(problem.what.contains("to be replaced"), "{problem}");
+        assert!(problem.next.contains("ordinary"), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn only_our_own_socket_file_passes_for_ours() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut given, set) = bound(directory.path());
+        let path = directory.path().join("run/admin.sock");
+        let mut given = taken_over(&set, &mut given).unwrap();
+        assert_eq!(given.paths(Role::Admin), [path.as_path()]);
+        // Somebody else's, who is gone.
+        std::fs::remove_file(&path).unwrap();
+        drop(StdUnixListener::bind(&path).unwrap());
+        let theirs = FileId::at(&path);
+        given.unlink();
+        assert_eq!(FileId::at(&path), theirs, "what is not ours stays");
+        let again = taken_over(&set, &mut given).unwrap();
+        let reached = std::os::unix::net::UnixStream::connect(&path);
+        assert!(reached.is_ok(), "it is replaced");
+        again.unlink();
+        assert!(!path.exists());
+    }
 }

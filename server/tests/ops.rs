@@ -642,7 +642,7 @@ fn threat_39_requests_and_connections_have_limits() {
     let read = one_more.read(&mut [0; 1]);
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
     // A place that becomes free is given to the next.
-    let mut served = silent.pop().unwrap();
+    let mut served = silent.swap_remove(0);
     served
         .write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         .unwrap();

@@ -620,6 +620,109 @@ fn a_server_that_is_told_to_stop_says_bye_and_ends_well() {
 }
 
 /// Two sessions of a command, one told to end and one cut off.
+/// Closing a socket resets who waits in its queue: they are accepted first, and told.
+#[test]
+fn who_is_not_accepted_yet_when_the_server_stops_is_told_so_or_answered() {
+    let mut place = Place::new();
+    let (http, lmtp) = (free_port(), free_port());
+    place
+        .settings
+        .retain(|one| one != "HealthCheck:Url=" && one != "Lmtp:Port=0");
+    place.settings.extend([
+        format!("HealthCheck:Url=http://127.0.0.1:{http}"),
+        format!("Lmtp:Port={lmtp}"),
+    ]);
+    let mut serving = place.serve();
+    let tell = |serving: &Killed, signal| {
+        let process = rustix::process::Pid::from_child(serving);
+        rustix::process::kill_process(process, signal).unwrap();
+    };
+    tell(&serving, rustix::process::Signal::STOP);
+    let connected = |port| TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let waiting: Vec<_> = (0..20).map(|_| connected(place.imap)).collect();
+    let (mut sender, mut monitor) = (connected(lmtp), connected(http));
+    let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    monitor.write_all(request).unwrap();
+    tell(&serving, rustix::process::Signal::TERM);
+    tell(&serving, rustix::process::Signal::CONT);
+    let said = |stream: &mut TcpStream| {
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        said
+    };
+    for mut stream in waiting {
+        let said = said(&mut stream);
+        assert!(
+            said.starts_with("* OK") && said.contains("\r\n* BYE"),
+            "{said:?}"
+        );
+    }
+    let told = said(&mut sender);
+    assert!(
+        told.starts_with("220 ") && told.contains("\r\n421 "),
+        "{told:?}"
+    );
+    assert!(said(&mut monitor).starts_with("HTTP/1.1 200"));
+    assert_eq!(serving.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn log_tells_what_is_there_and_what_it_cannot_read() {
+    let place = Place::new();
+    place.prints(
+        &["account", "add", "tim", "--password-stdin"],
+        PASSWORD_LINE,
+    );
+    for n in 1..=3 {
+        let message = format!("Subject: marker-{n}\n\nhi\n");
+        place.prints(&["deliver", "tim"], &message);
+    }
+    let segment = place.store().join("log/00000001.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(8).position(|word| word == b"marker-2");
+    bytes[at.unwrap()] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let told = place.run(&["log", "--kind", "delivered"], "");
+    assert_eq!(
+        (told.code, told.out.lines().count()),
+        (0, 2),
+        "{}",
+        told.out
+    );
+    for text in [
+        "a part of the log cannot be read",
+        "segment 1, bytes ",
+        "relate-imap check",
+    ] {
+        assert!(told.err.contains(text), "{text}: {}", told.err);
+    }
+    place.fails(&["check"], "", 5, "");
+}
+
+/// While one server takes the place of another nobody has the store open.
+#[test]
+fn deliver_leaves_the_store_alone_while_a_server_is_there() {
+    let place = Place::new();
+    place.prints(
+        &["account", "add", "tim", "--password-stdin"],
+        PASSWORD_LINE,
+    );
+    let mut settings = place.settings.clone();
+    settings.push("Lmtp:SocketPath=".to_owned());
+    let place = Place { settings, ..place };
+    let run = place.store().join("run");
+    std::fs::create_dir_all(&run).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(run.join("admin.sock")).unwrap();
+    place.fails(
+        &["deliver", "tim"],
+        "Subject: x\n\nx\n",
+        75,
+        "takes no mail",
+    );
+    drop(socket);
+    place.prints(&["deliver", "tim"], "Subject: x\n\nx\n");
+}
+
 fn tunnel(place: &Place) {
     let talk = "a SELECT INBOX\r\nb LOGIN tim x\r\nc STARTTLS\r\nd APPEND INBOX {4+}\r\nx\r\n\r\ne LOGOUT\r\n";
     let said = place.prints(&["session", "--account", "T@x"], talk);

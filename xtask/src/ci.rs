@@ -124,6 +124,22 @@ const STEPS: &[Step] = &[
         ..script("fuzz --full", &["fuzz/run", "60"])
     },
     Step {
+        name: "model --full",
+        only_full: true,
+        argv: &[
+            "cargo",
+            "nextest",
+            "run",
+            "-p",
+            "server",
+            "--test",
+            "model",
+            "long_sixteen",
+        ],
+        env: &[("MODEL_SEEDS", "100"), ("MODEL_COMMANDS", "10000")],
+        needs: Needs::Cargo("nextest"),
+    },
+    Step {
         name: "bench --full",
         argv: &[
             "cargo",

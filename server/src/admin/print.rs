@@ -90,7 +90,11 @@ fn cell(value: &Value) -> String {
         Value::String(text) => visible(text),
         Value::Array(items) if items.is_empty() => NOTHING.to_owned(),
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
-        other => other.to_string(),
+        Value::Object(fields) => {
+            let pair = |(key, value): (&String, &Value)| format!("{key} {}", cell(value));
+            fields.iter().map(pair).collect::<Vec<_>>().join(", ")
+        }
+        Value::Number(number) => number.to_string(),
     }
 }
 
@@ -124,6 +128,10 @@ mod tests {
             (
                 json!({ "a": 1, "long": ["x", "y"] }),
                 "a     1\nlong  x, y\n",
+            ),
+            (
+                json!({ "room": { "live_bytes": 1, "dead_bytes": null } }),
+                "room  live_bytes 1, dead_bytes -\n",
             ),
             (
                 json!([

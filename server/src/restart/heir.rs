@@ -51,11 +51,14 @@ impl Heir {
         let mut sockets = Sockets::default();
         loop {
             match receive(&line)? {
-                (Message::Socket { role, origin }, Some(descriptor)) => sockets.0.push(Listener {
-                    role,
-                    origin,
-                    socket: Socket::of(descriptor)?,
-                }),
+                (Message::Socket { role, origin, file }, Some(descriptor)) => {
+                    sockets.0.push(Listener {
+                        role,
+                        origin,
+                        file,
+                        socket: Socket::of(descriptor)?,
+                    })
+                }
                 (Message::Sockets, None) => break,
                 _ => return Err(io::ErrorKind::InvalidData.into()),
             }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::{net::UnixStream, task::JoinSet};
 
 use super::{
-    Failure, Running, Site, open_left_store,
+    Failure, Next, Running, Site, open_left_store,
     signals::{Order, Signals},
     stop,
 };
@@ -52,7 +52,7 @@ impl Server<'_> {
             match after {
                 After::Serve(again) => running = again,
                 After::Stop(running) => {
-                    stop(running, self.site.sockets, &mut self.signals).await;
+                    self.stop(running).await;
                     return Ok(());
                 }
                 After::End => return Ok(()),
@@ -60,10 +60,15 @@ impl Server<'_> {
         }
     }
 
+    pub(super) async fn stop(mut self, running: Running) {
+        stop(running, self.site.sockets, &mut self.signals).await;
+    }
+
     fn serves(&self, running: &Running) {
         *self.serving.lock() = Some(Arc::clone(&running.service));
         let status = systemd::status(&running.service);
-        systemd::tell(&[State::Ready, State::Status(&status)]);
+        // The watchdog counts from what the server before said last.
+        systemd::tell(&[State::Ready, State::Watchdog, State::Status(&status)]);
     }
 
     async fn order(&mut self) -> Order {
@@ -82,7 +87,10 @@ impl Server<'_> {
         tracing::info!("another process is to take the place of this one");
         let started = tokio::select! {
             started = successor(self.program.as_ref(), &self.site.sockets) => started,
-            () = self.signals.stop() => return Ok(After::Stop(running)),
+            () = self.signals.stop() => {
+                answer(asker, Err(stopped())).await;
+                return Ok(After::Stop(running));
+            }
         };
         let mut successor = match started {
             Ok(successor) => successor,
@@ -91,12 +99,11 @@ impl Server<'_> {
                 return Ok(After::Serve(running));
             }
         };
-        let process = successor.process();
         *self.serving.lock() = None;
         systemd::tell(&[State::Status("sessions end; another process serves soon")]);
         let is_stopping = {
             let limit = running.service.config.imap.shutdown_timeout;
-            let draining = running.end(limit.min(restart::DRAIN_TIME_MAX));
+            let draining = running.end(Next::Another, limit.min(restart::DRAIN_TIME_MAX));
             tokio::pin!(draining);
             tokio::select! {
                 () = &mut draining => false,
@@ -106,6 +113,7 @@ impl Server<'_> {
         if is_stopping {
             successor.end().await;
             self.site.sockets.unlink();
+            answer(asker, Err(stopped())).await;
             return Ok(After::End);
         }
         let taken = tokio::select! {
@@ -113,6 +121,7 @@ impl Server<'_> {
             () = self.signals.stop() => {
                 successor.stop(self.loaded.config.imap.shutdown_timeout).await;
                 self.site.sockets.unlink();
+                answer(asker, Err(stopped())).await;
                 return Ok(After::End);
             }
         };
@@ -125,14 +134,26 @@ impl Server<'_> {
             self.answer_others().await;
             return Ok(After::Serve(running));
         }
+        self.leave(successor, asker).await;
+        Ok(After::End)
+    }
+
+    /// Another process serves.
+    async fn leave(&mut self, successor: Successor, asker: Option<UnixStream>) {
+        let process = successor.process();
         if let Some(process) = process {
-            systemd::tell(&[State::MainPid(process)]);
+            systemd::tell(&[State::MainPid(process), State::Watchdog]);
         }
         successor.release().await;
         tracing::info!(process, "another process has taken the place of this one");
         answer(asker, Ok(json!({ "process": process }))).await;
         self.answer_others().await;
-        Ok(After::End)
+        // Whoever told this process to stop meant the server, whoever that is by now.
+        if let Some(process) = process
+            && self.signals.have_said_stop().await
+        {
+            restart::tell_to_stop(process);
+        }
     }
 
     /// Those who asked for the same meanwhile: it is not done again for them.
@@ -155,6 +176,12 @@ async fn successor(program: Option<&Program>, sockets: &Sockets) -> Result<Succe
         ));
     };
     Successor::start(program, sockets).await
+}
+
+/// What who asked for a restart is told when it came to nothing because the server is to stop.
+fn stopped() -> Problem {
+    let what = "the server was told to stop before another process could take its place";
+    Problem::new(what, "the restart", "start the server")
 }
 
 async fn not_restarted(problem: Problem, asker: Option<UnixStream>) {

@@ -38,6 +38,17 @@ impl Signals {
         }
     }
 
+    /// Whether SIGINT or SIGTERM came that nobody has waited for.
+    pub(super) async fn have_said_stop(&mut self) -> bool {
+        // The runtime has to look first.
+        tokio::task::yield_now().await;
+        tokio::select! {
+            biased;
+            () = self.stop() => true,
+            () = std::future::ready(()) => false,
+        }
+    }
+
     /// Waits for SIGINT or SIGTERM.
     pub async fn stop(&mut self) {
         tokio::select! {

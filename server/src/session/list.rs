@@ -48,6 +48,8 @@ struct Candidate {
     name: MailboxName,
     info: Option<Arc<MailboxInfo>>,
     subscribed: bool,
+    /// It is here only for the names below it.
+    is_level: bool,
 }
 
 /// A pattern with what decides about names that do not exist.
@@ -110,6 +112,7 @@ impl Authenticated {
                     name: name.clone(),
                     info: tree.mailboxes.get(key).cloned(),
                     subscribed: true,
+                    is_level: false,
                 };
                 let has_children = with_children.contains(key.as_str());
                 let mut entry = candidate.entry(has_children, Attributes::default());
@@ -221,8 +224,7 @@ impl Wanted {
     }
 
     fn matches(&self, key: &MailboxKey, candidate: &Candidate) -> bool {
-        let level_only = candidate.info.is_none() && !candidate.subscribed;
-        !(self.all && level_only) && self.pattern.matches(key)
+        !(self.all && candidate.is_level) && self.pattern.matches(key)
     }
 }
 
@@ -270,6 +272,7 @@ pub(super) fn deleted_entry(tree: &Tree, written: MailboxName, info: &MailboxInf
         name: info.name.clone(),
         info: None,
         subscribed: false,
+        is_level: false,
     };
     let has_children = has_children(tree, &info.name.key());
     ListEntry {
@@ -285,6 +288,7 @@ pub(super) fn entry_of(tree: &Tree, info: &MailboxInfo, told: Attributes) -> Lis
         name: info.name.clone(),
         info: Some(Arc::new(info.clone())),
         subscribed: tree.subscriptions.contains_key(&key),
+        is_level: false,
     };
     candidate.entry(has_children(tree, &key), told)
 }
@@ -306,6 +310,7 @@ fn candidates(tree: &Tree, select: SelectOptions) -> BTreeMap<MailboxKey, Candid
                 name,
                 info: Some(Arc::clone(info)),
                 subscribed,
+                is_level: false,
             },
         );
     }
@@ -315,6 +320,7 @@ fn candidates(tree: &Tree, select: SelectOptions) -> BTreeMap<MailboxKey, Candid
                 name: name.clone(),
                 info: None,
                 subscribed: true,
+                is_level: false,
             });
         }
     }
@@ -323,10 +329,13 @@ fn candidates(tree: &Tree, select: SelectOptions) -> BTreeMap<MailboxKey, Candid
         .iter()
         .filter_map(|level| MailboxName::new(level).ok())
     {
-        all.entry(name.key()).or_insert(Candidate {
+        let key = name.key();
+        let subscribed = tree.subscriptions.contains_key(&key);
+        all.entry(key).or_insert(Candidate {
             name,
             info: None,
-            subscribed: false,
+            subscribed,
+            is_level: true,
         });
     }
     all

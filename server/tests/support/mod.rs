@@ -16,7 +16,18 @@ pub(crate) fn free_port() -> u16 {
 
 /// The program in a directory, with settings, an empty environment, and pipes.
 pub(crate) fn program(directory: &Path, settings: &[String], arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_relate-imap"));
+    let path = Path::new(env!("CARGO_BIN_EXE_relate-imap"));
+    program_at(path, directory, settings, arguments)
+}
+
+/// The same, started from this path.
+pub(crate) fn program_at(
+    path: &Path,
+    directory: &Path,
+    settings: &[String],
+    arguments: &[&str],
+) -> Command {
+    let mut command = Command::new(path);
     command.env_clear().current_dir(directory).args(arguments);
     for setting in settings {
         command.args(["--set", setting]);

@@ -177,6 +177,7 @@ pub(crate) fn random(dice: &mut Dice, next_text: &mut u32) -> Op {
     }
 }
 
+// tidy: long because it has an arm for each operation.
 /// Does an operation; returns the UIDs of the source and of the target, where it has them. An
 /// operation on a mailbox that is not there is nothing.
 pub(crate) async fn perform(
@@ -530,6 +531,7 @@ pub(crate) struct Contents {
 type Messages = BTreeMap<Uid, (u32, String)>;
 
 impl Contents {
+    // tidy: long because it has an arm for each operation.
     pub(crate) fn apply(&mut self, op: &Op, (from, to): &(UidSet, UidSet)) {
         match op {
             Op::Append(named, texts, names) => {

@@ -13,7 +13,8 @@ async fn full(set: &[&str]) -> (Server, Client) {
         let config = configured(set);
         let kept = config.store_options();
         let clock = clock();
-        let store = EmbeddedStore::open(directory.path(), kept, Arc::clone(&clock) as _).unwrap();
+        let time = Arc::clone(&clock) as _;
+        let store = EmbeddedStore::open(directory.path(), kept, time).unwrap();
         (config, (store, clock))
     };
     let (config, store) = open(&[]);

@@ -1,0 +1,568 @@
+//! One answer against what must be answered: every response is looked at as it comes, then what is
+//! missing at the end.
+
+use std::collections::BTreeSet;
+
+use wire::imap::client::{Condition, Data as Untagged, Node, Response};
+
+use crate::{
+    command::{Access, Command, Item, Numbers},
+    find::Found,
+    list::Entries,
+    predict::{Code, Copied, Data, Expected, Next},
+    told::{Broken, Check, Expunge, Revision, broken},
+    words::{DELETED, SEEN, parts, text},
+    world::{Account, Client, Mailbox, Message},
+};
+
+/// An answer that is being read.
+pub(crate) struct Answer<'a> {
+    pub(crate) client: &'a mut Client,
+    pub(crate) account: &'a mut Account,
+    pub(crate) expected: &'a mut Expected,
+    pub(crate) tag: &'a str,
+    pub(crate) seen: &'a mut Seen,
+}
+
+/// What came so far.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// Names of the data and codes.
+    names: BTreeSet<String>,
+    entries: Entries,
+}
+
+/// What a session hears that no command of its own asked for: in IDLE, or between commands.
+pub(crate) fn unsolicited(client: &mut Client, account: &mut Account, response: Response) -> Check {
+    let expunge = match client.is_idle {
+        true => Expunge::May,
+        false => Expunge::MustWait,
+    };
+    let mut expected = Expected::nothing(expunge);
+    let mut answer = Answer {
+        client,
+        account,
+        expected: &mut expected,
+        tag: "",
+        seen: &mut Seen::default(),
+    };
+    answer.untagged(response)
+}
+
+impl Answer<'_> {
+    /// Looks at anything but the tagged answer.
+    pub(crate) fn untagged(&mut self, response: Response) -> Check {
+        match response {
+            Response::Untagged(condition) => self.condition(&condition),
+            Response::Data(data) => self.data(&data),
+            Response::Continuation(_) => broken(31, "a continuation nobody waits for"),
+            Response::Tagged(tag, _) => {
+                broken(31, format!("an answer to {tag}, which was answered"))
+            }
+        }
+    }
+
+    fn saw(&mut self, name: &str) {
+        self.seen.names.insert(name.to_owned());
+    }
+
+    fn has_seen(&self, name: &str) -> bool {
+        self.seen.names.contains(name)
+    }
+
+    fn condition(&mut self, condition: &Condition) -> Check {
+        if condition.status == "BYE" {
+            self.saw("BYE");
+            return match self.expected.next {
+                Next::LoggedOut => Ok(()),
+                _ => broken(31, "BYE without a reason"),
+            };
+        }
+        let Some((code, values)) = &condition.code else {
+            return Ok(());
+        };
+        match code.as_str() {
+            "CLOSED" if self.expected.next != Next::Closed => broken(22, "CLOSED without a reason"),
+            "COPYUID" => self.moved(values),
+            "UIDVALIDITY" => {
+                self.opened(|account, mailbox| account.is_valid(mailbox, number(values.first())?))
+            }
+            "UIDNEXT" => self.opened(|account, mailbox| {
+                let (told, next) = (number(values.first())?, account.mailboxes[mailbox].uid_next);
+                same(4, "UIDNEXT", told, next)
+            }),
+            "UNSEEN" => self.opened(|account, mailbox| {
+                let messages = &account.mailboxes[mailbox].messages;
+                let first = messages.iter().position(|m| !m.flags.has(SEEN));
+                let first = first.map_or(0, |at| u32::try_from(at).unwrap() + 1);
+                same(22, "UNSEEN", number(values.first())?, first)
+            }),
+            _ => Ok(()),
+        }?;
+        self.saw(code);
+        Ok(())
+    }
+
+    /// Something that only SELECT tells.
+    fn opened(&mut self, check: impl FnOnce(&mut Account, usize) -> Check) -> Check {
+        match self.expected.data {
+            Data::Opening(mailbox) => check(self.account, mailbox),
+            _ => broken(31, "it is told though nothing is opened"),
+        }
+    }
+
+    fn data(&mut self, data: &Untagged) -> Check {
+        if self.expected.opens() && self.expected.next == Next::Closed && !self.has_seen("CLOSED") {
+            return broken(22, format!("{} before CLOSED", data.name));
+        }
+        match data.name.as_str() {
+            "EXISTS" | "RECENT" | "EXPUNGE" | "FETCH" | "FLAGS" => self.of_mailbox(data)?,
+            "LIST" => self.listed(data)?,
+            "LSUB" => self.listed(data)?,
+            "STATUS" => self.status(data)?,
+            "SEARCH" => self.search(data)?,
+            "ESEARCH" => self.esearch(data)?,
+            "ENABLED" => self.enabled(data)?,
+            "CAPABILITY" => {}
+            other => return broken(31, format!("{other} was not asked for")),
+        }
+        self.saw(&data.name);
+        Ok(())
+    }
+
+    fn of_mailbox(&mut self, data: &Untagged) -> Check {
+        let revision = self.client.revision();
+        let Some(view) = &mut self.client.view else {
+            return broken(31, format!("{} without a mailbox", data.name));
+        };
+        let mailbox = &mut self.account.mailboxes[view.mailbox];
+        let n = data.number.unwrap_or_default();
+        match data.name.as_str() {
+            "EXISTS" => {
+                // What a UID command may name comes before all it does.
+                let earlier = self
+                    .expected
+                    .before
+                    .as_ref()
+                    .filter(|_| self.seen.names.is_empty());
+                view.exists(n, (mailbox, earlier), revision)
+            }
+            "RECENT" if matches!(self.expected.data, Data::Opening(_)) => {
+                view.opened_recent(n, mailbox, revision)
+            }
+            "RECENT" => view.recent(n, mailbox, revision),
+            "FLAGS" => {
+                view.announce(data.values.first().and_then(Node::list).unwrap_or_default());
+                Ok(())
+            }
+            "EXPUNGE" => {
+                let unsaid = matches!(self.expected.data, Data::Moved(_));
+                if unsaid && !self.seen.names.contains("COPYUID") {
+                    return broken(19, "EXPUNGE before COPYUID");
+                }
+                view.expunge(n, mailbox, self.expected.expunge)
+            }
+            _ => {
+                let items = data.values.first().unwrap_or(&Node::Nil);
+                let uid = view.fetched(n, items, mailbox, revision)?;
+                fetched(self.expected, (uid, mailbox.message(uid)), items, revision)
+            }
+        }
+    }
+
+    fn listed(&mut self, data: &Untagged) -> Check {
+        let (Some(attributes), Some(name)) = (
+            data.values.first().and_then(Node::list),
+            data.values.get(2).and_then(Node::bytes),
+        ) else {
+            return broken(28, "a LIST without attributes or name");
+        };
+        let name = self.name(name)?;
+        let lower = |node: &Node| {
+            String::from_utf8_lossy(node.bytes().unwrap_or_default()).to_ascii_lowercase()
+        };
+        let attributes = attributes.iter().map(lower).collect();
+        match self.seen.entries.insert(name.clone(), attributes) {
+            Some(_) => broken(28, format!("{name} is listed twice")),
+            None => Ok(()),
+        }
+    }
+
+    fn name(&self, bytes: &[u8]) -> Check<String> {
+        let name = match self.client.is_utf8 {
+            true => String::from_utf8(bytes.to_vec()).ok(),
+            false => wire::utf7::decode(bytes),
+        };
+        name.ok_or_else(|| Broken::new(50, "a name that cannot be read"))
+    }
+
+    fn status(&mut self, data: &Untagged) -> Check {
+        let Data::Status(id, due) = &self.expected.data else {
+            return broken(30, "STATUS was not asked for");
+        };
+        let name = data
+            .values
+            .first()
+            .and_then(Node::bytes)
+            .unwrap_or_default();
+        same(30, "the name", &self.name(name)?, due)?;
+        let Some(items) = data.values.get(1) else {
+            return broken(30, "STATUS without items");
+        };
+        let item = |name| number(items.value_of(name));
+        self.account.is_valid(*id, item("UIDVALIDITY")?)?;
+        let mailbox = &mut self.account.mailboxes[*id];
+        mailbox.recent_is(item("RECENT")?)?;
+        same(30, "MESSAGES", item("MESSAGES")?, mailbox.count(|_| true))?;
+        same(4, "UIDNEXT", item("UIDNEXT")?, mailbox.uid_next)?;
+        same(
+            30,
+            "UNSEEN",
+            item("UNSEEN")?,
+            mailbox.count(|m| !m.flags.has(SEEN)),
+        )?;
+        same(
+            30,
+            "DELETED",
+            item("DELETED")?,
+            mailbox.count(|m| m.flags.has(DELETED)),
+        )?;
+        let bytes = mailbox.messages.iter().map(Message::size).sum();
+        same(30, "SIZE", item("SIZE")?, bytes)
+    }
+
+    fn search(&mut self, data: &Untagged) -> Check {
+        let Data::Search(found) = &self.expected.data else {
+            return broken(31, "SEARCH was not asked for");
+        };
+        if found.returns.is_some() || self.client.is_rev2 {
+            return broken(24, "SEARCH where ESEARCH is due");
+        }
+        let told: Option<Vec<u64>> = data.values.iter().map(Node::number).collect();
+        let want: Vec<u64> = found.told.iter().copied().map(u64::from).collect();
+        match told.as_ref() == Some(&want) {
+            true => Ok(()),
+            false => broken(38, format!("found {told:?}, should find {want:?}")),
+        }
+    }
+
+    fn esearch(&mut self, data: &Untagged) -> Check {
+        let Data::Search(found) = &self.expected.data else {
+            return broken(31, "ESEARCH was not asked for");
+        };
+        if found.returns.is_none() && !self.client.is_rev2 {
+            return broken(24, "ESEARCH where SEARCH is due");
+        }
+        esearch(found, &data.values, self.tag)
+    }
+
+    fn enabled(&mut self, data: &Untagged) -> Check {
+        let Data::Enabled(want) = &self.expected.data else {
+            return broken(25, "ENABLED was not asked for");
+        };
+        let told: BTreeSet<&[u8]> = data.values.iter().filter_map(Node::bytes).collect();
+        let want: BTreeSet<&[u8]> = want.iter().map(|w| w.as_bytes()).collect();
+        match told == want {
+            true => Ok(()),
+            false => broken(25, "not what can be enabled"),
+        }
+    }
+
+    fn moved(&mut self, values: &[Node]) -> Check {
+        match &self.expected.data {
+            Data::Moved(copied) => copy_uid(self.account, copied, values),
+            _ => broken(16, "COPYUID without a MOVE"),
+        }
+    }
+
+    /// The tagged answer: what it says, and whether all that is due came before.
+    pub(crate) fn tagged(mut self, command: &Command, tag: &str, condition: &Condition) -> Check {
+        if tag != self.tag {
+            return broken(31, format!("an answer to {tag}, not to {}", self.tag));
+        }
+        if condition.status != self.expected.status {
+            let (is, due) = (&condition.status, self.expected.status);
+            let text = String::from_utf8_lossy(&condition.text);
+            return broken(rule_of(command), format!("{is} ({text}), should be {due}"));
+        }
+        self.code(command, condition)?;
+        self.is_complete()?;
+        if let (Some((uids, store)), Some(view)) =
+            (self.expected.assumed.take(), &mut self.client.view)
+        {
+            for told in view.told.iter_mut().filter(|t| uids.contains(&t.uid)) {
+                told.flags = store.change.of(told.flags, store.flags);
+            }
+        }
+        self.go_on();
+        let (Some(view), false) = (&self.client.view, matches!(command, Command::Wrong(_))) else {
+            return Ok(());
+        };
+        view.is_current(&self.account.mailboxes[view.mailbox], self.expected.expunge)
+    }
+
+    fn code(&mut self, command: &Command, condition: &Condition) -> Check {
+        let (name, values) = match &condition.code {
+            Some((name, values)) => (name.as_str(), values.as_slice()),
+            None => ("", &[][..]),
+        };
+        match &self.expected.code {
+            Code::Any => Ok(()),
+            Code::Named(due) => match name == *due {
+                true => Ok(()),
+                false => broken(rule_of(command), format!("[{name}], should be [{due}]")),
+            },
+            Code::AppendUid(id, uids) if name == "APPENDUID" => {
+                self.account.is_valid(*id, number(values.first())?)?;
+                let told = values.get(1).and_then(numbers).unwrap_or_default();
+                same(16, "APPENDUID", &told, uids)
+            }
+            Code::CopyUid(copied) if name == "COPYUID" => copy_uid(self.account, copied, values),
+            Code::AppendUid(..) | Code::CopyUid(_) => {
+                broken(16, format!("[{name}] instead of UIDs"))
+            }
+        }
+    }
+
+    /// Whether everything came that the command asked for.
+    fn is_complete(&self) -> Check {
+        if self.expected.next == Next::Closed && !self.has_seen("CLOSED") {
+            return broken(22, "CLOSED is missing");
+        }
+        if self.expected.next == Next::LoggedOut && !self.has_seen("BYE") {
+            return broken(31, "BYE is missing");
+        }
+        if let Some((uid, items)) = self.expected.fetches.first_key_value() {
+            return broken(39, format!("FETCH of UID {uid} with {items:?} is missing"));
+        }
+        let due: &[&str] = match &self.expected.data {
+            Data::None => &[],
+            Data::Opening(_) if self.client.is_rev2 => &[
+                "FLAGS",
+                "EXISTS",
+                "PERMANENTFLAGS",
+                "UIDNEXT",
+                "UIDVALIDITY",
+                "LIST",
+            ],
+            Data::Opening(_) => &[
+                "FLAGS",
+                "EXISTS",
+                "PERMANENTFLAGS",
+                "UIDNEXT",
+                "UIDVALIDITY",
+                "RECENT",
+            ],
+            Data::List(entries) | Data::Lsub(entries) => return self.lists(entries),
+            Data::Status(..) => &["STATUS"],
+            Data::Search(found) if found.returns.is_none() && !self.client.is_rev2 => &["SEARCH"],
+            Data::Search(found) if found.answer().is_none() => &[],
+            Data::Search(_) => &["ESEARCH"],
+            Data::Enabled(_) => &["ENABLED"],
+            Data::Moved(_) => &["COPYUID"],
+        };
+        match due.iter().find(|name| !self.has_seen(name)) {
+            Some(missing) => broken(31, format!("{missing} is missing")),
+            None => Ok(()),
+        }
+    }
+
+    fn lists(&self, due: &Entries) -> Check {
+        if self.seen.entries == *due {
+            return Ok(());
+        }
+        let told = self
+            .seen
+            .entries
+            .iter()
+            .find(|(name, is)| due.get(*name) != Some(is));
+        let due = due
+            .iter()
+            .find(|(name, is)| self.seen.entries.get(*name) != Some(is));
+        broken(28, format!("listed {told:?}, should be {due:?}"))
+    }
+
+    /// The session's next state.
+    fn go_on(&mut self) {
+        match self.expected.next {
+            Next::Closed if matches!(self.expected.data, Data::Opening(_)) => {}
+            Next::Closed | Next::Unselected => self.client.view = None,
+            Next::NotIdle => self.client.is_idle = false,
+            Next::Idle => self.client.is_idle = true,
+            Next::LoggedOut => self.client.leave(),
+            Next::Same => {}
+        }
+    }
+}
+
+/// What a wrong end of a command is mostly about.
+const fn rule_of(command: &Command) -> u8 {
+    match command {
+        Command::Append(..) => 17,
+        Command::Copy(..) | Command::Move(..) => 18,
+        Command::Create(..) => 29,
+        Command::Delete(_) | Command::Rename(..) => 27,
+        Command::Select(..) => 22,
+        Command::Idle | Command::Done(_) => 36,
+        Command::Search(_) => 38,
+        _ => 31,
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(rule: u8, what: &str, told: T, due: T) -> Check {
+    match told == due {
+        true => Ok(()),
+        false => broken(
+            rule,
+            format!("{what} is told as {told:?}, should be {due:?}"),
+        ),
+    }
+}
+
+fn number(node: Option<&Node>) -> Check<u32> {
+    let number = node
+        .and_then(Node::number)
+        .and_then(|n| u32::try_from(n).ok());
+    number.ok_or_else(|| Broken::new(31, "a number is missing"))
+}
+
+/// The numbers of a set, in the order in which it names them.
+fn numbers(node: &Node) -> Option<Vec<u32>> {
+    let text = str::from_utf8(node.bytes()?).ok()?;
+    let mut all = Vec::new();
+    for range in text.split(',') {
+        let (a, b) = range.split_once(':').unwrap_or((range, range));
+        let (a, b): (u32, u32) = (a.parse().ok()?, b.parse().ok()?);
+        // `5:5` is never written (rule 16).
+        if range.contains(':') && a == b {
+            return None;
+        }
+        all.extend(a.min(b)..=a.max(b));
+    }
+    Some(all)
+}
+
+fn copy_uid(account: &mut Account, copied: &Copied, values: &[Node]) -> Check {
+    account.is_valid(copied.target, number(values.first())?)?;
+    let set = |at: usize| values.get(at).and_then(numbers).unwrap_or_default();
+    same(
+        16,
+        "COPYUID",
+        (&set(1), &set(2)),
+        (&copied.from, &copied.to),
+    )
+}
+
+/// `(TAG "t") [UID] [MIN n] [MAX n] [ALL set] [COUNT n]`.
+fn esearch(found: &Found, values: &[Node], tag: &str) -> Check {
+    let told_tag = values
+        .first()
+        .and_then(|v| v.value_of("TAG"))
+        .and_then(Node::bytes);
+    if told_tag != Some(tag.as_bytes()) {
+        return broken(24, "ESEARCH without its TAG");
+    }
+    let rest = &values[1..];
+    let is_uid = rest.first().and_then(Node::bytes) == Some(b"UID");
+    if is_uid != (found.numbers == Numbers::Uid) {
+        return broken(38, format!("UID in ESEARCH is {is_uid}"));
+    }
+    let (pairs, _) = rest[usize::from(is_uid)..].as_chunks::<2>();
+    let pair = |[name, value]: &[Node; 2]| {
+        let name = String::from_utf8_lossy(name.bytes().unwrap_or_default()).into_owned();
+        (name, numbers(value).unwrap_or_default())
+    };
+    let told: BTreeSet<_> = pairs.iter().map(pair).collect();
+    let due = found.answer().unwrap_or_default();
+    let due: BTreeSet<_> = due.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
+    same(38, "ESEARCH", told, due)
+}
+
+/// A FETCH response: it answers what was asked of the message, or only tells flags.
+fn fetched(
+    expected: &mut Expected,
+    (uid, message): (u32, Option<&Message>),
+    items: &Node,
+    revision: Revision,
+) -> Check {
+    let has = |name: &str| items.value_of(name).is_some();
+    let due = expected.fetches.get(&uid);
+    if let (Some(due), Some(message)) = (due, message)
+        && due.iter().all(|item| has(item.names().1))
+    {
+        if expected.with_uid && !has("UID") {
+            return broken(15, format!("FETCH of UID {uid} does not name it"));
+        }
+        for item in due {
+            is_content(
+                *item,
+                message,
+                items.value_of(item.names().1).unwrap_or(&Node::Nil),
+            )?;
+        }
+        expected.fetches.remove(&uid);
+        return Ok(());
+    }
+    if !has("FLAGS") {
+        return broken(39, format!("FETCH of UID {uid} without what was asked for"));
+    }
+    match has("UID") || revision == Revision::Rev1 {
+        true => Ok(()),
+        false => broken(15, format!("FETCH of UID {uid} does not name it")),
+    }
+}
+
+/// Whether a message's data is what it always was (rules 39 and 42).
+fn is_content(item: Item, message: &Message, node: &Node) -> Check {
+    let (header, body) = parts(message.serial);
+    let due = match item {
+        // Looked at as everywhere else.
+        Item::Uid | Item::Flags => return Ok(()),
+        Item::InternalDate => message.date.written.to_owned(),
+        Item::Size => message.size().to_string(),
+        Item::Envelope => {
+            let subject = node
+                .list()
+                .and_then(|fields| fields.get(1))
+                .and_then(Node::bytes);
+            let due = format!("m{}.", message.serial);
+            return same(42, "the subject", subject, Some(due.as_bytes()));
+        }
+        Item::Body | Item::BodyPeek => text(message.serial),
+        Item::HeaderPeek => header,
+        Item::TextPartial => body[3..12].to_owned(),
+    };
+    let told = String::from_utf8_lossy(node.bytes().unwrap_or_default()).into_owned();
+    same(
+        42,
+        item.names().1,
+        told.trim_start_matches(' ').trim_start_matches('0'),
+        due.trim_start_matches('0'),
+    )
+}
+
+impl Mailbox {
+    /// The UIDs of the last messages.
+    pub(crate) fn last(&self, count: usize) -> Option<BTreeSet<u32>> {
+        let from = self.messages.len().checked_sub(count)?;
+        Some(self.messages[from..].iter().map(|m| m.uid).collect())
+    }
+}
+
+impl crate::told::View {
+    /// RECENT of SELECT. A restart may have forgotten that a session had some of the messages.
+    fn opened_recent(&mut self, n: u32, mailbox: &mut Mailbox, revision: Revision) -> Check {
+        if !mailbox.recent.is_certain && n as usize >= self.recent.len() {
+            let again = mailbox.last(n as usize);
+            self.recent =
+                again.ok_or_else(|| Broken::new(23, "more recent messages than there are"))?;
+            if self.access == Access::ReadOnly
+                && let Some(first) = self.recent.first()
+            {
+                mailbox.recent.floor = *first;
+            }
+            mailbox.recent.is_certain = true;
+        }
+        self.recent(n, mailbox, revision)
+    }
+}

@@ -1,0 +1,526 @@
+//! What a command does to the reference, and what must be answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    command::{
+        Access, Answer, Command, Item, List, NewMessage, Numbers, Ranges, Search, Set, Store,
+    },
+    find::{Found, find},
+    list::{Entries, listed, subscribed_only},
+    told::{Expunge, Revision, View},
+    words::{DELETED, SEEN, canonical},
+    world::{Account, Client, Mailbox, Message, World},
+};
+
+/// What must be answered to a command.
+pub(crate) struct Expected {
+    /// OK, NO or BAD.
+    pub(crate) status: &'static str,
+    pub(crate) code: Code,
+    /// Items that FETCH must tell, by UID.
+    pub(crate) fetches: BTreeMap<u32, Vec<Item>>,
+    /// Whether those FETCH responses must name the UID (rule 15).
+    pub(crate) with_uid: bool,
+    pub(crate) data: Data,
+    pub(crate) expunge: Expunge,
+    pub(crate) next: Next,
+    /// The selected mailbox as it was, if the client is told of what is new before the command is
+    /// done, because the command may name it.
+    pub(crate) before: Option<Mailbox>,
+    /// What the client works out for itself if it is not told: flags after STORE.SILENT.
+    pub(crate) assumed: Option<(Vec<u32>, Store)>,
+}
+
+/// The code in the tagged answer.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Code {
+    /// Any or none.
+    Any,
+    Named(&'static str),
+    AppendUid(usize, Vec<u32>),
+    CopyUid(Copied),
+}
+
+/// What COPYUID must tell.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Copied {
+    pub(crate) target: usize,
+    pub(crate) from: Vec<u32>,
+    pub(crate) to: Vec<u32>,
+}
+
+/// Untagged data that only this command brings.
+#[derive(Debug)]
+pub(crate) enum Data {
+    None,
+    /// What SELECT tells, of the mailbox it opens.
+    Opening(usize),
+    List(Entries),
+    Lsub(Entries),
+    Status(usize, String),
+    Search(Found),
+    Enabled(Vec<&'static str>),
+    /// COPYUID in an untagged OK, before any EXPUNGE (rule 19).
+    Moved(Copied),
+}
+
+/// What becomes of the session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    Same,
+    /// It has no mailbox any more. The second says that `[CLOSED]` must tell so.
+    Unselected,
+    Closed,
+    Idle,
+    NotIdle,
+    LoggedOut,
+}
+
+impl Expected {
+    fn ok() -> Self {
+        Self {
+            status: "OK",
+            code: Code::Any,
+            fetches: BTreeMap::new(),
+            with_uid: false,
+            data: Data::None,
+            expunge: Expunge::May,
+            next: Next::Same,
+            before: None,
+            assumed: None,
+        }
+    }
+
+    /// Nothing is running.
+    pub(crate) fn nothing(expunge: Expunge) -> Self {
+        Self {
+            expunge,
+            ..Self::ok()
+        }
+    }
+
+    fn no(code: &'static str) -> Self {
+        Self {
+            status: "NO",
+            code: Code::Named(code),
+            ..Self::ok()
+        }
+    }
+
+    fn bad() -> Self {
+        Self {
+            status: "BAD",
+            ..Self::ok()
+        }
+    }
+
+    fn of(done: Result<(), &'static str>) -> Self {
+        done.map_or_else(Self::no, |()| Self::ok())
+    }
+
+    fn with(self, data: Data) -> Self {
+        Self { data, ..self }
+    }
+}
+
+/// Whether a command of a selected session may tell of EXPUNGE (RFC 9051 §7.5.1; rule 1).
+fn expunge_in(command: &Command) -> Expunge {
+    let waits = match command {
+        Command::Search(search) => search.numbers == Numbers::Seq || search.key.names_seqs(),
+        Command::Fetch(set, _) | Command::Store(set, _) => set.numbers == Numbers::Seq,
+        // Not in progress, since it was never received as a command.
+        Command::Wrong(_) => true,
+        _ => false,
+    };
+    match waits {
+        true => Expunge::MustWait,
+        false => Expunge::May,
+    }
+}
+
+/// Whether a command may name messages that the client was not told of before.
+const fn names_new(command: &Command) -> bool {
+    match command {
+        Command::UidExpunge(_) | Command::Search(_) => true,
+        Command::Fetch(set, _)
+        | Command::Store(set, _)
+        | Command::Copy(set, _)
+        | Command::Move(set, _) => matches!(set.numbers, Numbers::Uid),
+        _ => false,
+    }
+}
+
+impl World {
+    /// Does what a logged-in client says, and says what must be answered.
+    pub(crate) fn predict(&mut self, who: usize, command: &Command) -> Expected {
+        let now = self.now;
+        let client = &mut self.clients[who];
+        let account = &mut self.accounts[client.account];
+        let revision = client.revision();
+        let selected = client.view.as_ref().map(|view| view.mailbox);
+        let before = selected.filter(|_| names_new(command));
+        let before = before.map(|id| account.mailboxes[id].clone());
+        let mut expected = match command {
+            Command::Noop | Command::Subscribe(_) | Command::Unsubscribe(_) => {
+                simple(account, command)
+            }
+            Command::Logout => Expected {
+                next: Next::LoggedOut,
+                ..Expected::ok()
+            },
+            Command::Enable(what) => enable(client, what),
+            Command::Select(name, access) => select(account, client, name, *access),
+            Command::Create(name, used) => Expected::of(account.create(name, *used)),
+            Command::Delete(name) => Expected::of(account.delete(name)),
+            Command::Rename(from, to) => rename(account, from, to),
+            Command::List(list) => list_of(account, list),
+            Command::Lsub(pattern) => {
+                Expected::ok().with(Data::Lsub(subscribed_only(account, pattern)))
+            }
+            Command::Status(name) => match account.find(name) {
+                Some(id) => Expected::ok().with(Data::Status(id, canonical(name))),
+                None => Expected::no("NONEXISTENT"),
+            },
+            Command::Append(name, messages) => append(account, name, messages, now),
+            Command::Idle => Expected {
+                next: Next::Idle,
+                ..Expected::ok()
+            },
+            Command::Done(line) => done(line),
+            Command::Wrong(_) => Expected::bad(),
+            of_mailbox => match client.view.as_mut() {
+                Some(view) => in_mailbox(account, (view, revision), of_mailbox),
+                None => Expected::bad(),
+            },
+        };
+        expected.before = before;
+        if expected.expunge == Expunge::May {
+            expected.expunge = expunge_in(command);
+        }
+        // Its own mailbox is gone, or is another one now.
+        if matches!(command, Command::Delete(_) | Command::Rename(..))
+            && selected.is_some_and(|id| !account.is_same(id))
+        {
+            expected.next = Next::Closed;
+        }
+        expected
+    }
+}
+
+impl Account {
+    /// Whether a mailbox is there with the UIDVALIDITY it was known with.
+    pub(crate) fn is_same(&self, id: usize) -> bool {
+        self.exists(id) && self.mailboxes[id].uid_validity.is_some()
+    }
+}
+
+fn simple(account: &mut Account, command: &Command) -> Expected {
+    match command {
+        Command::Subscribe(name) => {
+            account.subscribed.insert(canonical(name));
+        }
+        Command::Unsubscribe(name) => {
+            account.subscribed.remove(&canonical(name));
+        }
+        _ => {}
+    }
+    Expected::ok()
+}
+
+fn done(line: &str) -> Expected {
+    let answer = match line.eq_ignore_ascii_case("DONE") {
+        true => Expected::ok(),
+        false => Expected::bad(),
+    };
+    Expected {
+        next: Next::NotIdle,
+        ..answer
+    }
+}
+
+/// What ENABLE answers is what is known (rule 25).
+fn enable(client: &mut Client, what: &[&'static str]) -> Expected {
+    let known = ["IMAP4rev2", "UTF8=ACCEPT"];
+    let enabled: Vec<_> = what.iter().copied().filter(|w| known.contains(w)).collect();
+    client.is_rev2 |= enabled.contains(&"IMAP4rev2");
+    client.is_utf8 |= !enabled.is_empty();
+    Expected::ok().with(Data::Enabled(enabled))
+}
+
+fn select(account: &Account, client: &mut Client, name: &str, access: Access) -> Expected {
+    let next = match client.view.take() {
+        Some(_) => Next::Closed,
+        None => Next::Same,
+    };
+    let Some(id) = account.find(name) else {
+        return Expected {
+            next,
+            ..Expected::no("NONEXISTENT")
+        };
+    };
+    client.view = Some(View::new(id, access));
+    Expected {
+        code: Code::Named(match access {
+            Access::ReadWrite => "READ-WRITE",
+            Access::ReadOnly => "READ-ONLY",
+        }),
+        next,
+        ..Expected::ok().with(Data::Opening(id))
+    }
+}
+
+fn rename(account: &mut Account, from: &str, to: &str) -> Expected {
+    Expected::of(account.rename(from, to))
+}
+
+fn list_of(account: &Account, list: &List) -> Expected {
+    Expected::ok().with(Data::List(listed(account, list)))
+}
+
+/// APPEND and MULTIAPPEND: all or nothing (rule 17), into what exists (rule 18).
+fn append(
+    account: &mut Account,
+    name: &str,
+    messages: &[NewMessage],
+    now: crate::words::Date,
+) -> Expected {
+    let waits = |refused| Expected {
+        expunge: Expunge::MustWait,
+        ..refused
+    };
+    let Some(id) = account.find(name) else {
+        return waits(Expected::no("TRYCREATE"));
+    };
+    let serials: Option<Vec<u32>> = messages.iter().map(|m| m.serial).collect();
+    let Some(serials) = serials else {
+        return waits(Expected::no("CANNOT"));
+    };
+    let mailbox = &mut account.mailboxes[id];
+    let added = messages.iter().zip(serials).map(|(new, serial)| {
+        mailbox.add(Message {
+            uid: 0,
+            flags: new.flags,
+            date: new.date.unwrap_or(now),
+            serial,
+        })
+    });
+    Expected {
+        code: Code::AppendUid(id, added.collect()),
+        ..Expected::ok()
+    }
+}
+
+/// Commands on the selected mailbox.
+fn in_mailbox(
+    account: &mut Account,
+    (view, revision): (&mut View, Revision),
+    command: &Command,
+) -> Expected {
+    let id = view.mailbox;
+    let is_writable = view.access == Access::ReadWrite;
+    match command {
+        Command::Check => Expected::ok(),
+        Command::Unselect => Expected {
+            next: Next::Unselected,
+            ..Expected::ok()
+        },
+        Command::Close => {
+            if is_writable {
+                account.mailboxes[id].expunge(|m| m.flags.has(DELETED));
+            }
+            Expected {
+                next: Next::Unselected,
+                ..Expected::ok()
+            }
+        }
+        Command::Search(search) => self::search(&account.mailboxes[id], (view, revision), search),
+        Command::Fetch(set, items) => fetch(&mut account.mailboxes[id], view, set, items),
+        Command::Copy(set, to) => copy(account, view, set, to),
+        _ if !is_writable => Expected::no("NOPERM"),
+        Command::Expunge => {
+            account.mailboxes[id].expunge(|m| m.flags.has(DELETED));
+            Expected::ok()
+        }
+        Command::UidExpunge(ranges) => uid_expunge(&mut account.mailboxes[id], view, ranges),
+        Command::Store(set, store) => self::store(&mut account.mailboxes[id], view, set, store),
+        Command::Move(set, to) => move_to(account, view, set, to),
+        other => unreachable!("{other:?}"),
+    }
+}
+
+/// UIDs of the messages that a set names; `None` for a sequence number that no message has.
+pub(crate) fn resolve(view: &View, mailbox: &Mailbox, set: &Set) -> Option<Vec<u32>> {
+    match (&set.ranges, set.numbers) {
+        (None, _) => {
+            let told = view.told.iter().map(|t| t.uid);
+            Some(told.filter(|uid| view.saved.contains(uid)).collect())
+        }
+        (Some(ranges), Numbers::Uid) => {
+            let all = view.with_new(mailbox);
+            let last = all.last().copied();
+            Some(
+                all.into_iter()
+                    .filter(|uid| within(ranges, *uid, last))
+                    .collect(),
+            )
+        }
+        (Some(ranges), Numbers::Seq) => {
+            let count = u32::try_from(view.told.len()).unwrap();
+            let ends = ranges.0.iter().flat_map(|(a, b)| [a, b]);
+            let highest = ends.map(|end| end.unwrap_or(count)).max().unwrap_or(0);
+            if highest > count || count == 0 {
+                return None;
+            }
+            let named = |seq: &u32| within(ranges, *seq, Some(count));
+            let seqs = (1..=count).filter(named);
+            Some(seqs.map(|seq| view.told[seq as usize - 1].uid).collect())
+        }
+    }
+}
+
+/// Whether a number is in a set of which `*` is `last`.
+pub(crate) fn within(ranges: &Ranges, number: u32, last: Option<u32>) -> bool {
+    ranges.0.iter().any(|(a, b)| {
+        let (Some(a), Some(b)) = (a.or(last), b.or(last)) else {
+            return false;
+        };
+        (a.min(b)..=a.max(b)).contains(&number)
+    })
+}
+
+/// Those that are still there, and whether the client named one that is not by its number.
+fn existing(mailbox: &Mailbox, uids: &[u32], set: &Set) -> (Vec<u32>, bool) {
+    let there = uids
+        .iter()
+        .copied()
+        .filter(|uid| mailbox.message(*uid).is_some());
+    let there: Vec<u32> = there.collect();
+    let is_issued = set.numbers == Numbers::Seq && there.len() != uids.len();
+    (there, is_issued)
+}
+
+fn search(mailbox: &Mailbox, (view, revision): (&mut View, Revision), search: &Search) -> Expected {
+    let Some(found) = find(mailbox, view, search, revision) else {
+        return Expected::bad();
+    };
+    if let Some(saved) = found.saved() {
+        view.saved = saved;
+    }
+    Expected::ok().with(Data::Search(found))
+}
+
+fn fetch(mailbox: &mut Mailbox, view: &View, set: &Set, items: &[Item]) -> Expected {
+    let Some(uids) = resolve(view, mailbox, set) else {
+        return Expected::bad();
+    };
+    let (there, is_issued) = existing(mailbox, &uids, set);
+    let reads = items.contains(&Item::Body) && view.access == Access::ReadWrite;
+    let mut fetches = BTreeMap::new();
+    for uid in there {
+        let message = mailbox.message_mut(uid).unwrap();
+        let mut items = items.to_vec();
+        if reads && !message.flags.has(SEEN) {
+            message.flags = message.flags.with(SEEN);
+            // The answer tells what reading changed (rule 39).
+            items.push(Item::Flags);
+        }
+        fetches.insert(uid, items);
+    }
+    Expected {
+        fetches,
+        with_uid: set.numbers == Numbers::Uid,
+        ..refused_if(is_issued)
+    }
+}
+
+fn refused_if(is_issued: bool) -> Expected {
+    match is_issued {
+        true => Expected::no("EXPUNGEISSUED"),
+        false => Expected::ok(),
+    }
+}
+
+fn store(mailbox: &mut Mailbox, view: &View, set: &Set, store: &Store) -> Expected {
+    let Some(uids) = resolve(view, mailbox, set) else {
+        return Expected::bad();
+    };
+    let (there, is_issued) = existing(mailbox, &uids, set);
+    for uid in &there {
+        let message = mailbox.message_mut(*uid).unwrap();
+        message.flags = store.change.of(message.flags, store.flags);
+    }
+    let mut expected = refused_if(is_issued);
+    match store.answer {
+        Answer::Tell => {
+            let told = there.into_iter().map(|uid| (uid, vec![Item::Flags]));
+            expected.fetches = told.collect();
+            expected.with_uid = set.numbers == Numbers::Uid;
+        }
+        // What a NO did is not known to the client.
+        Answer::Silent if is_issued => {}
+        Answer::Silent => expected.assumed = Some((there, store.clone())),
+    }
+    expected
+}
+
+/// Only what is named, told and marked goes (rule 20).
+fn uid_expunge(mailbox: &mut Mailbox, view: &View, ranges: &Ranges) -> Expected {
+    let set = Set {
+        numbers: Numbers::Uid,
+        ranges: Some(ranges.clone()),
+    };
+    let named: BTreeSet<u32> = resolve(view, mailbox, &set).unwrap().into_iter().collect();
+    mailbox.expunge(|m| m.flags.has(DELETED) && named.contains(&m.uid));
+    Expected::ok()
+}
+
+/// Which messages go where; the answer if they do not.
+fn transfer(
+    account: &Account,
+    view: &View,
+    set: &Set,
+    to: &str,
+) -> Result<(Vec<Message>, usize), Expected> {
+    let source = &account.mailboxes[view.mailbox];
+    let uids = resolve(view, source, set).ok_or_else(Expected::bad)?;
+    let target = account.find(to).ok_or_else(|| Expected::no("TRYCREATE"))?;
+    let (there, is_issued) = existing(source, &uids, set);
+    if is_issued {
+        return Err(Expected::no("EXPUNGEISSUED"));
+    }
+    let messages = there
+        .iter()
+        .map(|uid| source.message(*uid).unwrap().clone());
+    Ok((messages.collect(), target))
+}
+
+fn add_all(account: &mut Account, messages: Vec<Message>, target: usize) -> Copied {
+    let from = messages.iter().map(|m| m.uid).collect();
+    let mailbox = &mut account.mailboxes[target];
+    let to = messages.into_iter().map(|m| mailbox.add(m)).collect();
+    Copied { target, from, to }
+}
+
+fn copy(account: &mut Account, view: &View, set: &Set, to: &str) -> Expected {
+    match transfer(account, view, set, to) {
+        Err(refused) => refused,
+        Ok((messages, _)) if messages.is_empty() => Expected::ok(),
+        Ok((messages, target)) => Expected {
+            code: Code::CopyUid(add_all(account, messages, target)),
+            ..Expected::ok()
+        },
+    }
+}
+
+fn move_to(account: &mut Account, view: &View, set: &Set, to: &str) -> Expected {
+    match transfer(account, view, set, to) {
+        Err(refused) => refused,
+        Ok((messages, _)) if messages.is_empty() => Expected::ok(),
+        Ok((messages, target)) => {
+            let copied = add_all(account, messages, target);
+            account.mailboxes[view.mailbox].expunge(|m| copied.from.contains(&m.uid));
+            Expected::ok().with(Data::Moved(copied))
+        }
+    }
+}
