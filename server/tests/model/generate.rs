@@ -86,11 +86,9 @@ impl Generator {
             1..4 => Act::Clock(self.chance.below(u32::try_from(TIMES.len()).unwrap()) as usize),
             4..10 => Act::Leave,
             _ if !client.is_connected => Act::Connect,
-            _ if client.is_idle => Act::Say(Command::Done(self.chance.weighed(&[
-                (8, "DONE"),
-                (2, "done"),
-                (1, "NOOP"),
-            ]))),
+            _ if client.is_idle => Act::Say(Command::Done(
+                self.chance.word(&["DONE", "DONE", "DONE", "done", "NOOP"]),
+            )),
             _ => Act::Say(self.command(world, who)),
         };
         Step { who, act }
