@@ -34,7 +34,7 @@ impl Chance {
 
     /// One of these words.
     pub(crate) fn word(&mut self, choices: &[&'static str]) -> &'static str {
-        *self.of::<&'static str>(choices)
+        self.of::<&'static str>(choices)
     }
 
     /// One of these by weight.

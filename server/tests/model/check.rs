@@ -409,7 +409,7 @@ const fn rule_of(command: &Command) -> u8 {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(rule: u8, what: &str, told: T, due: T) -> Check {
+fn same<T: PartialEq + std::fmt::Debug + Copy>(rule: u8, what: &str, told: T, due: T) -> Check {
     match told == due {
         true => Ok(()),
         false => broken(
@@ -475,7 +475,7 @@ fn esearch(found: &Found, values: &[Node], tag: &str) -> Check {
     let told: BTreeSet<_> = pairs.iter().map(pair).collect();
     let due = found.answer().unwrap_or_default();
     let due: BTreeSet<_> = due.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
-    same(38, "ESEARCH", told, due)
+    same(38, "ESEARCH", &told, &due)
 }
 
 /// A FETCH response: it answers what was asked of the message, or only tells flags.

@@ -86,11 +86,9 @@ impl Generator {
             1..4 => Act::Clock(self.chance.below(u32::try_from(TIMES.len()).unwrap()) as usize),
             4..10 => Act::Leave,
             _ if !client.is_connected => Act::Connect,
-            _ if client.is_idle => Act::Say(Command::Done(*self.chance.weighed(&[
-                (8, "DONE"),
-                (2, "done"),
-                (1, "NOOP"),
-            ]))),
+            _ if client.is_idle => Act::Say(Command::Done(
+                self.chance.word(&["DONE", "DONE", "DONE", "done", "NOOP"]),
+            )),
             _ => Act::Say(self.command(world, who)),
         };
         Step { who, act }
@@ -311,7 +309,8 @@ impl Draw<'_> {
         while self.chance.percent(40) {
             let item = *self.chance.of(&ALL);
             let is_body = |item: Item| matches!(item, Item::Body | Item::BodyPeek);
-            if !items.contains(&item) && !(is_body(item) && items.iter().any(|i| is_body(*i))) {
+            let is_second = is_body(item) && items.iter().any(|i| is_body(*i));
+            if !is_second && !items.contains(&item) {
                 items.push(item);
             }
         }

@@ -481,17 +481,16 @@ fn transfer(
     view: &View,
     set: &Set,
     to: &str,
-) -> Result<(Vec<Message>, usize), Expected> {
+) -> Result<(Vec<Message>, usize), Box<Expected>> {
     let source = &account.mailboxes[view.mailbox];
-    let uids = resolve(view, source, set).ok_or_else(Expected::bad)?;
-    let target = account.find(to).ok_or_else(|| Expected::no("TRYCREATE"))?;
+    let uids = resolve(view, source, set).ok_or_else(|| Box::new(Expected::bad()))?;
+    let target = account.find(to);
+    let target = target.ok_or_else(|| Box::new(Expected::no("TRYCREATE")))?;
     let (there, is_issued) = existing(source, &uids, set);
     if is_issued {
-        return Err(Expected::no("EXPUNGEISSUED"));
+        return Err(Box::new(Expected::no("EXPUNGEISSUED")));
     }
-    let messages = there
-        .iter()
-        .map(|uid| source.message(*uid).unwrap().clone());
+    let messages = there.iter().map(|uid| *source.message(*uid).unwrap());
     Ok((messages.collect(), target))
 }
 
@@ -504,7 +503,7 @@ fn add_all(account: &mut Account, messages: Vec<Message>, target: usize) -> Copi
 
 fn copy(account: &mut Account, view: &View, set: &Set, to: &str) -> Expected {
     match transfer(account, view, set, to) {
-        Err(refused) => refused,
+        Err(refused) => *refused,
         Ok((messages, _)) if messages.is_empty() => Expected::ok(),
         Ok((messages, target)) => Expected {
             code: Code::CopyUid(add_all(account, messages, target)),
@@ -515,7 +514,7 @@ fn copy(account: &mut Account, view: &View, set: &Set, to: &str) -> Expected {
 
 fn move_to(account: &mut Account, view: &View, set: &Set, to: &str) -> Expected {
     match transfer(account, view, set, to) {
-        Err(refused) => refused,
+        Err(refused) => *refused,
         Ok((messages, _)) if messages.is_empty() => Expected::ok(),
         Ok((messages, target)) => {
             let copied = add_all(account, messages, target);

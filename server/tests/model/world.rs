@@ -64,7 +64,7 @@ pub(crate) struct Contested {
     pub(crate) is_taken: bool,
 }
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Message {
     pub(crate) uid: u32,
     pub(crate) flags: Flags,
