@@ -14,7 +14,6 @@ use crate::ops;
 use crate::problem::{Problem, Problems};
 use crate::tls::{Sources, Tls};
 
-use super::table::TABLE;
 use super::value::{AllowPlaintextAuth, Setting as _};
 use super::{Config, Loaded, Warning};
 
@@ -247,16 +246,6 @@ pub(super) fn warnings(loaded: &Loaded) -> Vec<Warning> {
             "Imap:CrlPath",
             "set Imap:ClientCaPath, or remove Imap:CrlPath",
         );
-    }
-    for key in TABLE.iter().flat_map(|section| section.keys) {
-        let path = format!("{}:{}", key.section, key.name);
-        if !key.has_effect() && loaded.is_given(&path) {
-            warn(
-                "this setting has no effect yet",
-                &path,
-                "remove it; what it says is as its default says",
-            );
-        }
     }
     if imap.port == 0 && (imap.secure_port == 0 || imap.certificate_path.is_none()) {
         warn(

@@ -65,24 +65,14 @@ pub fn markdown() -> String {
             let secret = if key.secret { " Never printed." } else { "" };
             let _ = writeln!(
                 text,
-                "| `{}` | `{default}` | {}{secret}{} | {} |",
+                "| `{}` | `{default}` | {}{secret} | {} |",
                 key.name,
                 key.about.trim(),
-                effect(key),
                 key.allowed()
             );
         }
     }
     text
-}
-
-/// What is said of a key that nothing asks for yet.
-fn effect(key: &Key) -> &'static str {
-    if key.has_effect() {
-        ""
-    } else {
-        " Setting it has no effect yet."
-    }
 }
 
 /// `docs/appsettings.sample.json`: every key at its default, explained.
@@ -100,7 +90,7 @@ pub fn sample() -> String {
             section.name
         );
         for key in section.keys {
-            let _ = writeln!(text, "    // {}{}", key.about.trim(), effect(key));
+            let _ = writeln!(text, "    // {}", key.about.trim());
             let _ = writeln!(text, "    // Allowed: {}.", key.allowed());
             let _ = writeln!(text, "    {},", sample_entry(key));
         }

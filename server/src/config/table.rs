@@ -410,8 +410,6 @@ settings! {
         output_timeout: Duration = "OutputTimeout", "5m", SECOND..=DAY;
         /// How long a client may leave output unread before login.
         output_timeout_before_login: Duration = "OutputTimeoutBeforeLogin", "30s", SECOND..=DAY;
-        /// Changes NOTIFY holds back before it reports an overflow.
-        notify_backlog: u32 = "NotifyBacklog", "1000", 1..=MANY;
         /// The largest message that is taken, by APPEND and by LMTP.
         message_bytes: Bytes = "MessageBytes", "50 MiB", KIB..=2 * GIB;
         /// How deep MIME parts of a new message nest; what is deeper is one part and not taken apart.
@@ -454,18 +452,6 @@ settings! {
         lmtp_per_user: u32 = "LmtpPerUser", "10", 1..=MANY;
         /// How long an LMTP client may be silent.
         lmtp_idle_time: Duration = "LmtpIdleTime", "5m", SECOND..=DAY;
-    }
-}
-
-/// Keys that are read and checked, but whose value nothing asks for yet: what they limit comes with
-/// a later part of the server.
-const WITHOUT_EFFECT: &[&str] = &["Limits:NotifyBacklog"];
-
-impl Key {
-    /// Whether another value than the default changes anything.
-    pub(super) fn has_effect(&self) -> bool {
-        let path = format!("{}:{}", self.section, self.name);
-        !WITHOUT_EFFECT.contains(&path.as_str())
     }
 }
 

@@ -750,7 +750,6 @@ fn start_up_warns_of_what_was_hardly_meant() {
             vec!["clients must log in"],
         ),
         (vec![local, "Imap:Port=0"], vec!["no IMAP listener"]),
-        (vec![local, "Limits:NotifyBacklog=5"], vec!["no effect yet"]),
     ] {
         let warnings = set(&sets).load().warnings;
         assert_eq!(warnings.len(), warned.len(), "{sets:?}: {warnings:#?}");

@@ -9,10 +9,6 @@ use super::{Problem, Tree};
 use crate::source::Source;
 
 const REFERENCE: &str = "docs/reference.tsv";
-/// Things that have no test yet; it only goes down.
-const UNTESTED_MAX: usize = 1;
-/// What stands in place of the test of such a thing.
-const NONE: &str = "-";
 
 /// One kind of thing, and where all of its kind are listed.
 struct Kind {
@@ -63,11 +59,6 @@ struct Row<'a> {
 
 /// Everything that is listed has a row, every row names what is listed and a test that exists.
 pub(super) fn rows(tree: &Tree) -> Vec<Problem> {
-    rows_but(tree, UNTESTED_MAX)
-}
-
-/// The same, where so many have no test.
-fn rows_but(tree: &Tree, untested_max: usize) -> Vec<Problem> {
     let Some(table) = tree.text(REFERENCE) else {
         return vec![Problem::new(REFERENCE, 0, "is missing")];
     };
@@ -86,13 +77,6 @@ fn rows_but(tree: &Tree, untested_max: usize) -> Vec<Problem> {
                 "expected kind, name, test and what else of the test's file belongs to it",
             )),
         }
-    }
-    let untested = read.iter().filter(|row| row.test == NONE).count();
-    if untested != untested_max {
-        let what = format!(
-            "{untested} rows have no test, UNTESTED_MAX says {untested_max}: it goes down only"
-        );
-        problems.push(Problem::new(REFERENCE, 0, what));
     }
     for kind in KINDS {
         problems.extend(of_kind(tree, kind, &read));
@@ -150,9 +134,6 @@ fn of_kind(tree: &Tree, kind: &Kind, rows: &[Row<'_>]) -> Vec<Problem> {
 }
 
 fn wrong(tree: &Tree, kind: &Kind, row: &Row<'_>) -> Option<String> {
-    if row.test == NONE {
-        return None;
-    }
     let text = match evidence(tree, row) {
         Ok(text) => text,
         Err(what) => return Some(what),
@@ -313,7 +294,7 @@ mod tests {
             ("docs/reference.tsv", reference),
             ("server/tests/x.rs", test),
         ]);
-        rows_but(&tree, 0)
+        rows(&tree)
             .into_iter()
             .map(|problem| problem.what)
             .collect()
@@ -347,7 +328,7 @@ mod tests {
             ("\tPATHS helped", "\tPATHS set", "has no `set`"),
             ("\thelped", "", "does not speak of `account add`"),
             ("command", "verb", "no such kind"),
-            ("server/tests/x.rs::works", "-", "it goes down only"),
+            ("server/tests/x.rs::works", "-", "there is no test `-`"),
             ("setting\tImap:Port\t", "setting ", "expected kind"),
             ("endpoint\t/page.js", "endpoint\t/livez", "has another row"),
         ] {
