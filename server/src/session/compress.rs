@@ -68,7 +68,7 @@ impl Inflow {
         self.inflated.store(0, Relaxed);
     }
 
-    /// Whether it blows up too much. Looked at for each [`WINDOW_BYTES`], so that nobody saves up
+    /// Whether it blows up too much. Looked at for each window, so that nobody saves up
     /// for a bomb.
     #[must_use]
     pub fn is_bomb(&self) -> bool {
