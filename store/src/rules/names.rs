@@ -88,8 +88,11 @@ pub(crate) fn rename(
     check_target(tree, from, to)?;
     check_name(context, to)?;
     let mut change = TreeChange::of(tree);
+    // A name that one mailbox leaves another may take in the same step.
+    let mut left = Retired::new();
     for info in &moving {
         change.tree.mailboxes.remove(&info.name.key());
+        left.insert(info.name.key(), info.uid_validity);
     }
     change.create_parents(context, to, issuer)?;
     let mut renamed = Vec::with_capacity(moving.len());
@@ -103,7 +106,7 @@ pub(crate) fn rename(
             return Err(Error::AlreadyExists(What::Mailbox));
         }
         renamed.push((info.id, name.clone()));
-        change.put_renamed(context, &info, name, (retired, issuer))?;
+        change.put_renamed(context, &info, name, ([retired, &left], issuer))?;
     }
     change
         .records
@@ -282,14 +285,15 @@ impl TreeChange {
         context: &Context,
         info: &MailboxInfo,
         name: MailboxName,
-        (retired, issuer): (&Retired, &mut dyn Issuer),
+        (retired, issuer): ([&Retired; 2], &mut dyn Issuer),
     ) -> Result<()> {
         let key = name.key();
         let mut info = MailboxInfo {
             name,
             ..info.clone()
         };
-        if retired.get(&key).is_some_and(|v| *v > info.uid_validity) {
+        let mut before = retired.into_iter().filter_map(|names| names.get(&key));
+        if before.any(|validity| *validity > info.uid_validity) {
             info.uid_validity = issuer.uid_validity()?;
             self.put(context, info);
         } else {
