@@ -18,8 +18,11 @@ use std::{
 
 use tempfile::TempDir;
 
+#[path = "support/settings.rs"]
+mod settings;
 mod support;
 
+use settings::set_instead;
 use support::{Killed, free_port, output, program};
 
 /// A directory with a store, and ports that are its own.
@@ -60,12 +63,7 @@ impl Place {
 
     /// With further settings, each instead of one of the same key.
     fn and(mut self, set: &[&str]) -> Self {
-        for setting in set {
-            let key = setting.split_once('=').unwrap().0;
-            let is_other = |old: &String| old.split_once('=').unwrap().0 != key;
-            self.settings.retain(is_other);
-            self.settings.push((*setting).to_owned());
-        }
+        set_instead(&mut self.settings, set);
         self
     }
 

@@ -233,7 +233,7 @@ impl Selected {
         let uids = self.messages(&Messages::Uid(set), sink).await?;
         let state = self.mailbox.state();
         let is_deleted = |row: &store::state::Row| row.system.contains(SystemFlags::DELETED);
-        let limited = context.limited(rows_where(&state, &uids, is_deleted));
+        let limited = context.limited_of(|| rows_where(&state, &uids, is_deleted));
         // All that are named, unless there are too many: some may become deleted only now.
         let which = if limited.is_cut() {
             limited.uids.clone()

@@ -280,21 +280,26 @@ async fn a_command_that_cannot_tell_or_does_not_end_is_unavailable() {
     assert_eq!(backend.by("TIM", "tanstaaf").await.unwrap(), "command");
 }
 
+/// A login is given up after so many seconds, as exactly as timers are.
+async fn unavailable_after(backend: &Backend, (user, password): (&str, &str), secs: u128) {
+    tokio::time::pause();
+    let begun = Instant::now();
+    let refused = backend.by(user, password).await;
+    let waited = begun.elapsed().as_millis();
+    tokio::time::resume();
+    assert_eq!(refused, Err(AuthFailure::Unavailable));
+    assert!(
+        (secs * 1_000..=secs * 1_000 + 2).contains(&waited),
+        "{waited}"
+    );
+}
+
 #[tokio::test]
 async fn a_command_has_as_long_as_is_set() {
     for secs in [2, 50] {
         let time = format!("Auth:CommandTimeout={secs}s");
         let backend = Backend::command(CHECK, &[&time]).await;
-        tokio::time::pause();
-        let begun = Instant::now();
-        let refused = backend.by("slow", "x").await;
-        let waited = begun.elapsed().as_millis();
-        tokio::time::resume();
-        assert_eq!(refused, Err(AuthFailure::Unavailable));
-        assert!(
-            (secs * 1_000..=secs * 1_000 + 2).contains(&waited),
-            "{waited}"
-        );
+        unavailable_after(&backend, ("slow", "x"), secs).await;
     }
 }
 
@@ -360,16 +365,7 @@ async fn a_directory_has_as_long_to_answer_as_is_set() {
         let time = format!("Auth:LdapTimeout={secs}s");
         let set = [&NAMED[..], &[&*url, &*time]].concat();
         let backend = Backend::ldap(Directory::start().await, &set).await;
-        tokio::time::pause();
-        let begun = Instant::now();
-        let refused = backend.by("tim", "tanstaaf").await;
-        let waited = begun.elapsed().as_millis();
-        tokio::time::resume();
-        assert_eq!(refused, Err(AuthFailure::Unavailable));
-        assert!(
-            (secs * 1_000..=secs * 1_000 + 2).contains(&waited),
-            "{waited}"
-        );
+        unavailable_after(&backend, ("tim", "tanstaaf"), secs).await;
     }
 }
 
