@@ -4,13 +4,16 @@
 
 use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
-use mail::structure::{Section, SectionText};
+use mail::{
+    id::Uid,
+    structure::{Section, SectionText},
+};
 use wire::{
     encode::{Encoder, Mode},
     imap::{
         client::{Node, Reader, Response},
         fetch::{BodyName, BodySection, Peek},
-        response::{Content, FetchData, Untagged},
+        response::{Content, FetchData, Subject, Untagged},
         sequence::Seq,
     },
     structure,
@@ -27,8 +30,9 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(responses(&pieces), whole);
     }
     for mode in [Mode::REV1, Mode::REV1_UTF8, Mode::REV2] {
-        comes_back(input, mode);
+        comes_back(input, mode, Subject::Seq(Seq::MIN));
     }
+    comes_back(input, Mode::REV2, Subject::Uid(Uid::MIN));
 });
 
 fn responses(pieces: &[&[u8]]) -> Vec<BytesMut> {
@@ -43,7 +47,7 @@ fn responses(pieces: &[&[u8]]) -> Vec<BytesMut> {
     found
 }
 
-fn comes_back(message: &[u8], mode: Mode) {
+fn comes_back(message: &[u8], mode: Mode, subject: Subject) {
     let index = mail::mime::index(message);
     let Some(envelope) = index.envelope() else {
         return;
@@ -57,7 +61,7 @@ fn comes_back(message: &[u8], mode: Mode) {
         FetchData::Size(index.size),
     ];
     let mut out = Vec::new();
-    Encoder::new(mode).untagged(&mut out, &Untagged::Fetch(Seq::MIN, items));
+    Encoder::new(mode).untagged(&mut out, &Untagged::Fetch(subject, items));
     let responses = responses(&[&out]);
     let [response] = responses.as_slice() else {
         panic!("{} responses: {}", responses.len(), out.escape_ascii());

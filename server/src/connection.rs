@@ -53,7 +53,7 @@ use crate::{
     service::Service,
     session::{
         Change, Channel, Context, Reply, Session,
-        answer::{bad, no, ok, wrong_state},
+        answer::{bad, no, ok},
         sink::{OutputLimits, Sink},
     },
 };
@@ -260,9 +260,9 @@ impl Connection {
             Frame::Bad(tag, fault) => self.not_understood(tag.as_ref(), fault).await?,
             Frame::Refused(tag, property, refusal) => {
                 self.begin(&tag, property);
-                match self.session.allows(property.group) {
-                    true => self.refused(refusal).await?,
-                    false => self.answer(wrong_state(), Expunge::MustWait).await?,
+                match self.session.allows(property) {
+                    Ok(()) => self.refused(refusal).await?,
+                    Err(sooner) => self.answer(sooner, Expunge::MustWait).await?,
                 }
             }
             Frame::Fatal(fault) => return Err(fatal(fault)),
@@ -273,9 +273,7 @@ impl Connection {
     /// Whether a client may send a literal of this command: not a password in clear, and nothing
     /// to a command that its state refuses.
     fn may_send(&self, property: &Property) -> Result<(), Completion> {
-        if !self.session.allows(property.group) {
-            return Err(wrong_state());
-        }
+        self.session.allows(property)?;
         match property.group {
             Group::NotAuthenticated => self.context.password_allowed(),
             Group::Any | Group::Authenticated | Group::Selected => Ok(()),

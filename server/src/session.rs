@@ -30,6 +30,7 @@ mod status;
 mod store_flags;
 mod transfer;
 mod uid_batches;
+mod uid_only;
 mod unauthenticate;
 pub mod view;
 
@@ -45,7 +46,7 @@ use wire::{
         response::Completion,
         select::Access,
         sequence::{Messages, Numbers},
-        table::{Expunge, Group},
+        table::{Expunge, Group, Property},
     },
     utf7,
 };
@@ -163,6 +164,11 @@ impl Session {
         context: &Context,
         sink: &mut Sink,
     ) -> (Self, Reply) {
+        if command.uses_sequence_numbers()
+            && let Err(refused) = self.takes_sequence_numbers()
+        {
+            return (self, Reply::Done(refused));
+        }
         match (self, command) {
             (session, Command::Any(command)) => session.any(command, context, sink).await,
             (Self::NotAuthenticated, Command::NotAuthenticated(command)) => {
@@ -182,13 +188,21 @@ impl Session {
         }
     }
 
-    /// Whether commands of this group are allowed now.
-    #[must_use]
-    pub fn allows(&self, group: Group) -> bool {
-        match self {
+    /// Refuses a command that is not allowed now, whatever its arguments are.
+    ///
+    /// # Errors
+    /// The tagged answer.
+    pub fn allows(&self, property: &Property) -> Result<(), Completion> {
+        let group = property.group;
+        let allowed = match self {
             Self::NotAuthenticated => matches!(group, Group::Any | Group::NotAuthenticated),
             Self::Authenticated(_) => matches!(group, Group::Any | Group::Authenticated),
             Self::Selected(_) => group != Group::NotAuthenticated,
+        };
+        match (allowed, property.uses_sequence_numbers()) {
+            (false, _) => Err(wrong_state()),
+            (true, true) => self.takes_sequence_numbers(),
+            (true, false) => Ok(()),
         }
     }
 
@@ -426,9 +440,10 @@ impl Selected {
         let state = self.mailbox.state();
         let taken =
             select::take_recent(&*self.mailbox, &state, self.access, self.auth.mode.revision);
-        let news = self.view.tell(&state, expunge, &taken);
+        let mode = self.auth.mode;
+        let news = self.view.tell(&state, expunge, &taken, mode);
         self.own_deleted.forget_changed(&state);
-        for response in self.view.responses(&news, &state, self.auth.mode) {
+        for response in self.view.responses(&news, &state, mode) {
             sink.send(&response).await?;
         }
         Ok(news.gone())

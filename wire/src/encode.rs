@@ -25,9 +25,11 @@ use crate::imap::{
     code::Code,
     command::Tag,
     page::{Page, PageEnd},
-    response::{Completion, Content, ESearch, FetchData, NumberSet, Status, Untagged, Vanished},
+    response::{
+        Completion, Content, ESearch, FetchData, NumberSet, Status, Subject, Untagged, Vanished,
+    },
     select::Enableable,
-    sequence::{Numbers, Seq},
+    sequence::Numbers,
 };
 
 /// How mailbox names are spelled to a session.
@@ -68,6 +70,8 @@ pub struct Mode {
     pub revision: Revision,
     /// How it keeps in step with changes.
     pub sync: Sync,
+    /// What it calls messages: by sequence numbers, or by UIDs alone after ENABLE UIDONLY (RFC 9586).
+    pub numbers: Numbers,
 }
 
 impl Mode {
@@ -76,18 +80,21 @@ impl Mode {
         names: MailboxSpelling::ModifiedUtf7,
         revision: Revision::Rev1,
         sync: Sync::Plain,
+        numbers: Numbers::Seq,
     };
     /// A session of IMAP4rev1 that enabled UTF8=ACCEPT.
     pub const REV1_UTF8: Self = Self {
         names: MailboxSpelling::Utf8,
         revision: Revision::Rev1,
         sync: Sync::Plain,
+        numbers: Numbers::Seq,
     };
     /// A session that enabled IMAP4rev2.
     pub const REV2: Self = Self {
         names: MailboxSpelling::Utf8,
         revision: Revision::Rev2,
         sync: Sync::Plain,
+        numbers: Numbers::Seq,
     };
 
     /// The mode after one more ENABLE.
@@ -105,6 +112,10 @@ impl Mode {
             },
             Enableable::CondStore => self.synchronised(Sync::CondStore),
             Enableable::QResync => self.synchronised(Sync::QResync),
+            Enableable::UidOnly => Self {
+                numbers: Numbers::Uid,
+                ..self
+            },
         }
     }
 
@@ -115,6 +126,13 @@ impl Mode {
             sync: self.sync.max(sync),
             ..self
         }
+    }
+
+    /// Whether messages that are gone are told of by VANISHED rather than by EXPUNGE (RFC 7162
+    /// §3.2.10, RFC 9586 §3.4).
+    #[must_use]
+    pub fn tells_vanished(self) -> bool {
+        self.sync == Sync::QResync || self.numbers == Numbers::Uid
     }
 
     const fn quoting(self) -> Quoting {
@@ -173,8 +191,8 @@ impl Encoder {
         if matches!(response, Untagged::Vanished(_, uids) if uids.is_empty()) {
             return;
         }
-        if let Untagged::Fetch(seq, items) = response {
-            return whole_fetch(out, *seq, items);
+        if let Untagged::Fetch(subject, items) = response {
+            return whole_fetch(out, *subject, items);
         }
         out.extend_from_slice(b"* ");
         match response {
@@ -274,8 +292,8 @@ impl Encoder {
     }
 }
 
-fn whole_fetch(out: &mut Vec<u8>, seq: Seq, items: &[FetchData]) {
-    let mut writer = FetchWriter::begin(out, seq);
+fn whole_fetch(out: &mut Vec<u8>, subject: Subject, items: &[FetchData]) {
+    let mut writer = FetchWriter::begin(out, subject);
     for item in items {
         let absent = match item {
             FetchData::BodySection(section, Some(Content::Stream(_))) => {

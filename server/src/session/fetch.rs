@@ -23,13 +23,13 @@ use store::{
     state::{KeywordSetId, MailboxState, Row},
 };
 use wire::{
-    encode::{FetchWriter, Pump, Revision, Sync},
+    encode::{FetchWriter, Mode, Pump, Revision, Sync},
     imap::{
         code::Code,
         fetch::{Fetch, FetchItem, FetchModifiers, Peek},
-        response::{Completion, FetchData, Recent},
+        response::{Completion, FetchData, Recent, Subject},
         select::Access,
-        sequence::{Numbers, Seq},
+        sequence::Numbers,
     },
 };
 
@@ -55,7 +55,7 @@ struct Needs {
     fixed: bool,
     /// A text is fetched without PEEK, so `\Seen` is set, and FLAGS are told where that is new.
     seen: bool,
-    /// UID, if it was not asked for by name.
+    /// UID, if it was not asked for by name and is not said by the response itself.
     uid: Unasked,
     /// FLAGS were asked for.
     flags: bool,
@@ -140,7 +140,7 @@ impl Selected {
         let uids = self.changed_of(limited.uids.clone(), &fetch.modifiers);
         let mut job = Job {
             fetch,
-            needs: Needs::of(fetch, self.access, self.auth.mode.sync),
+            needs: Needs::of(fetch, self.access, self.auth.mode),
             problems: Problems::default(),
             context,
             order: limited.order(),
@@ -259,10 +259,10 @@ impl Selected {
         job: &mut Job<'_>,
         sink: &mut Sink,
     ) -> Result<(), Failure> {
-        let Some(seq) = self.view.seq(message.uid) else {
+        let Some(subject) = self.view.subject(message.uid, self.auth.mode) else {
             return Ok(());
         };
-        let mut response = Response::begin(seq, sink);
+        let mut response = Response::begin(subject, sink);
         let mut contents = Contents::default();
         let marked = message.was_marked;
         if job.needs.uid.is_told(marked) {
@@ -403,10 +403,10 @@ struct Response {
 }
 
 impl Response {
-    fn begin(seq: Seq, sink: &mut Sink) -> Self {
+    fn begin(subject: Subject, sink: &mut Sink) -> Self {
         let from = sink.buffer().len();
         Self {
-            writer: FetchWriter::begin(sink.buffer(), seq),
+            writer: FetchWriter::begin(sink.buffer(), subject),
             empty_from: Some(from),
         }
     }
@@ -427,7 +427,7 @@ impl Response {
 }
 
 impl Needs {
-    fn of(fetch: &Fetch, access: Access, sync: Sync) -> Self {
+    fn of(fetch: &Fetch, access: Access, mode: Mode) -> Self {
         let any = |test: &dyn Fn(&FetchItem) -> bool| fetch.items.iter().any(test);
         let marks = any(&|item| match item {
             FetchItem::BodySection(section) => section.peek == Peek::Mark,
@@ -437,7 +437,7 @@ impl Needs {
         let unasked = |is_asked: bool, always: bool| match (is_asked, always) {
             (true, _) => Unasked::Never,
             (false, true) => Unasked::Always,
-            (false, false) if sync >= Sync::CondStore => Unasked::OfMarked,
+            (false, false) if mode.sync >= Sync::CondStore => Unasked::OfMarked,
             (false, false) => Unasked::Never,
         };
         let asks_uid = any(&|item| matches!(item, FetchItem::Uid));
@@ -445,10 +445,13 @@ impl Needs {
         Self {
             fixed: any(&|item| item_needs_fixed(item)),
             seen: marks && access == Access::ReadWrite,
-            uid: unasked(asks_uid, fetch.messages.numbers() == Numbers::Uid),
+            uid: match mode.numbers {
+                Numbers::Seq => unasked(asks_uid, fetch.messages.numbers() == Numbers::Uid),
+                Numbers::Uid => Unasked::Never,
+            },
             flags: any(&|item| matches!(item, FetchItem::Flags)),
             mod_seq: unasked(asks_mod_seq, fetch.modifiers.changed_since.is_some()),
-            sync,
+            sync: mode.sync,
         }
     }
 

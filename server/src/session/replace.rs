@@ -24,6 +24,7 @@ impl Session {
         context: &Context,
         sink: &mut Sink,
     ) -> Result<Appending, Failure> {
+        self.allows(replace.property()).map_err(Failure::Answer)?;
         let Self::Selected(selected) = self else {
             return Err(Failure::Answer(wrong_state()));
         };

@@ -12,7 +12,7 @@ use wire::{
         code::Code,
         response::{Completion, Status, Untagged},
         select::{Access, Enable, Enableable, QResync, Select},
-        sequence::Seq,
+        sequence::{Numbers, Seq},
     },
 };
 
@@ -132,10 +132,10 @@ impl Authenticated {
         if self.mode.revision == Revision::Rev1 {
             let recent = view.recent_uids().count();
             out.push(Untagged::Recent(u32::try_from(recent).unwrap_or(u32::MAX)));
-            out.extend(
-                first_unseen(state)
-                    .map(|seq| status(Code::Unseen(seq), "The first unseen message.")),
-            );
+            // With UIDONLY no sequence number is told (RFC 9586 §3).
+            let unseen = (self.mode.numbers == Numbers::Seq).then(|| first_unseen(state));
+            let told = |seq| status(Code::Unseen(seq), "The first unseen message.");
+            out.extend(unseen.flatten().map(told));
         }
         out.push(permanent_flags(access, keywords));
         out.push(status(

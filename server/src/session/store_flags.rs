@@ -128,9 +128,10 @@ impl Selected {
         }
         for (uid, row) in after.rows_of(uids) {
             let is_told = store.unchanged_since.is_some() || !self.view.knows(uid, row);
-            if let Some(seq) = self.view.seq(uid).filter(|_| is_told) {
-                let items = vec![FetchData::Uid(uid), FetchData::ModSeq(row.mod_seq)];
-                sink.send(&Untagged::Fetch(seq, items)).await?;
+            let items = vec![FetchData::ModSeq(row.mod_seq)];
+            let told = self.view.unasked(uid, items, self.auth.mode);
+            if let Some(told) = told.filter(|_| is_told) {
+                sink.send(&told).await?;
             }
         }
         Ok(())

@@ -20,10 +20,10 @@ use store::state::{MailboxState, Row};
 use wire::encode::{Mode, Revision, Sync};
 use wire::imap::{
     code::{Code, NewKeywords},
-    response::{Completion, FetchData, Recent, Status, Untagged, Vanished},
+    response::{Completion, FetchData, Recent, Status, Subject, Untagged, Vanished},
     search::SearchSet,
     select::Access,
-    sequence::{End, Messages, Seq, SetOrSaved},
+    sequence::{End, Messages, Numbers, Seq, SetOrSaved},
     table::Expunge,
 };
 
@@ -85,10 +85,10 @@ impl Known {
 /// one, so that a change of a million messages is never held as a million responses.
 #[derive(Default)]
 pub struct News {
-    /// Messages that are gone, by the numbers they have when the ones before are told of …
-    gone: Vec<Seq>,
-    /// … and by UID.
+    /// Messages that are gone, …
     vanished: UidSet,
+    /// … and the numbers they have when the ones before are told of, for those who are told numbers.
+    gone: Vec<Seq>,
     keywords: Vec<Untagged>,
     /// Messages whose flags changed.
     changed: Vec<Uid>,
@@ -98,7 +98,7 @@ pub struct News {
 impl News {
     /// Whether it tells that messages are gone.
     pub(super) fn gone(&self) -> Gone {
-        match self.gone.is_empty() {
+        match self.vanished.is_empty() {
             false => Gone::Told,
             true => Gone::Untold,
         }
@@ -177,6 +177,16 @@ impl View {
     #[must_use]
     pub fn seq(&self, uid: Uid) -> Option<Seq> {
         self.told.seq(uid)
+    }
+
+    /// A message that the client knows of, as it is called in this mode. With UIDONLY nothing is
+    /// counted for that.
+    #[must_use]
+    pub fn subject(&self, uid: Uid, mode: Mode) -> Option<Subject> {
+        match mode.numbers {
+            Numbers::Seq => self.seq(uid).map(Subject::Seq),
+            Numbers::Uid => self.told.position(uid).1.then_some(Subject::Uid(uid)),
+        }
     }
 
     /// Whether a message is recent in this session.
@@ -359,14 +369,19 @@ impl View {
     }
 
     /// Tells of messages that are gone, from the last to the first so that numbers stay simple.
-    fn tell_gone(&mut self, state: &MailboxState) -> (Vec<Seq>, UidSet) {
+    fn tell_gone(&mut self, state: &MailboxState, mode: Mode) -> (Vec<Seq>, UidSet) {
         self.expunges_told = self.expunges_told.max(state.summary.highest_mod_seq);
         let gone: Vec<Uid> = self.told.missing_in(state).collect();
         if gone.is_empty() {
             return (Vec::new(), UidSet::new());
         }
-        let numbers = gone.iter().rev().filter_map(|uid| self.told.seq(*uid));
-        let numbers = numbers.collect();
+        let numbers = match mode.tells_vanished() {
+            true => Vec::new(),
+            false => {
+                let numbers = gone.iter().rev().filter_map(|uid| self.told.seq(*uid));
+                numbers.collect()
+            }
+        };
         let gone: UidSet = gone.into_iter().collect();
         let last = self.told.last();
         let mut kept = Column::default();
@@ -441,19 +456,35 @@ impl View {
         (uid, row): (Uid, &Row),
         mode: Mode,
     ) -> Option<Untagged> {
-        let flags = self.flags(state, uid, row, mode.revision);
-        let mut items = vec![FetchData::Uid(uid), flags];
+        let mut items = vec![self.flags(state, uid, row, mode.revision)];
         if mode.sync >= Sync::CondStore {
             items.push(FetchData::ModSeq(row.mod_seq));
         }
-        Some(Untagged::Fetch(self.seq(uid)?, items))
+        self.unasked(uid, items, mode)
+    }
+
+    /// FETCH of a message that the client knows, without being asked or as an answer of STORE. UID
+    /// stands before the items, unless the response itself says which it is.
+    #[must_use]
+    pub fn unasked(&self, uid: Uid, mut items: Vec<FetchData>, mode: Mode) -> Option<Untagged> {
+        let subject = self.subject(uid, mode)?;
+        if matches!(subject, Subject::Seq(_)) {
+            items.insert(0, FetchData::Uid(uid));
+        }
+        Some(Untagged::Fetch(subject, items))
     }
 
     /// Brings the client up to date with `state`, as far as the running command allows.
     #[must_use]
-    pub fn tell(&mut self, state: &MailboxState, expunge: Expunge, taken: &UidSet) -> News {
+    pub fn tell(
+        &mut self,
+        state: &MailboxState,
+        expunge: Expunge,
+        taken: &UidSet,
+        mode: Mode,
+    ) -> News {
         let (gone, vanished) = match expunge {
-            Expunge::May => self.tell_gone(state),
+            Expunge::May => self.tell_gone(state, mode),
             Expunge::MustWait => {
                 self.hold_back(state);
                 Default::default()
@@ -464,8 +495,8 @@ impl View {
         let counts = self.tell_new(state, taken);
         self.known = Known::default();
         News {
-            gone,
             vanished,
+            gone,
             keywords,
             changed,
             counts,
@@ -479,11 +510,8 @@ impl View {
         state: &'a MailboxState,
         mode: Mode,
     ) -> impl Iterator<Item = Untagged> + 'a {
-        let (numbers, uids) = match mode.sync {
-            Sync::Plain | Sync::CondStore => (Some(&news.gone), None),
-            Sync::QResync => (None, Some(news.vanished.ranges())),
-        };
-        let gone = numbers.into_iter().flatten().copied();
+        let gone = news.gone.iter().copied();
+        let uids = mode.tells_vanished().then(|| news.vanished.ranges());
         let uids = uids.into_iter().flatten();
         let uids = uids.map(std::ops::RangeInclusive::into_inner);
         let changed = news

@@ -1,4 +1,5 @@
-//! FETCH responses (RFC 9051 §7.5.2; RFC 3501 §7.4.2 for RFC822 items; RFC 3516 §4.3 for literal8).
+//! FETCH responses (RFC 9051 §7.5.2; RFC 3501 §7.4.2 for RFC822 items; RFC 3516 §4.3 for literal8;
+//! RFC 9586 §3.3 for UIDFETCH).
 //!
 //! Content of a section may be large and is then not at hand: the writer stops after the literal's
 //! header, and the connection pumps the announced bytes before it asks for the next item.
@@ -18,8 +19,7 @@ use super::{
 use crate::imap::{
     fetch::{BodyName, BodySection, Partial},
     object_id,
-    response::{Content, FetchData, Recent},
-    sequence::Seq,
+    response::{Content, FetchData, Recent, Subject},
 };
 
 /// What must follow a streamed item before anything else is written.
@@ -49,11 +49,15 @@ pub struct FetchWriter {
 }
 
 impl FetchWriter {
-    /// Begins the response of message `seq`.
-    pub fn begin(out: &mut Vec<u8>, seq: Seq) -> Self {
+    /// Begins the response of a message.
+    pub fn begin(out: &mut Vec<u8>, subject: Subject) -> Self {
+        let (message, name) = match subject {
+            Subject::Seq(seq) => (seq.get(), " FETCH ("),
+            Subject::Uid(uid) => (uid.get(), " UIDFETCH ("),
+        };
         out.extend_from_slice(b"* ");
-        number(out, u64::from(seq.get()));
-        out.extend_from_slice(b" FETCH (");
+        number(out, u64::from(message));
+        out.extend_from_slice(name.as_bytes());
         Self { items: 0 }
     }
 

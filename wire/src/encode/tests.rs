@@ -145,6 +145,7 @@ fn codes_without_data() {
         Code::TooBig,
         Code::TryCreate,
         Code::UidNotSticky,
+        Code::UidRequired,
         Code::Unavailable,
         Code::UnknownCte,
         Code::UseAttr,
@@ -152,7 +153,7 @@ fn codes_without_data() {
     let names = "ALERT ALREADYEXISTS AUTHENTICATIONFAILED AUTHORIZATIONFAILED CANNOT CLIENTBUG \
         CLOSED CONTACTADMIN CORRUPTION EXPIRED EXPUNGEISSUED HASCHILDREN INUSE LIMIT NONEXISTENT \
         NOPERM NOTSAVED OVERQUOTA PARSE PRIVACYREQUIRED READ-ONLY READ-WRITE SERVERBUG TOOBIG \
-        TRYCREATE UIDNOTSTICKY UNAVAILABLE UNKNOWN-CTE USEATTR";
+        TRYCREATE UIDNOTSTICKY UIDREQUIRED UNAVAILABLE UNKNOWN-CTE USEATTR";
     assert_eq!(codes.len(), names.split(' ').count());
     for (code, name) in codes.into_iter().zip(names.split(' ')) {
         assert_eq!(with_code(code), format!("* OK [{name}] x\r\n"));
@@ -563,7 +564,7 @@ fn body(name: BodyName, path: &[u32], text: Option<SectionText>) -> BodySection 
 }
 
 fn fetched(items: Vec<FetchData>) -> String {
-    let line = untagged(Mode::REV1, &Untagged::Fetch(seq(7), items));
+    let line = untagged(Mode::REV1, &Untagged::Fetch(Subject::Seq(seq(7)), items));
     line.strip_prefix("* 7 FETCH (")
         .unwrap()
         .strip_suffix(")\r\n")
@@ -705,7 +706,7 @@ fn rule_41_nul_is_sent_only_in_a_literal8() {
         FetchData::Binary(vec![], None, nul.clone()),
         FetchData::BodySection(body(BodyName::Body, &[], None), nul),
     ];
-    Encoder::new(Mode::REV1).untagged(&mut out, &Untagged::Fetch(seq(1), items));
+    Encoder::new(Mode::REV1).untagged(&mut out, &Untagged::Fetch(Subject::Seq(seq(1)), items));
     assert_eq!(
         out,
         b"* 1 FETCH (BINARY[] ~{4}\r\na\0b\0 BODY[] {4}\r\na\x80b\x80)\r\n"
@@ -715,7 +716,7 @@ fn rule_41_nul_is_sent_only_in_a_literal8() {
 #[test]
 fn streamed_content_is_pumped_by_the_caller() {
     let mut out = Vec::new();
-    let mut writer = FetchWriter::begin(&mut out, seq(2));
+    let mut writer = FetchWriter::begin(&mut out, Subject::Seq(seq(2)));
     assert_eq!(writer.item(&mut out, &FetchData::Uid(uid(8))), None);
     let whole = FetchData::BodySection(body(BodyName::Body, &[], None), Some(Content::Stream(4)));
     let pump = writer.item(&mut out, &whole).unwrap();
@@ -764,4 +765,19 @@ fn modes_follow_enable() {
     assert_eq!(utf8, Mode::REV1_UTF8);
     assert_eq!(utf8.enabled(Enableable::Imap4Rev2), Mode::REV2);
     assert_eq!(Mode::REV2.enabled(Enableable::Utf8Accept), Mode::REV2);
+    let told_uids = |mode: Mode| mode.tells_vanished();
+    assert!(!told_uids(Mode::REV2.enabled(Enableable::CondStore)));
+    assert!(told_uids(Mode::REV2.enabled(Enableable::QResync)));
+    assert!(told_uids(Mode::REV1.enabled(Enableable::UidOnly)));
+}
+
+/// RFC 9586 §3.3: the UID stands where the number stood, and among the items only if asked for.
+#[test]
+fn uidfetch_begins_with_the_uid() {
+    let mode = Mode::REV2.enabled(Enableable::UidOnly);
+    let size = FetchData::Size(7);
+    let told = |items| untagged(mode, &Untagged::Fetch(Subject::Uid(uid(9)), items));
+    assert_eq!(told(vec![size.clone()]), "* 9 UIDFETCH (RFC822.SIZE 7)\r\n");
+    let asked = vec![FetchData::Uid(uid(9)), size];
+    assert_eq!(told(asked), "* 9 UIDFETCH (UID 9 RFC822.SIZE 7)\r\n");
 }

@@ -92,6 +92,8 @@ pub enum Code {
     UidNext(Uid),
     /// UIDNOTSTICKY
     UidNotSticky,
+    /// UIDREQUIRED (RFC 9586 §3): the command names messages by sequence numbers
+    UidRequired,
     /// UIDVALIDITY
     UidValidity(UidValidity),
     /// UNAVAILABLE
@@ -149,6 +151,7 @@ impl Code {
             Self::TryCreate => "TRYCREATE",
             Self::UidNext(..) => "UIDNEXT",
             Self::UidNotSticky => "UIDNOTSTICKY",
+            Self::UidRequired => "UIDREQUIRED",
             Self::UidValidity(..) => "UIDVALIDITY",
             Self::Unavailable => "UNAVAILABLE",
             Self::UnknownCte => "UNKNOWN-CTE",

@@ -153,6 +153,21 @@ impl Command {
             _ => self.property().expunge,
         }
     }
+
+    /// Whether messages have sequence numbers in it, or in its answers, which UIDONLY forbids
+    /// (RFC 9586 §3): as its row says, in the keys of UID SEARCH (§3.5), or in what a client that
+    /// opens a mailbox says it knows (§3.7).
+    #[must_use]
+    pub fn uses_sequence_numbers(&self) -> bool {
+        match self {
+            Self::Selected(Selected::Search(search)) if search.names_sequence_numbers() => true,
+            Self::Authenticated(Authenticated::Select(select)) => {
+                let known = select.parameters.qresync.as_ref();
+                known.is_some_and(|known| known.matches.is_some())
+            }
+            _ => self.property().uses_sequence_numbers(),
+        }
+    }
 }
 
 impl AnyState {

@@ -91,8 +91,17 @@ pub enum Untagged {
     ESearch(ESearch),
     /// UIDBATCHES (RFC 10022 §3.1.2): ranges from the highest UID to the lowest, each likewise
     UidBatches(Tag, Vec<(Uid, Uid)>),
-    /// FETCH
-    Fetch(Seq, Vec<FetchData>),
+    /// FETCH or UIDFETCH
+    Fetch(Subject, Vec<FetchData>),
+}
+
+/// The message that a FETCH response is of, and with that which response it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// FETCH: its sequence number.
+    Seq(Seq),
+    /// UIDFETCH: its UID, which needs not be among the items then (RFC 9586 §3.3).
+    Uid(Uid),
 }
 
 /// When messages vanished.

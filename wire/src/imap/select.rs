@@ -38,15 +38,18 @@ pub enum Enableable {
     CondStore,
     /// `QRESYNC` (RFC 7162 §3.2.3)
     QResync,
+    /// `UIDONLY` (RFC 9586 §3.1)
+    UidOnly,
 }
 
 impl Enableable {
     /// Every one with its name.
-    pub const NAMES: [(Self, &'static str); 4] = [
+    pub const NAMES: [(Self, &'static str); 5] = [
         (Self::Imap4Rev2, "IMAP4rev2"),
         (Self::Utf8Accept, "UTF8=ACCEPT"),
         (Self::CondStore, "CONDSTORE"),
         (Self::QResync, "QRESYNC"),
+        (Self::UidOnly, "UIDONLY"),
     ];
 
     /// The one with this name in any case.

@@ -56,6 +56,14 @@ impl Property {
     pub fn streams(&self) -> bool {
         [&APPEND, &REPLACE, &UID_REPLACE].contains(&self)
     }
+
+    /// Whether messages have sequence numbers in it, or in its answers: it is refused once UIDONLY
+    /// is enabled (RFC 9586 §3.2). See [`Command::uses_sequence_numbers`] for what its arguments
+    /// add.
+    #[must_use]
+    pub fn uses_sequence_numbers(&self) -> bool {
+        [&SEARCH, &FETCH, &STORE, &COPY, &MOVE, &REPLACE].contains(&self)
+    }
 }
 
 /// Whether untagged EXPUNGE may be sent while a command runs (RFC 9051 §7.5.1).
@@ -610,6 +618,16 @@ mod tests {
                 "{}",
                 property.name
             );
+        }
+    }
+
+    #[test]
+    fn what_has_a_uid_form_uses_sequence_numbers_without_it() {
+        for property in TABLE {
+            // UID EXPUNGE differs from EXPUNGE in more than that.
+            let form = named(&format!("UID {}", property.name)).filter(|it| *it != &UID_EXPUNGE);
+            let uses = property.uses_sequence_numbers();
+            assert_eq!(uses, form.is_some(), "{}", property.name);
         }
     }
 

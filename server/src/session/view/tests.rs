@@ -10,6 +10,7 @@ use mail::{
 };
 use proptest::prelude::*;
 use store::state::KeywordSetId;
+use wire::imap::select::Enableable;
 
 use super::*;
 
@@ -169,20 +170,35 @@ impl Client {
                 let gone = self.messages.remove(seq.get() as usize - 1);
                 assert!(state.row(gone.uid).is_none(), "{} is still there", gone.uid);
             }
-            Untagged::Fetch(seq, items) => self.hear_flags(*seq, items, state),
+            Untagged::Vanished(when, uids) => {
+                assert_eq!(*when, Vanished::Now);
+                let before = self.messages.len();
+                self.messages.retain(|known| !uids.contains(known.uid));
+                assert_eq!((before - self.messages.len()) as u64, uids.count());
+                assert_eq!(state.rows_of(uids).count(), 0, "{uids:?}");
+            }
+            Untagged::Fetch(subject, items) => self.hear_flags(*subject, items, state),
             Untagged::Flags(_, names) => self.keywords.extend(names.iter().cloned()),
             Untagged::Status(_) => {}
             other => panic!("{other:?}"),
         }
     }
 
-    fn hear_flags(&mut self, seq: Seq, items: &[FetchData], state: &MailboxState) {
-        let [FetchData::Uid(uid), FetchData::Flags(flags, _)] = items else {
-            panic!("{items:?}");
+    fn hear_flags(&mut self, subject: Subject, items: &[FetchData], state: &MailboxState) {
+        let (known, flags) = match (subject, items) {
+            (Subject::Seq(seq), [FetchData::Uid(uid), FetchData::Flags(flags, _)]) => {
+                let known = &mut self.messages[seq.get() as usize - 1];
+                assert_eq!(known.uid, *uid, "a number means another message");
+                (known, flags)
+            }
+            (Subject::Uid(uid), [FetchData::Flags(flags, _)]) => {
+                let known = self.messages.iter_mut().find(|known| known.uid == uid);
+                (known.unwrap(), flags)
+            }
+            _ => panic!("{subject:?} {items:?}"),
         };
-        let known = &mut self.messages[seq.get() as usize - 1];
-        assert_eq!(known.uid, *uid, "a number means another message");
-        let changed = state.row(*uid).unwrap().mod_seq;
+        let uid = known.uid;
+        let changed = state.row(uid).unwrap().mod_seq;
         assert!(changed > known.as_of, "{uid} is told twice");
         let names = flags.keywords();
         assert!(names.iter().all(|name| self.keywords.contains(name)));
@@ -230,10 +246,15 @@ struct Session {
     mailbox: Mailbox,
     view: View,
     client: Client,
+    mode: Mode,
 }
 
 impl Session {
     fn new() -> Self {
+        Self::of(Mode::REV2)
+    }
+
+    fn of(mode: Mode) -> Self {
         let validity = UidValidity::new(7).unwrap();
         let mut mailbox = Mailbox {
             state: MailboxState::empty(MailboxId::MIN, validity),
@@ -246,6 +267,7 @@ impl Session {
             mailbox,
             view,
             client,
+            mode,
         }
     }
 
@@ -313,16 +335,14 @@ impl Session {
 
     fn tell(&mut self, expunge: Expunge) {
         let state = self.mailbox.state.clone();
-        let news = self.view.tell(&state, expunge, &UidSet::new());
-        let told: Vec<_> = self.view.responses(&news, &state, Mode::REV2).collect();
+        let mode = self.mode;
+        let news = self.view.tell(&state, expunge, &UidSet::new(), mode);
+        let told: Vec<_> = self.view.responses(&news, &state, mode).collect();
         self.hear(&told);
         self.client.is_up_to_date(&state, expunge);
-        let again = self.view.tell(&state, expunge, &UidSet::new());
-        assert_eq!(
-            self.view.responses(&again, &state, Mode::REV2).count(),
-            0,
-            "news is told once"
-        );
+        let again = self.view.tell(&state, expunge, &UidSet::new(), mode);
+        let again = self.view.responses(&again, &state, mode).count();
+        assert_eq!(again, 0, "news is told once");
     }
 
     fn told_flags_of(&mut self, uids: &UidSet) {
@@ -354,15 +374,17 @@ impl Session {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// Rules 1, 3 and 52: what a client is told adds up to the mailbox.
+    /// Rules 1, 3 and 52: what a client is told adds up to the mailbox, by numbers and by UIDs.
     #[test]
     fn what_a_client_is_told_adds_up(steps in prop::collection::vec(step(), 1..40)) {
-        let mut session = Session::new();
-        for step in &steps {
-            session.step(step);
+        for mode in [Mode::REV2, Mode::REV2.enabled(Enableable::UidOnly)] {
+            let mut session = Session::of(mode);
+            for step in &steps {
+                session.step(step);
+            }
+            session.tell(Expunge::May);
+            session.client.agrees_with(&session.view);
         }
-        session.tell(Expunge::May);
-        session.client.agrees_with(&session.view);
     }
 }
 

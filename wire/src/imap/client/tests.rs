@@ -203,7 +203,7 @@ fn untagged(mode: Mode, response: &Untagged) -> Data {
 
 /// One message's FETCH items, as a list of names and values.
 fn fetched(items: Vec<FetchData>) -> Node {
-    let data = untagged(Mode::REV1, &Untagged::Fetch(Seq::new(1).unwrap(), items));
+    let data = untagged(Mode::REV1, &Untagged::Fetch(Subject::Seq(Seq::MIN), items));
     assert_eq!((data.number, data.name.as_str()), (Some(1), "FETCH"));
     assert_eq!(data.values.len(), 1);
     data.values.into_iter().next().unwrap()
