@@ -161,7 +161,7 @@ def every_capability_is_the_promised_one(server):
     have = capabilities(m)
     want = ("IMAP4REV2 IMAP4REV1 LITERAL+ SASL-IR ENABLE ID IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE ESEARCH SEARCHRES BINARY LIST-EXTENDED "
             "LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE MULTIAPPEND UTF8=ACCEPT CONDSTORE QRESYNC REPLACE PARTIAL "
-            "INPROGRESS UIDBATCHES OBJECTID SAVEDATE PREVIEW WITHIN QUOTA "
+            "INPROGRESS UIDBATCHES UIDONLY OBJECTID SAVEDATE PREVIEW WITHIN QUOTA "
             "QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX XLIST").split()
     missing = [w for w in want if w not in have]
     assert not missing, "missing " + " ".join(missing)
@@ -497,6 +497,18 @@ def pages(server):
     assert fetched == [b"1 (UID 1)", b"2 (UID 2)"], fetched
     batches = must(m, "UIDBATCHES", "500")["UIDBATCHES"][0]
     assert batches.endswith(b" 7:1"), batches
+
+
+@check("UIDONLY")
+def only_uids(server):
+    m = connect(server)
+    fresh(m, "only-uids", 3)
+    must(m, "ENABLE", "UIDONLY")
+    typ, text = m.search(None, "ALL")
+    assert typ == "BAD" and b"[UIDREQUIRED]" in text[0], text
+    assert must(m, "UID", "FETCH 2 (RFC822.SIZE UID)")["UIDFETCH"][0].startswith(b"2 (RFC822.SIZE "), "no UIDFETCH"
+    must(m, "UID", "STORE 2 +FLAGS.SILENT (\\Deleted)")
+    assert must(m, "EXPUNGE")["VANISHED"] == [b"2"]
 
 
 @check("LITERAL+")

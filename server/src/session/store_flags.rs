@@ -11,7 +11,7 @@ use wire::{
     encode::Sync,
     imap::{
         code::Code,
-        response::{Completion, FetchData, NumberSet, Untagged},
+        response::{Completion, FetchData, NumberSet},
         sequence::{Messages, Numbers, SetOrSaved},
         store::{Answer, Store},
         table::Expunge,

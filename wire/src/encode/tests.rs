@@ -19,6 +19,7 @@ use crate::imap::{
     list::SelectOptions,
     quota::{QuotaResource, Resource},
     response::{Content, ListAttribute, ListEntry, MailboxStatus, Recent},
+    sequence::Seq,
     status::StatusItem,
 };
 

@@ -18,7 +18,7 @@ use crate::{
         command::Tag,
         fetch::{BodyName, BodySection, Peek},
         list::SelectOptions,
-        response::{Completion, Content, FetchData, ListEntry, Recent, Status, Untagged},
+        response::{Completion, Content, FetchData, ListEntry, Recent, Status, Subject, Untagged},
         sequence::Seq,
     },
     limits::RESPONSE_DEPTH_MAX,
