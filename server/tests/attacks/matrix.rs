@@ -73,7 +73,7 @@ const LITERAL: &[u8] = b"{5+}\r\nhello";
 const MARKER: &str = "marker7f3a";
 
 /// Commands that leave a connection as no other command expects it: another one is begun.
-const AFRESH: [&str; 2] = ["COMPRESS", "UNAUTHENTICATE"];
+const AFRESH: [&str; 3] = ["COMPRESS", "ENABLE", "UNAUTHENTICATE"];
 
 /// In which state a command comes.
 #[derive(Clone, Copy, PartialEq, Debug)]
