@@ -20,6 +20,7 @@ pub mod ops;
 pub mod pool;
 mod private;
 pub mod problem;
+pub mod quirks;
 pub mod refused;
 pub mod restart;
 pub mod serve;

@@ -69,6 +69,7 @@ pub use self::{
 use crate::{
     listen::Peer,
     observe::live::{Place, State},
+    quirks::Quirk,
     service::{Guard, Service},
     tls::Secured,
 };
@@ -90,6 +91,14 @@ pub struct Context {
     pub place: Place,
     /// What passes the compressing layer, once there is one (RFC 4978).
     pub inflow: Option<Arc<Inflow>>,
+}
+
+impl Context {
+    /// Whether something is done otherwise for this client.
+    fn works_around(&self, quirk: Quirk) -> bool {
+        let quirks = &self.service.config.imap.quirks;
+        quirks.has(quirk, self.place.client())
+    }
 }
 
 /// What protects a connection.
@@ -287,7 +296,7 @@ impl Authenticated {
     ) -> Outcome {
         use command::Authenticated as C;
         match command {
-            C::Enable(enable) => self.enable(&enable, sink).await,
+            C::Enable(enable) => self.enable(&enable, context, sink).await,
             C::Create(create) => self.create(&create, sink).await,
             C::Delete(name) => self.delete(&name, sink).await,
             C::Rename(rename) => self.rename(&rename, sink).await,

@@ -13,6 +13,7 @@ use crate::{
     observe::live::Row,
     observe::watch::Whom,
     problem::Problem,
+    quirks::Quirks,
     service::Service,
 };
 
@@ -105,7 +106,7 @@ pub(super) fn execute(service: &Service, request: LiveRequest) -> Result<Value, 
             Ok(rows
                 .iter()
                 .filter(|row| chosen.picks(row))
-                .map(shown)
+                .map(|row| shown(row, &service.config.imap.quirks))
                 .collect())
         }
         LiveRequest::Kick(chosen) => {
@@ -122,7 +123,7 @@ pub(super) fn execute(service: &Service, request: LiveRequest) -> Result<Value, 
     }
 }
 
-fn shown(row: &Row) -> Value {
+fn shown(row: &Row, quirks: &Quirks) -> Value {
     let protection = match row.protection {
         Protection::Plain => "",
         Protection::Tls => "TLS",
@@ -136,6 +137,7 @@ fn shown(row: &Row) -> Value {
         "protection": protection,
         "login": row.mechanism,
         "client": row.client.as_deref(),
+        "workarounds": quirks.of(row.client.as_deref()).map(|it| it.name).collect::<Vec<_>>(),
         "state": row.state.name(),
         "mailbox": row.mailbox.as_deref(),
         "idle": row.is_idle,

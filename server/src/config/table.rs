@@ -10,6 +10,7 @@ use super::value::{
     CollectorUrl, Durations, HttpUrl, LogFormat, LogLevels, Networks, OtlpProtocol, Password,
     ProviderUrl, Raw, Setting, TokenAlgorithms, TokenIssuers, Words,
 };
+use crate::quirks::Quirks;
 
 /// A section and its keys.
 #[derive(Debug)]
@@ -186,6 +187,8 @@ settings! {
         compress: bool = "Compress", "true", ANY;
         /// Whether UNAUTHENTICATE (RFC 8437) is offered after a login: a client that acts for many users need not connect anew for each. Behind a proxy that only passes on what is said after the first login, switch it off: the next login would bypass the proxy's own rules.
         unauthenticate: bool = "Unauthenticate", "true", ANY;
+        /// Which workarounds are there for clients that say by ID that they need one: All, None, or some by their names, which docs/clients.md lists. What is done for whom stands in the log, and in `who`.
+        quirks: Quirks = "Quirks", "All", ANY;
         /// How many messages one command may work on (RFC 9738, MESSAGELIMIT), the newest first: of the rest a client is told to ask again. COPY and APPEND of more are refused. Clients that do not know it see only the newest messages of a larger mailbox; null is no limit.
         message_limit: Option<u32> = "MessageLimit", "", 1_000..=MANY;
         /// How many messages COPY and APPEND may take at once (RFC 9738, SAVELIMIT); more are refused. null is no limit. Not beside MessageLimit.

@@ -22,6 +22,7 @@ mod certificates;
 mod choice;
 mod collector;
 mod oauth;
+mod quirks;
 
 /// The range a number, size (bytes) or duration (milliseconds) must lie in.
 pub type Bounds = RangeInclusive<u64>;

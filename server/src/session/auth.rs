@@ -8,7 +8,7 @@ use wire::{
     encode::Mode,
     imap::{
         auth::Login,
-        capabilities::{Compression, Offer, PlaintextAuth, Stage, Tls, Unauthenticate},
+        capabilities::{Compression, Offer, PlaintextAuth, Stage, Tls, UidOnly, Unauthenticate},
         code::Code,
         command::NotAuthenticated,
         response::Completion,
@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     auth::{self, Attempt, AuthFailure, Credential, Identity, Known, Proof},
+    quirks::Quirk,
     refused::{self, Claims, Reason},
     service::LimitReached,
 };
@@ -272,6 +273,10 @@ impl Session {
             unauthenticate: match self.may_unauthenticate(context) {
                 true => Unauthenticate::Offered,
                 false => Unauthenticate::NotOffered,
+            },
+            uid_only: match context.works_around(Quirk::NoUidOnly) {
+                true => UidOnly::NotOffered,
+                false => UidOnly::Offered,
             },
             messages: context.message_limit(),
         }

@@ -6,6 +6,7 @@ use store::Expunge;
 use wire::imap::{basic::Id, command::AnyState, response::Untagged, select::Access};
 
 use super::{Context, Reply, Selected, Session, answer::ok, reply, sink::Sink};
+use crate::quirks::Quirk;
 
 /// Characters that are kept of each field of ID.
 const CLIENT_CHARS_MAX: usize = 64;
@@ -51,6 +52,7 @@ impl Session {
         let mut farewell = "Goodbye.";
         if let Self::Selected(selected) = &mut self
             && context.service.config.imap.commit_deletions_on_logout
+            && !context.works_around(Quirk::KeepMarked)
             && !selected.commit_deletions().await
         {
             farewell = "Goodbye. Your deletions could not be committed; they are still marked.";
@@ -104,5 +106,12 @@ fn note_client(id: &Id, context: &Context) {
     {
         let client = context.place.client();
         tracing::info!(origin = %context.origin, client, "client named itself");
+        for quirk in context.service.config.imap.quirks.of(client) {
+            let (name, because, link) = (quirk.name, quirk.because, quirk.link);
+            tracing::info!(
+                origin = %context.origin, client, workaround = name, what = quirk.what, because, link,
+                "client gets a workaround"
+            );
+        }
     }
 }

@@ -24,16 +24,22 @@ use super::{
     sink::Sink,
     view::{View, all_system_flags, permanent_flags},
 };
+use crate::quirks::Quirk;
 
 impl Authenticated {
     /// ENABLE: always answered, whatever was asked for (protocol rule 25).
-    pub(super) async fn enable(&mut self, enable: &Enable, sink: &mut Sink) -> Outcome {
-        for &capability in &enable.capabilities {
-            self.mode = self.mode.enabled(capability);
-        }
+    pub(super) async fn enable(
+        &mut self,
+        enable: &Enable,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> Outcome {
         let mut enabled: Vec<Enableable> = Vec::new();
         for &capability in &enable.capabilities {
-            if !enabled.contains(&capability) {
+            let is_withheld =
+                capability == Enableable::UidOnly && context.works_around(Quirk::NoUidOnly);
+            if !is_withheld && !enabled.contains(&capability) {
+                self.mode = self.mode.enabled(capability);
                 enabled.push(capability);
             }
         }

@@ -22,6 +22,8 @@ pub struct Offer {
     pub compression: Compression,
     /// UNAUTHENTICATE, after login.
     pub unauthenticate: Unauthenticate,
+    /// UIDONLY.
+    pub uid_only: UidOnly,
     /// How many messages a command works on.
     pub messages: MessageLimit,
 }
@@ -68,6 +70,15 @@ pub enum Unauthenticate {
     /// It may.
     Offered,
     /// It may not: the administrator does not want it, or there is no login to come back to.
+    NotOffered,
+}
+
+/// Whether a client may do without sequence numbers (RFC 9586).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UidOnly {
+    /// It may.
+    Offered,
+    /// It is known to go astray then.
     NotOffered,
 }
 
@@ -123,7 +134,6 @@ const ALWAYS: &[&str] = &[
     "PARTIAL",
     "INPROGRESS",
     "UIDBATCHES",
-    "UIDONLY",
     "OBJECTID",
     "SAVEDATE",
     "PREVIEW",
@@ -144,6 +154,9 @@ impl Offer {
         names.push(&append_limit);
         if self.compression == Compression::Offered {
             names.push("COMPRESS=DEFLATE");
+        }
+        if self.uid_only == UidOnly::Offered {
+            names.push("UIDONLY");
         }
         let unauthenticate = (self.unauthenticate, self.stage);
         if unauthenticate == (Unauthenticate::Offered, Stage::AfterLogin) {
@@ -189,6 +202,7 @@ mod tests {
             append_limit: 7,
             compression: Compression::Offered,
             unauthenticate: Unauthenticate::Offered,
+            uid_only: UidOnly::Offered,
             messages: MessageLimit::None,
         }
     }
@@ -200,9 +214,9 @@ mod tests {
             "IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ENABLE ID IDLE NAMESPACE CHILDREN UNSELECT \
              UIDPLUS MOVE ESEARCH SEARCHRES BINARY LIST-EXTENDED LIST-STATUS SPECIAL-USE \
              CREATE-SPECIAL-USE STATUS=SIZE MULTIAPPEND UTF8=ACCEPT CONDSTORE QRESYNC REPLACE \
-             PARTIAL INPROGRESS UIDBATCHES UIDONLY OBJECTID SAVEDATE PREVIEW WITHIN QUOTA \
+             PARTIAL INPROGRESS UIDBATCHES OBJECTID SAVEDATE PREVIEW WITHIN QUOTA \
              QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX XLIST APPENDLIMIT=7 \
-             COMPRESS=DEFLATE UNAUTHENTICATE \
+             COMPRESS=DEFLATE UIDONLY UNAUTHENTICATE \
              AUTH=SCRAM-SHA-256 AUTH=XOAUTH2 AUTH=PLAIN"
         );
     }
@@ -243,6 +257,15 @@ mod tests {
             ..offer()
         };
         assert!(!offer.list().contains("COMPRESS"));
+    }
+
+    #[test]
+    fn uidonly_only_to_those_who_can() {
+        let offer = Offer {
+            uid_only: UidOnly::NotOffered,
+            ..offer()
+        };
+        assert!(!offer.list().contains("UIDONLY"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::{fmt::Write as _, path::Path};
 use wire::{
     imap::{
         capabilities::{
-            Compression, MessageLimit, Offer, PlaintextAuth, Stage, Tls, Unauthenticate,
+            Compression, MessageLimit, Offer, PlaintextAuth, Stage, Tls, UidOnly, Unauthenticate,
         },
         table::{Expunge, Group, Property, TABLE},
     },
@@ -99,6 +99,7 @@ fn after_login() -> Offer {
         append_limit: 0,
         compression: Compression::Offered,
         unauthenticate: Unauthenticate::Offered,
+        uid_only: UidOnly::Offered,
         messages: MessageLimit::None,
     }
 }
