@@ -179,6 +179,7 @@ fn sessions_are_listed_and_told_to_end() {
     anna.answer("s", "SELECT INBOX");
     let mut second = place.logged_in("anna@x");
     let mut ben = place.logged_in("ben@x");
+    ben.answer("i", "ID (\"name\" \"Thunderbird\" \"version\" \"140\")");
     let mut stranger = place.client();
     let rows = place.rows(&["who", "--json"]);
     let users: Vec<_> = rows.iter().map(|row| row["user"].as_str()).collect();
@@ -188,7 +189,9 @@ fn sessions_are_listed_and_told_to_end() {
         (&first["client"], &first["state"], &first["mailbox"]),
         (&"Mail 1".into(), &"selected".into(), &"INBOX".into())
     );
-    assert!(place.prints(&["who", "ben@x"]).contains("ben@x"));
+    assert_eq!(first["workarounds"], serde_json::json!([]));
+    assert_eq!(rows[2]["workarounds"], serde_json::json!(["keep-marked"]));
+    assert!(place.prints(&["who", "ben@x"]).contains("keep-marked"));
     assert_eq!(place.rows(&["who", "anna@x", "--json"]).len(), 2);
     assert_eq!(
         place

@@ -153,6 +153,29 @@ fn a_delivery_and_a_recipient_that_is_refused() {
 }
 
 #[test]
+fn a_workaround_is_told_with_its_reason_once_the_client_names_itself() {
+    let mut server = Server::new();
+    let said = "a ID (\"name\" \"Microsoft Office 365\" \"version\" \"15.2\")\r\nb LOGOUT\r\n";
+    assert!(converse(server.imap, said).contains("b OK"));
+    let told = server.line("client gets a workaround");
+    assert!(told["origin"].as_str().unwrap().starts_with("imap "));
+    has(
+        &told,
+        &[
+            ("client", "Microsoft Office 365 15.2".into()),
+            ("workaround", "no-uidonly".into()),
+            ("level", "INFO".into()),
+        ],
+    );
+    for why in ["what", "because", "link"] {
+        assert!(
+            told[why].as_str().is_some_and(|text| !text.is_empty()),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn a_login_its_logout_and_what_was_refused() {
     let mut server = Server::new();
     let said = "a LOGIN tim@localhost \"secret word\"\r\nb SELECT INBOX\r\n\
