@@ -12,6 +12,9 @@ const LIST: &str = "wire/src/imap/capabilities.rs";
 const MECHANISMS: &[&str] = &["wire/src/sasl.rs", "wire/src/sasl/scram/verifier.rs"];
 /// Stem of the table of capabilities and their RFCs, of which `docs/rules.md` says what is held.
 pub(super) const EARLIER: &str = "earlier";
+/// Stem of the list of capabilities that nobody else drives, each with why.
+pub(super) const UNDRIVEN: &str = "undriven";
+const UNDRIVEN_PATH: &str = "docs/rfc/undriven.tsv";
 const EARLIER_PATH: &str = "docs/rfc/earlier.tsv";
 /// The comment of a transcript that was written from the text of an RFC alone.
 const FROM_TEXT: &str = "# written from the RFC: ";
@@ -50,7 +53,9 @@ pub(super) fn offered_once(tree: &Tree, tables: &[duties::Table<'_>]) -> Vec<Pro
         };
         problems.push(Problem { what, ..place });
     }
-    let silent = listed.iter().filter(|it| !offered.contains(it.name.as_str()));
+    let silent = listed
+        .iter()
+        .filter(|it| !offered.contains(it.name.as_str()));
     problems.extend(silent.map(|it| {
         let what = format!("{} is offered by no table of docs/rfc", it.name);
         Problem::new(it.path, it.line, what)
@@ -58,17 +63,29 @@ pub(super) fn offered_once(tree: &Tree, tables: &[duties::Table<'_>]) -> Vec<Pro
     problems
 }
 
-/// Each capability is driven by somebody else; nobody claims to drive another.
+/// Each capability is driven by somebody else, or is in the list of those that are not yet; nobody
+/// claims to drive what is not there.
 pub(super) fn driven(tree: &Tree) -> Vec<Problem> {
     let drivers = drivers(tree);
     let listed = listed(tree);
     let known: BTreeSet<&str> = listed.iter().map(|it| it.name.as_str()).collect();
-    let strange = drivers.iter().filter(|(name, _)| !known.contains(name.as_str()));
+    let strange = drivers
+        .iter()
+        .filter(|(name, _)| !known.contains(name.as_str()));
     let mut problems: Vec<Problem> = strange
         .flat_map(|(name, by)| by.iter().map(move |(path, _)| (name, path)))
         .map(|(name, path)| Problem::new(path, 0, format!("{name} is not a capability of {LIST}")))
         .collect();
-    let idle = listed.iter().filter(|it| !drivers.contains_key(&it.name));
+    let excused: BTreeSet<&str> = undriven(tree).map(|(_, name, _)| name).collect();
+    let stale =
+        undriven(tree).filter(|(_, name, _)| drivers.contains_key(*name) || !known.contains(name));
+    problems.extend(stale.map(|(line, name, _)| {
+        let what = format!("{name} is driven, or is no capability: strike the row");
+        Problem::new(UNDRIVEN_PATH, line, what)
+    }));
+    let idle = listed
+        .iter()
+        .filter(|it| !drivers.contains_key(&it.name) && !excused.contains(it.name.as_str()));
     problems.extend(idle.map(|it| {
         let what = format!(
             "{} is driven by no foreign client, and by no transcript that says `{FROM_TEXT}{}`",
@@ -88,7 +105,11 @@ pub(super) fn drivers(tree: &Tree) -> BTreeMap<String, BTreeSet<(&str, String)>>
             by.insert((check.path, check.name.clone()));
         }
     }
-    for (path, text) in tree.texts.iter().filter(|(p, _)| p.starts_with("tests/transcripts/")) {
+    for (path, text) in tree
+        .texts
+        .iter()
+        .filter(|(p, _)| p.starts_with("tests/transcripts/"))
+    {
         let head = text.lines().take_while(|line| line.starts_with('#'));
         let names = head.filter_map(|line| line.strip_prefix(FROM_TEXT));
         for name in names.flat_map(|names| names.split(", ")) {
@@ -103,7 +124,10 @@ pub(super) fn drivers(tree: &Tree) -> BTreeMap<String, BTreeSet<(&str, String)>>
 /// The checks of `tests/clients`, as they are declared: `@check("A", "B")` above a function, or
 /// `check(['A', 'B'], 'name', …`.
 pub(super) fn checks(tree: &Tree) -> impl Iterator<Item = Check<'_>> {
-    let scripts = tree.texts.iter().filter(|(path, _)| path.starts_with("tests/clients/"));
+    let scripts = tree
+        .texts
+        .iter()
+        .filter(|(path, _)| path.starts_with("tests/clients/"));
     scripts.flat_map(|(path, text)| {
         let lines = text.lines();
         let pairs = lines.clone().zip(lines.skip(1));
@@ -147,7 +171,9 @@ pub(super) fn listed(tree: &Tree) -> Vec<Listed> {
         })
     });
     let mechanisms = MECHANISMS.iter().flat_map(|path| {
-        let names = literals(tree, path).filter(|(_, name)| is_capability(name));
+        let names = literals(tree, path).filter(|(_, name)| {
+            is_capability(name) && !name.contains(|c: char| c.is_ascii_lowercase())
+        });
         names.map(|(line, name)| Listed {
             path,
             line,
@@ -172,10 +198,77 @@ fn is_capability(literal: &str) -> bool {
 
 /// Line, capability and RFC of each row.
 pub(super) fn earlier(tree: &Tree) -> impl Iterator<Item = (usize, &str, &str)> {
-    let rows = tree.text(EARLIER_PATH).unwrap_or_default();
-    let rows = rows.lines().enumerate().filter(|(_, line)| !line.starts_with('#'));
+    rows(tree, EARLIER_PATH)
+}
+
+/// Line, capability and reason of each that nobody else drives.
+pub(super) fn undriven(tree: &Tree) -> impl Iterator<Item = (usize, &str, &str)> {
+    rows(tree, UNDRIVEN_PATH)
+}
+
+fn rows<'a>(tree: &'a Tree, path: &str) -> impl Iterator<Item = (usize, &'a str, &'a str)> {
+    let rows = tree.text(path).unwrap_or_default().lines().enumerate();
+    let rows = rows.filter(|(_, line)| !line.starts_with('#'));
     rows.filter_map(|(at, line)| {
-        let (name, rfc) = line.split_once('\t')?;
-        Some((at + 1, name, rfc))
+        let (name, rest) = line.split_once('\t')?;
+        Some((at + 1, name, rest))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODE: &str =
+        "//! \"NOT\"\n&[\"ONE\", \"a b\"]; format!(\"TWO={n}\"); format!(\"AUTH={}\")\n";
+    const SASL: &str = "Self::Plain => \"PLAIN\",\nf(\"Debug\")\n#[cfg(test)] \"NO\"\n";
+    const PYTHON: &str = "@check(\"ONE\", \"AUTH=PLAIN\")\ndef works(server):\n";
+
+    fn found(python: &str, undriven: &str) -> Vec<String> {
+        let tree = Tree::of(&[
+            (LIST, CODE),
+            (MECHANISMS[0], SASL),
+            ("tests/clients/x.py", python),
+            (
+                "tests/transcripts/a/b.txt",
+                "# set: x\n# written from the RFC: TWO\n",
+            ),
+            (UNDRIVEN_PATH, undriven),
+        ]);
+        driven(&tree).into_iter().map(|it| it.what).collect()
+    }
+
+    #[test]
+    fn each_capability_is_driven_by_somebody_or_says_why_not() {
+        assert_eq!(found(PYTHON, ""), [""; 0]);
+        for (python, undriven, expected) in [
+            (
+                PYTHON.replace("\"ONE\", ", ""),
+                "",
+                "ONE is driven by no foreign client",
+            ),
+            (
+                PYTHON.replace("PLAIN", "PLANE"),
+                "",
+                "AUTH=PLANE is not a capability",
+            ),
+            (
+                PYTHON.to_owned(),
+                "ONE\tso",
+                "ONE is driven, or is no capability",
+            ),
+            (
+                PYTHON.to_owned(),
+                "NONE\tso",
+                "NONE is driven, or is no capability",
+            ),
+        ] {
+            let found = found(&python, undriven);
+            assert!(
+                found.iter().any(|it| it.contains(expected)),
+                "{expected}: {found:?}"
+            );
+        }
+        assert_eq!(found(&PYTHON.replace("\"ONE\", ", ""), "ONE\tso"), [""; 0]);
+    }
 }

@@ -88,7 +88,8 @@ pub(super) fn tables(tree: &Tree) -> Vec<Table<'_>> {
 fn files(tree: &Tree) -> impl Iterator<Item = (&str, &str, &str)> {
     tree.texts.iter().filter_map(|(path, text)| {
         let name = path.strip_prefix(DIRECTORY)?.strip_suffix(".tsv")?;
-        let is_index = name.starts_with("sections") || name == capabilities::EARLIER;
+        let is_index = name.starts_with("sections")
+            || [capabilities::EARLIER, capabilities::UNDRIVEN].contains(&name);
         (!is_index).then_some((path.as_str(), name, text.as_str()))
     })
 }
@@ -155,7 +156,10 @@ fn wrong(tree: &Tree, table: &Table<'_>, duty: &Duty<'_>) -> Vec<String> {
         tree.sections.has(rfc, duty.section)
     });
     if !is_section {
-        found.push(format!("there is no section {} of {}", duty.section, table.name));
+        found.push(format!(
+            "there is no section {} of {}",
+            duty.section, table.name
+        ));
     }
     if !STRICT.contains(&duty.level) && !LENIENT.contains(&duty.level) {
         found.push(format!("`{}` is no level", duty.level));
@@ -182,7 +186,10 @@ fn wrong(tree: &Tree, table: &Table<'_>, duty: &Duty<'_>) -> Vec<String> {
 /// Sentences that stand twice.
 fn repeated(table: &Table<'_>) -> Vec<Problem> {
     let mut seen = BTreeSet::new();
-    let again = table.duties.iter().filter(|duty| !seen.insert(duty.statement));
+    let again = table
+        .duties
+        .iter()
+        .filter(|duty| !seen.insert(duty.statement));
     again
         .map(|duty| Problem::new(table.path, duty.line, "the same is demanded above"))
         .collect()
@@ -215,7 +222,8 @@ impl<'a> Tests<'a> {
             named.entry(check.path).or_default().insert(check.name);
         }
         let paths = tree.texts.iter().map(|(path, _)| path.as_str());
-        let transcripts = |path: &&str| path.starts_with("tests/transcripts/") && path.ends_with(".txt");
+        let transcripts =
+            |path: &&str| path.starts_with("tests/transcripts/") && path.ends_with(".txt");
         Self {
             named,
             files: paths.filter(transcripts).collect(),
@@ -232,6 +240,66 @@ impl<'a> Tests<'a> {
             None => self.files.contains(**test),
         };
         let absent = tests.iter().filter(|test| !exists(test));
-        absent.map(|test| format!("there is no test `{test}`")).collect()
+        absent
+            .map(|test| format!("there is no test `{test}`"))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "# offers: ONE TWO\n# section\n1\tMUST\ta\ttests/transcripts/a/b.txt a/x.rs::runs\n\
+        -\tSHOULD\tb\treason: so\n-\tMUST\tc\tdoes not apply: FOUR is not offered\n";
+
+    fn found(table: &str, earlier: &str) -> Vec<String> {
+        // What has no RFC has no sections: `-`.
+        let table = table.replace("\n1\t", "\n-\t");
+        let tree = Tree::of(&[
+            ("docs/rfc/X.tsv", &table),
+            ("docs/rfc/earlier.tsv", earlier),
+            (
+                "wire/src/imap/capabilities.rs",
+                "[\"ONE\", \"TWO\", \"THREE\"]\n",
+            ),
+            ("tests/transcripts/a/b.txt", ""),
+            (
+                "a/x.rs",
+                "#[cfg(test)]\nmod tests {\n    #[test]\n    fn runs() {}\n\n    fn helps() {}\n}\n",
+            ),
+        ]);
+        rows(&tree).into_iter().map(|it| it.what).collect()
+    }
+
+    #[test]
+    fn each_duty_has_a_test_or_a_reason_and_each_capability_a_table() {
+        let earlier = "THREE\tRFC 3";
+        assert_eq!(found(TABLE, earlier), [""; 0]);
+        for (from, to, expected) in [
+            ("# offers: ONE TWO\n", "", "begins with `# offers: `"),
+            ("ONE TWO", "", "begins with `# offers: `"),
+            ("ONE TWO", "ONE", "TWO is offered by no table"),
+            (
+                "ONE TWO",
+                "ONE TWO THREE",
+                "THREE is offered by another table",
+            ),
+            ("ONE TWO", "ONE TWO FIVE", "FIVE is not a capability"),
+            ("\tb\t", "\ta\t", "the same is demanded above"),
+            ("\tb\t", "\t\t", "expected section, level"),
+            ("SHOULD", "MUST", "a MUST has a test"),
+            ("SHOULD", "OUGHT", "`OUGHT` is no level"),
+            ("FOUR is", "TWO is", "TWO is offered: the duty"),
+            ("-\tSHOULD", "9\tSHOULD", "there is no section 9"),
+            ("a/b.txt", "a/c.txt", "no test `tests/transcripts/a/c.txt`"),
+            ("::runs", "::helps", "no test `a/x.rs::helps`"),
+        ] {
+            let found = found(&TABLE.replace(from, to), earlier);
+            assert!(
+                found.iter().any(|it| it.contains(expected)),
+                "{from} to {to}, {expected}: {found:?}"
+            );
+        }
     }
 }

@@ -40,7 +40,12 @@ fn page(tree: &Tree) -> String {
     let own = text.split(BEGINS).next().unwrap_or_default();
     let tables = duties::tables(tree);
     let sections = tables.iter().map(section);
-    own.to_owned() + BEGINS + CAPABILITIES + &rows(tree, &tables) + DUTIES + &sections.collect::<String>()
+    own.to_owned()
+        + BEGINS
+        + CAPABILITIES
+        + &rows(tree, &tables)
+        + DUTIES
+        + &sections.collect::<String>()
 }
 
 /// The table of capabilities.
@@ -49,7 +54,10 @@ fn rows(tree: &Tree, tables: &[Table<'_>]) -> String {
     let rows = capabilities::listed(tree).into_iter().map(|listed| {
         let name = listed.name.as_str();
         let by = drivers.get(name).into_iter().flatten();
-        let by: Vec<String> = by.map(|(path, name)| link(name, path)).collect();
+        let by = by.map(|(path, name)| link(name, path));
+        let nobody = capabilities::undriven(tree).find(|(_, it, _)| *it == name);
+        let nobody = nobody.map(|(_, _, why)| format!("nobody yet: {why}"));
+        let by: Vec<String> = by.chain(nobody).collect();
         let duties = tables.iter().find(|table| table.offers.contains(&name));
         let duties = duties.map(|table| {
             let anchor = title(table).to_lowercase().replace(' ', "-");
@@ -93,7 +101,10 @@ fn row(duty: &Duty<'_>) -> String {
         }
     };
     let statement = duty.statement.replace('|', "\\|");
-    format!("| {} | {} | {statement} | {answer} |\n", duty.section, duty.level)
+    format!(
+        "| {} | {} | {statement} | {answer} |\n",
+        duty.section, duty.level
+    )
 }
 
 fn link(name: &str, path: &str) -> String {
@@ -107,7 +118,10 @@ mod tests {
     #[test]
     fn what_is_written_by_hand_stays_and_the_rest_is_made() {
         let tree = Tree::of(&[
-            ("docs/rfc.md", "# By hand\n\n## Capabilities, and who drives them\nold\n"),
+            (
+                "docs/rfc.md",
+                "# By hand\n\n## Capabilities, and who drives them\nold\n",
+            ),
             (
                 "docs/rfc/7.tsv",
                 "# offers: SEVEN\n1\tMUST\tone | two\ttests/transcripts/a/b.txt a/b.rs::c\n\
@@ -115,11 +129,20 @@ mod tests {
             ),
             ("docs/rfc/earlier.tsv", "# names\nONE\tRFC 1\n"),
             ("wire/src/imap/capabilities.rs", "&[\"SEVEN\", \"ONE\"]\n"),
-            ("tests/clients/x.py", "@check(\"ONE\")\ndef works(server):\n"),
-            ("tests/transcripts/a/b.txt", "# written from the RFC: SEVEN\n"),
+            (
+                "tests/clients/x.py",
+                "@check(\"ONE\")\ndef works(server):\n",
+            ),
+            (
+                "tests/transcripts/a/b.txt",
+                "# written from the RFC: SEVEN\n",
+            ),
         ]);
         let page = page(&tree);
-        assert!(page.starts_with("# By hand\n\n## Cap") && !page.contains("\nold\n"), "{page}");
+        assert!(
+            page.starts_with("# By hand\n\n## Cap") && !page.contains("\nold\n"),
+            "{page}"
+        );
         for line in [
             "| SEVEN | [RFC 7](#rfc-7) | [b](../tests/transcripts/a/b.txt) |",
             "| ONE | RFC 1 | [works](../tests/clients/x.py) |",
