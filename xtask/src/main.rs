@@ -27,6 +27,7 @@ cargo xtask ci [--full]      run every check, as the integration run does
 cargo xtask bench [OPTIONS]  measure the server beside Dovecot (--help tells more)
 cargo xtask fuzz --minutes N [--target T]  run fuzz targets, and note it in docs/fuzzing.csv
 cargo xtask rules            rewrite docs/rules.md from docs/rules.tsv and the names of tests
+cargo xtask duties           rewrite the tables of docs/rfc.md from docs/rfc/*.tsv and the tests
 cargo xtask threats          rewrite docs/security.md from docs/threats.tsv and the names of tests
 cargo xtask rfc-index DIR    rewrite docs/rfc/sections.tsv from the texts in DIR
 ";
@@ -50,6 +51,7 @@ fn run(args: &[String]) -> Fallible<ExitCode> {
         ["ci", rest @ ..] => ci::command(&root(), rest),
         ["fuzz", rest @ ..] => fuzz::command(&root(), rest),
         ["rules"] => tidy::rules::PAGE.write(&root()),
+        ["duties"] => tidy::rfc_page::PAGE.write(&root()),
         ["threats"] => tidy::threats::PAGE.write(&root()),
         ["rfc-index", dir] => rfc::command(&root(), Path::new(dir)),
         _ => Err(format!("no such command\n{USAGE}")),

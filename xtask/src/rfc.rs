@@ -182,7 +182,8 @@ fn comes_after(number: &str, before: &str) -> bool {
     order(number) > order(before)
 }
 
-fn order(number: &str) -> Vec<u32> {
+/// What sections are sorted by.
+pub(crate) fn order(number: &str) -> Vec<u32> {
     let rank = |part: &str| match part.chars().next() {
         Some(letter) if letter.is_ascii_uppercase() => 1000 + u32::from(letter),
         _ => part.parse().unwrap_or(0),

@@ -219,6 +219,16 @@ fn module_name(item: &str) -> Option<String> {
     Some(name.trim().to_owned())
 }
 
+/// Line and content of each string literal that stands within a line, outside comments.
+pub(crate) fn literals(code: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = code.lines().enumerate();
+    let lines = lines.filter(|(_, line)| !line.trim_start().starts_with("//"));
+    lines.flat_map(|(at, line)| {
+        let odd = line.split('"').skip(1).step_by(2);
+        odd.map(move |literal| (at + 1, literal))
+    })
+}
+
 /// Line of a byte, from 1.
 pub(crate) fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|b| *b == b'\n').count() + 1

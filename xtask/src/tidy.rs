@@ -3,10 +3,13 @@
 //! Each rule is one function from the tree to problems. A remark that comes up twice in review
 //! becomes a rule here, or is dropped.
 
+mod capabilities;
 mod coverage;
+mod duties;
 mod manifests;
 mod page;
 mod reference;
+pub(crate) mod rfc_page;
 pub(crate) mod rules;
 mod shape;
 mod text;
@@ -77,6 +80,9 @@ pub(crate) fn check(root: &Path) -> Fallible<Report> {
     problems.extend(coverage::protocol_rules(&tree));
     problems.extend(reference::rows(&tree));
     problems.extend(rules::PAGE.current(&tree));
+    problems.extend(duties::rows(&tree));
+    problems.extend(capabilities::driven(&tree));
+    problems.extend(rfc_page::PAGE.current(&tree));
     problems.extend(threats::rows(&tree));
     problems.extend(threats::PAGE.current(&tree));
     let lengths = shape::lengths(&tree);
@@ -123,6 +129,15 @@ impl Tree {
             let tests = source.functions().into_iter().filter(|f| f.in_test);
             tests.map(|f| (source.path.as_str(), f.name))
         })
+    }
+
+    /// The tests of the workspace that are run: the file each stands in, and its name.
+    fn tests_that_run(&self) -> impl Iterator<Item = (&str, String)> {
+        let functions = self.rust.iter().flat_map(|source| {
+            let tests = source.functions().into_iter().filter(|f| source.is_run(f));
+            tests.map(|f| (source.path.as_str(), f.name))
+        });
+        functions.chain(coverage::contract(self))
     }
 
     /// A tree of these files only.

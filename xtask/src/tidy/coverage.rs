@@ -6,6 +6,8 @@ use super::{Problem, Tree};
 
 pub(super) const TABLE: &str = "wire/src/imap/table.rs";
 const TRANSCRIPTS: &str = "tests/transcripts/";
+/// Lists what each engine of the store must do, as `module::test,`.
+const CONTRACT: &str = "store/tests/contract/main.rs";
 pub(super) const RULES: &str = "docs/rules.tsv";
 
 /// Every command of the table is named in the first line of a transcript.
@@ -116,6 +118,17 @@ fn rule_number(name: &str) -> Option<u32> {
         .strip_prefix("rule_")
         .or_else(|| name.strip_prefix("rule-"))?;
     rest.split(['_', '-', '.']).next()?.parse().ok()
+}
+
+/// The tests that every engine of the store runs: functions that a macro calls.
+pub(super) fn contract(tree: &Tree) -> impl Iterator<Item = (&str, String)> {
+    let text = tree.text(CONTRACT).unwrap_or_default();
+    text.lines().filter_map(|line| {
+        let (module, name) = line.trim().strip_suffix(',')?.split_once("::")?;
+        let path = CONTRACT.replace("main", module);
+        let file = tree.rust.iter().find(|source| source.path == path)?;
+        Some((file.path.as_str(), name.to_owned()))
+    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::{Problem, Tree};
-use crate::source::Source;
+use crate::source::{self, Source};
 
 const REFERENCE: &str = "docs/reference.tsv";
 
@@ -258,13 +258,8 @@ fn metrics(page: &str) -> Vec<(usize, String)> {
 
 /// The paths that stand as whole literals outside comments.
 fn endpoints(code: &str) -> Vec<(usize, String)> {
-    let lines = code.lines().enumerate();
-    let lines = lines.filter(|(_, line)| !line.trim_start().starts_with("//"));
-    let literals = lines.flat_map(|(at, line)| {
-        let odd = line.split('"').skip(1).step_by(2);
-        odd.map(move |literal| (at + 1, literal.to_owned()))
-    });
-    literals.filter(|(_, path)| path.starts_with('/')).collect()
+    let paths = source::literals(code).filter(|(_, literal)| literal.starts_with('/'));
+    paths.map(|(line, path)| (line, path.to_owned())).collect()
 }
 
 fn quoted(name: &str) -> Vec<String> {
