@@ -10,7 +10,7 @@ use crate::{
     find::Found,
     list::Entries,
     predict::{Code, Copied, Data, Expected, Next},
-    told::{Broken, Check, Expunge, Revision, broken},
+    told::{Broken, Check, Expunge, Mode, Revision, Sync, broken},
     words::{DELETED, SEEN, parts, text},
     world::{Account, Client, Mailbox, Message},
 };
@@ -84,6 +84,7 @@ impl Answer<'_> {
         match code.as_str() {
             "CLOSED" if self.expected.next != Next::Closed => broken(22, "CLOSED without a reason"),
             "COPYUID" => self.moved(values),
+            "HIGHESTMODSEQ" => self.highest(values),
             "UIDVALIDITY" => {
                 self.opened(|account, mailbox| account.is_valid(mailbox, number(values.first())?))
             }
@@ -101,6 +102,25 @@ impl Answer<'_> {
         }?;
         self.saw(code);
         Ok(())
+    }
+
+    /// HIGHESTMODSEQ, alone or in the tagged answer. Whether it is too high is seen once all that
+    /// comes with it has come.
+    fn highest(&mut self, values: &[Node]) -> Check {
+        let told = values.first().and_then(Node::number).unwrap_or_default();
+        let Some(view) = self.client.view.as_mut() else {
+            return broken(13, "HIGHESTMODSEQ without a mailbox");
+        };
+        if self.client.sync == Sync::Plain {
+            return broken(13, "HIGHESTMODSEQ for a client that did not ask");
+        }
+        view.progress.told(told);
+        let now = self.account.mailboxes[view.mailbox].mod_seq;
+        match self.expected.opens() {
+            true => same(8, "HIGHESTMODSEQ", told, now),
+            false if told > now => broken(9, format!("HIGHESTMODSEQ {told}, but it is {now}")),
+            false => Ok(()),
+        }
     }
 
     /// Something that only SELECT tells.
@@ -131,7 +151,8 @@ impl Answer<'_> {
     }
 
     fn of_mailbox(&mut self, data: &Untagged) -> Check {
-        let revision = self.client.revision();
+        let mode = self.client.mode();
+        let revision = mode.revision;
         let Some(view) = &mut self.client.view else {
             return broken(31, format!("{} without a mailbox", data.name));
         };
@@ -164,8 +185,8 @@ impl Answer<'_> {
             }
             _ => {
                 let items = data.values.first().unwrap_or(&Node::Nil);
-                let uid = view.fetched(n, items, mailbox, revision)?;
-                fetched(self.expected, (uid, mailbox.message(uid)), items, revision)
+                let uid = view.fetched(n, items, mailbox, mode)?;
+                fetched(self.expected, (uid, mailbox.message(uid)), items, mode)
             }
         }
     }
@@ -197,7 +218,7 @@ impl Answer<'_> {
     }
 
     fn status(&mut self, data: &Untagged) -> Check {
-        let Data::Status(id, due) = &self.expected.data else {
+        let Data::Status(id, due, more) = &self.expected.data else {
             return broken(30, "STATUS was not asked for");
         };
         let name = data
@@ -228,7 +249,12 @@ impl Answer<'_> {
             mailbox.count(|m| m.flags.has(DELETED)),
         )?;
         let bytes = mailbox.messages.iter().map(Message::size).sum();
-        same(30, "SIZE", item("SIZE")?, bytes)
+        same(30, "SIZE", item("SIZE")?, bytes)?;
+        for name in *more {
+            let told = items.value_of(name).and_then(Node::number);
+            same(30, name, told, Some(mailbox.figure(name)))?;
+        }
+        Ok(())
     }
 
     fn search(&mut self, data: &Untagged) -> Check {
@@ -238,7 +264,15 @@ impl Answer<'_> {
         if found.returns.is_some() || self.client.is_rev2 {
             return broken(24, "SEARCH where ESEARCH is due");
         }
-        let told: Option<Vec<u64>> = data.values.iter().map(Node::number).collect();
+        let (mut values, mut mod_seq) = (data.values.as_slice(), None);
+        if let [all @ .., Node::List(last)] = values {
+            values = all;
+            mod_seq = Node::List(last.clone())
+                .value_of("MODSEQ")
+                .and_then(Node::number);
+        }
+        same(13, "MODSEQ of SEARCH", mod_seq, found.mod_seq)?;
+        let told: Option<Vec<u64>> = values.iter().map(Node::number).collect();
         let want: Vec<u64> = found.told.iter().copied().map(u64::from).collect();
         match told.as_ref() == Some(&want) {
             true => Ok(()),
@@ -287,6 +321,7 @@ impl Answer<'_> {
         }
         self.code(command, condition)?;
         self.is_complete()?;
+        self.reckon();
         if let (Some((uids, store)), Some(view)) =
             (self.expected.assumed.take(), &mut self.client.view)
         {
@@ -298,7 +333,16 @@ impl Answer<'_> {
         let (Some(view), false) = (&self.client.view, matches!(command, Command::Wrong(_))) else {
             return Ok(());
         };
-        view.is_current(&self.account.mailboxes[view.mailbox], self.expected.expunge)
+        let mailbox = &self.account.mailboxes[view.mailbox];
+        view.is_safe(mailbox, self.client.sync)?;
+        view.is_current(mailbox, self.expected.expunge)
+    }
+
+    /// What a client does with mod-sequences once its command is answered.
+    fn reckon(&mut self) {
+        if let Some(view) = &mut self.client.view {
+            view.progress.reckon();
+        }
     }
 
     fn code(&mut self, command: &Command, condition: &Condition) -> Check {
@@ -306,6 +350,13 @@ impl Answer<'_> {
             Some((name, values)) => (name.as_str(), values.as_slice()),
             None => ("", &[][..]),
         };
+        match name {
+            "HIGHESTMODSEQ" => self.highest(values)?,
+            "MODIFIED" if !matches!(self.expected.code, Code::Modified(_)) => {
+                return broken(14, "MODIFIED, but nothing was left alone");
+            }
+            _ => {}
+        }
         match &self.expected.code {
             Code::Any => Ok(()),
             Code::Named(due) => match name == *due {
@@ -318,6 +369,11 @@ impl Answer<'_> {
                 same(16, "APPENDUID", &told, uids)
             }
             Code::CopyUid(copied) if name == "COPYUID" => copy_uid(self.account, copied, values),
+            Code::Modified(left) if name == "MODIFIED" => {
+                let told = values.first().and_then(numbers).unwrap_or_default();
+                same(14, "MODIFIED", &told, left)
+            }
+            Code::Modified(_) => broken(14, format!("[{name}] instead of MODIFIED")),
             Code::AppendUid(..) | Code::CopyUid(_) => {
                 broken(16, format!("[{name}] instead of UIDs"))
             }
@@ -331,6 +387,11 @@ impl Answer<'_> {
         }
         if self.expected.next == Next::LoggedOut && !self.has_seen("BYE") {
             return broken(31, "BYE is missing");
+        }
+        let tells_highest = self.expected.tells_highest
+            || (self.expected.opens() && self.client.sync != Sync::Plain);
+        if tells_highest && !self.has_seen("HIGHESTMODSEQ") {
+            return broken(13, "HIGHESTMODSEQ is missing");
         }
         if let Some((uid, items)) = self.expected.fetches.first_key_value() {
             return broken(39, format!("FETCH of UID {uid} with {items:?} is missing"));
@@ -483,7 +544,7 @@ fn fetched(
     expected: &mut Expected,
     (uid, message): (u32, Option<&Message>),
     items: &Node,
-    revision: Revision,
+    mode: Mode,
 ) -> Check {
     let has = |name: &str| items.value_of(name).is_some();
     let due = expected.fetches.get(&uid);
@@ -503,12 +564,14 @@ fn fetched(
         expected.fetches.remove(&uid);
         return Ok(());
     }
-    if !has("FLAGS") {
-        return broken(39, format!("FETCH of UID {uid} without what was asked for"));
-    }
-    match has("UID") || revision == Revision::Rev1 {
-        true => Ok(()),
-        false => broken(15, format!("FETCH of UID {uid} does not name it")),
+    match mode.sync {
+        _ if !has("FLAGS") && !has("MODSEQ") => {
+            broken(39, format!("FETCH of UID {uid} without what was asked for"))
+        }
+        Sync::Plain if has("UID") || mode.revision == Revision::Rev1 => Ok(()),
+        Sync::Plain => broken(15, format!("FETCH of UID {uid} does not name it")),
+        _ if has("UID") && has("MODSEQ") => Ok(()),
+        _ => broken(13, format!("FETCH of UID {uid} without UID and MODSEQ")),
     }
 }
 
@@ -517,7 +580,7 @@ fn is_content(item: Item, message: &Message, node: &Node) -> Check {
     let (header, body) = parts(message.serial);
     let due = match item {
         // Looked at as everywhere else.
-        Item::Uid | Item::Flags => return Ok(()),
+        Item::Uid | Item::Flags | Item::ModSeq => return Ok(()),
         Item::InternalDate => message.date.written.to_owned(),
         Item::Size => message.size().to_string(),
         Item::Envelope => {
@@ -542,6 +605,14 @@ fn is_content(item: Item, message: &Message, node: &Node) -> Check {
 }
 
 impl Mailbox {
+    /// What STATUS tells if it is asked.
+    fn figure(&self, name: &str) -> u64 {
+        match name {
+            "HIGHESTMODSEQ" => self.mod_seq,
+            other => unreachable!("{other}"),
+        }
+    }
+
     /// The UIDs of the last messages.
     pub(crate) fn last(&self, count: usize) -> Option<BTreeSet<u32>> {
         let from = self.messages.len().checked_sub(count)?;

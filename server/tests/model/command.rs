@@ -34,7 +34,7 @@ pub(crate) enum Command {
     Check,
     Logout,
     Enable(Vec<&'static str>),
-    Select(&'static str, Access),
+    Select(&'static str, Access, Opening),
     Close,
     Unselect,
     Create(&'static str, Option<&'static str>),
@@ -44,7 +44,8 @@ pub(crate) enum Command {
     Unsubscribe(&'static str),
     List(List),
     Lsub(&'static str),
-    Status(&'static str),
+    /// With what is asked beyond [`STATUS_ITEMS`].
+    Status(&'static str, &'static [&'static str]),
     Append(&'static str, Vec<NewMessage>),
     Idle,
     /// What ends IDLE: DONE, or something else.
@@ -52,7 +53,7 @@ pub(crate) enum Command {
     Expunge,
     UidExpunge(Ranges),
     Search(Search),
-    Fetch(Set, Vec<Item>),
+    Fetch(Set, Fetch),
     Store(Set, Store),
     Copy(Set, &'static str),
     Move(Set, &'static str),
@@ -64,6 +65,13 @@ pub(crate) enum Command {
 pub(crate) enum Access {
     ReadWrite,
     ReadOnly,
+}
+
+/// The parameters of SELECT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Opening {
+    Plain,
+    CondStore,
 }
 
 /// Which messages: by which numbers, and whether they are those of the last search.
@@ -130,6 +138,7 @@ pub(crate) enum Key {
     Larger(u32),
     Smaller(u32),
     Subject(u32),
+    ModSeq(u64),
     Before(Date),
     Since(Date),
     On(Date),
@@ -144,11 +153,20 @@ pub(crate) enum Has {
     No,
 }
 
+/// What FETCH asks for.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Fetch {
+    pub(crate) items: Vec<Item>,
+    /// `CHANGEDSINCE`
+    pub(crate) since: Option<u64>,
+}
+
 /// An item of FETCH.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Item {
     Uid,
     Flags,
+    ModSeq,
     InternalDate,
     Size,
     Envelope,
@@ -163,6 +181,8 @@ pub(crate) struct Store {
     pub(crate) change: Change,
     pub(crate) flags: Flags,
     pub(crate) answer: Answer,
+    /// `UNCHANGEDSINCE`
+    pub(crate) unchanged_since: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -194,6 +214,7 @@ impl Item {
         match self {
             Self::Uid => ("UID", "UID"),
             Self::Flags => ("FLAGS", "FLAGS"),
+            Self::ModSeq => ("MODSEQ", "MODSEQ"),
             Self::InternalDate => ("INTERNALDATE", "INTERNALDATE"),
             Self::Size => ("RFC822.SIZE", "RFC822.SIZE"),
             Self::Envelope => ("ENVELOPE", "ENVELOPE"),
@@ -243,6 +264,7 @@ impl Key {
             Self::Larger(n) => format!("LARGER {n}"),
             Self::Smaller(n) => format!("SMALLER {n}"),
             Self::Subject(serial) => format!("SUBJECT \"M{serial}.\""),
+            Self::ModSeq(since) => format!("MODSEQ {since}"),
             Self::Before(date) => format!("BEFORE {}", &date.written[..11]),
             Self::Since(date) => format!("SINCE {}", &date.written[..11]),
             Self::On(date) => format!("ON {}", &date.written[..11]),
@@ -254,11 +276,21 @@ impl Key {
 
     /// Whether sequence numbers stand in it.
     pub(crate) fn names_seqs(&self) -> bool {
+        self.has(&|key| {
+            matches!(key, Self::Messages(set) if set.numbers == Numbers::Seq && set.ranges.is_some())
+        })
+    }
+
+    /// Whether mod-sequences do.
+    pub(crate) fn names_mod_seqs(&self) -> bool {
+        self.has(&|key| matches!(key, Self::ModSeq(_)))
+    }
+
+    fn has(&self, is_it: &dyn Fn(&Self) -> bool) -> bool {
         match self {
-            Self::Messages(set) => set.numbers == Numbers::Seq && set.ranges.is_some(),
-            Self::Not(key) => key.names_seqs(),
-            Self::Or(two) | Self::And(two) => two.0.names_seqs() || two.1.names_seqs(),
-            _ => false,
+            Self::Not(key) => key.has(is_it),
+            Self::Or(two) | Self::And(two) => two.0.has(is_it) || two.1.has(is_it),
+            key => is_it(key),
         }
     }
 }
@@ -296,8 +328,7 @@ impl Command {
             Self::Check => "CHECK".to_owned(),
             Self::Logout => "LOGOUT".to_owned(),
             Self::Enable(what) => format!("ENABLE {}", what.join(" ")),
-            Self::Select(mailbox, Access::ReadWrite) => format!("SELECT {}", name(mailbox)),
-            Self::Select(mailbox, Access::ReadOnly) => format!("EXAMINE {}", name(mailbox)),
+            Self::Select(mailbox, access, opening) => opening.line(&name(mailbox), *access),
             Self::Close => "CLOSE".to_owned(),
             Self::Unselect => "UNSELECT".to_owned(),
             Self::Create(mailbox, None) => format!("CREATE {}", name(mailbox)),
@@ -308,16 +339,15 @@ impl Command {
             Self::Unsubscribe(mailbox) => format!("UNSUBSCRIBE {}", name(mailbox)),
             Self::List(list) => list.line(is_utf8),
             Self::Lsub(pattern) => format!("LSUB \"\" {}", name(pattern)),
-            Self::Status(mailbox) => format!("STATUS {} ({STATUS_ITEMS})", name(mailbox)),
+            Self::Status(mailbox, more) => {
+                let items: Vec<_> = STATUS_ITEMS.iter().chain(*more).copied().collect();
+                format!("STATUS {} ({})", name(mailbox), items.join(" "))
+            }
             Self::Idle => "IDLE".to_owned(),
             Self::Expunge => "EXPUNGE".to_owned(),
             Self::UidExpunge(ranges) => format!("UID EXPUNGE {}", ranges.written()),
             Self::Search(search) => search.line(),
-            Self::Fetch(set, items) => {
-                let items: Vec<_> = items.iter().map(|item| item.names().0).collect();
-                let prefix = set.numbers.prefix();
-                format!("{prefix}FETCH {} ({})", set.written(), items.join(" "))
-            }
+            Self::Fetch(set, fetch) => fetch.line(set),
             Self::Store(set, store) => store.line(set),
             Self::Copy(set, to) => format!(
                 "{}COPY {} {}",
@@ -337,8 +367,41 @@ impl Command {
     }
 }
 
-/// What STATUS is asked for.
-pub(crate) const STATUS_ITEMS: &str = "MESSAGES UIDNEXT UIDVALIDITY UNSEEN DELETED SIZE RECENT";
+/// What STATUS is always asked for.
+pub(crate) const STATUS_ITEMS: [&str; 7] = [
+    "MESSAGES",
+    "UIDNEXT",
+    "UIDVALIDITY",
+    "UNSEEN",
+    "DELETED",
+    "SIZE",
+    "RECENT",
+];
+
+impl Opening {
+    fn line(self, mailbox: &str, access: Access) -> String {
+        let verb = match access {
+            Access::ReadWrite => "SELECT",
+            Access::ReadOnly => "EXAMINE",
+        };
+        let parameters = match self {
+            Self::Plain => "",
+            Self::CondStore => " (CONDSTORE)",
+        };
+        format!("{verb} {mailbox}{parameters}")
+    }
+}
+
+impl Fetch {
+    fn line(&self, set: &Set) -> String {
+        let items: Vec<_> = self.items.iter().map(|item| item.names().0).collect();
+        let (prefix, items) = (set.numbers.prefix(), items.join(" "));
+        let since = self
+            .since
+            .map_or(String::new(), |n| format!(" (CHANGEDSINCE {n})"));
+        format!("{prefix}FETCH {} ({items}){since}", set.written())
+    }
+}
 
 impl List {
     fn line(&self, is_utf8: bool) -> String {
@@ -375,8 +438,10 @@ impl Store {
             Answer::Silent => ".SILENT",
         };
         let (prefix, set) = (set.numbers.prefix(), set.written());
+        let unchanged = self.unchanged_since;
+        let unchanged = unchanged.map_or(String::new(), |n| format!(" (UNCHANGEDSINCE {n})"));
         format!(
-            "{prefix}STORE {set} {sign}FLAGS{silent} ({})",
+            "{prefix}STORE {set}{unchanged} {sign}FLAGS{silent} ({})",
             self.flags.written()
         )
     }

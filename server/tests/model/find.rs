@@ -18,6 +18,8 @@ pub(crate) struct Found {
     pub(crate) uids: Vec<u32>,
     /// As in the answer.
     pub(crate) told: Vec<u32>,
+    /// The highest mod-sequence of what the answer is about, if the search names one.
+    pub(crate) mod_seq: Option<u64>,
 }
 
 impl Found {
@@ -27,17 +29,19 @@ impl Found {
 
     /// What `$` becomes (RFC 5182 §2.1; rule 37).
     pub(crate) fn saved(&self) -> Option<BTreeSet<u32>> {
-        if !self.asks("SAVE") {
-            return None;
-        }
+        self.asks("SAVE").then(|| self.subject())
+    }
+
+    /// The messages that the answer is about: with MIN or MAX alone only those (RFC 4731 §3.2).
+    fn subject(&self) -> BTreeSet<u32> {
         let ends_only =
             (self.asks("MIN") || self.asks("MAX")) && !self.asks("ALL") && !self.asks("COUNT");
         if !ends_only {
-            return Some(self.uids.iter().copied().collect());
+            return self.uids.iter().copied().collect();
         }
         let first = self.uids.first().filter(|_| self.asks("MIN"));
         let last = self.uids.last().filter(|_| self.asks("MAX"));
-        Some(first.into_iter().chain(last).copied().collect())
+        first.into_iter().chain(last).copied().collect()
     }
 
     /// The values of the ESEARCH answer, by name; `None` if there is no such answer.
@@ -59,13 +63,11 @@ impl Found {
             };
             Some((word, value))
         };
-        Some(
-            ["MIN", "MAX", "ALL", "COUNT"]
-                .into_iter()
-                .filter(|w| returns.contains(w))
-                .filter_map(value)
-                .collect(),
-        )
+        let words = ["MIN", "MAX", "ALL", "COUNT"].into_iter();
+        let values = words.filter(|w| returns.contains(w)).filter_map(value);
+        let mod_seq = self.mod_seq.and_then(|n| u32::try_from(n).ok());
+        let mod_seq = mod_seq.map(|n| ("MODSEQ", vec![n]));
+        Some(values.chain(mod_seq).collect())
     }
 }
 
@@ -91,6 +93,7 @@ pub(crate) fn find(
         returns: search.returns.clone(),
         uids: Vec::new(),
         told: Vec::new(),
+        mod_seq: None,
     };
     for (at, uid) in all.iter().enumerate() {
         let seq = u32::try_from(at).unwrap() + 1;
@@ -104,6 +107,11 @@ pub(crate) fn find(
                 Numbers::Uid => *uid,
             });
         }
+    }
+    if search.key.names_mod_seqs() {
+        let subject = found.subject();
+        let mod_seqs = subject.iter().filter_map(|uid| mailbox.message(*uid));
+        found.mod_seq = mod_seqs.map(|m| m.mod_seq).max();
     }
     Some(found)
 }
@@ -157,6 +165,7 @@ impl Place<'_> {
             Key::Larger(n) => message.size() > *n,
             Key::Smaller(n) => message.size() < *n,
             Key::Subject(serial) => message.serial == *serial,
+            Key::ModSeq(since) => message.mod_seq >= *since,
             Key::Before(date) => message.date.day < date.day,
             Key::Since(date) => message.date.day >= date.day,
             Key::On(date) => message.date.day == date.day,

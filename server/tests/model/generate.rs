@@ -4,8 +4,8 @@
 use crate::{
     chance::Chance,
     command::{
-        Access, Act, Answer, Change, Command, Has, Item, Key, List, Literal, NewMessage, Numbers,
-        Ranges, Search, Set, Step, Store,
+        Access, Act, Answer, Change, Command, Fetch, Has, Item, Key, List, Literal, NewMessage,
+        Numbers, Opening, Ranges, Search, Set, Step, Store,
     },
     run::CLIENTS,
     told::View,
@@ -29,7 +29,9 @@ const ANY: &[(u32, Make)] = &[
     (6, |_| Command::Noop),
     (1, |_| Command::Logout),
     (2, |draw| Command::Enable(draw.enabled())),
-    (24, |draw| Command::Select(draw.mailbox(), draw.access())),
+    (24, |draw| {
+        Command::Select(draw.mailbox(), draw.access(), draw.opening())
+    }),
     (4, |draw| Command::Create(draw.name(), draw.special_use())),
     (3, |draw| Command::Delete(draw.name())),
     (3, |draw| Command::Rename(draw.name(), draw.name())),
@@ -37,7 +39,7 @@ const ANY: &[(u32, Make)] = &[
     (1, |draw| Command::Unsubscribe(draw.name())),
     (4, |draw| Command::List(draw.list())),
     (2, |draw| Command::Lsub(draw.pattern())),
-    (6, |draw| Command::Status(draw.mailbox())),
+    (6, |draw| Command::Status(draw.mailbox(), draw.status())),
     (12, |draw| Command::Append(draw.mailbox(), draw.messages())),
     (4, |_| Command::Idle),
     (2, |draw| Command::Wrong(draw.wrong())),
@@ -51,7 +53,7 @@ const SELECTED: &[(u32, Make)] = &[
     (5, |_| Command::Expunge),
     (5, |draw| Command::UidExpunge(draw.uids())),
     (22, |draw| Command::Store(draw.set(), draw.store())),
-    (14, |draw| Command::Fetch(draw.set(), draw.items())),
+    (14, |draw| Command::Fetch(draw.set(), draw.fetch())),
     (16, |draw| Command::Search(draw.search())),
     (7, |draw| Command::Copy(draw.set(), draw.mailbox())),
     (6, |draw| Command::Move(draw.set(), draw.mailbox())),
@@ -63,6 +65,8 @@ struct Draw<'a> {
     chance: &'a mut Chance,
     serials: &'a mut u32,
     view: Option<&'a View>,
+    /// The highest mod-sequence of the selected mailbox.
+    mod_seq: u64,
 }
 
 impl Generator {
@@ -95,12 +99,15 @@ impl Generator {
     }
 
     fn command(&mut self, world: &World, who: usize) -> Command {
-        let view = world.clients[who].view.as_ref();
+        let client = &world.clients[who];
+        let view = client.view.as_ref();
+        let mailbox = |view: &View| &world.accounts[client.account].mailboxes[view.mailbox];
         let messages = view.map_or(0, |view| view.told.len());
         let mut draw = Draw {
             chance: &mut self.chance,
             serials: &mut self.serials,
             view,
+            mod_seq: view.map_or(1, |view| mailbox(view).mod_seq),
         };
         if messages > MESSAGES_GOAL && draw.chance.percent(25) {
             return match draw.chance.percent(50) {
@@ -113,7 +120,7 @@ impl Generator {
             // Rarely one that needs a mailbox, without one.
             false if view.is_none() && draw.chance.percent(2) => SELECTED,
             false if view.is_none() && draw.chance.percent(40) => {
-                return Command::Select(draw.mailbox(), draw.access());
+                return Command::Select(draw.mailbox(), draw.access(), draw.opening());
             }
             false => ANY,
         };
@@ -141,12 +148,37 @@ impl Draw<'_> {
         }
     }
 
+    fn opening(&mut self) -> Opening {
+        match self.chance.percent(15) {
+            true => Opening::CondStore,
+            false => Opening::Plain,
+        }
+    }
+
+    fn status(&mut self) -> &'static [&'static str] {
+        self.chance
+            .weighed::<&[&str]>(&[(4, &[]), (1, &["HIGHESTMODSEQ"])])
+    }
+
+    /// A mod-sequence that is mostly one of the last.
+    fn mod_seq(&mut self) -> u64 {
+        let back = match self.chance.percent(80) {
+            true => self.chance.below(8),
+            false => self.chance.below(100),
+        };
+        let ahead = u64::from(self.chance.below(2));
+        (self.mod_seq + ahead)
+            .saturating_sub(u64::from(back))
+            .max(1)
+    }
+
     fn enabled(&mut self) -> Vec<&'static str> {
         self.chance
             .weighed(&[
                 (4, vec!["IMAP4rev2"]),
                 (1, vec!["UTF8=ACCEPT"]),
                 (1, vec!["X-NOTHING"]),
+                (1, vec!["CONDSTORE"]),
                 (1, vec!["UTF8=ACCEPT", "X-NOTHING", "IMAP4rev2"]),
             ])
             .clone()
@@ -220,8 +252,16 @@ impl Draw<'_> {
         flags
     }
 
+    fn unchanged_since(&mut self) -> Option<u64> {
+        let condition = *self
+            .chance
+            .weighed(&[(16, None), (3, Some(1)), (1, Some(0))]);
+        condition.map(|n| n * self.mod_seq())
+    }
+
     fn store(&mut self) -> Store {
         Store {
+            unchanged_since: self.unchanged_since(),
             change: *self
                 .chance
                 .of(&[Change::Add, Change::Remove, Change::Replace]),
@@ -235,6 +275,7 @@ impl Draw<'_> {
 
     fn deletion(&mut self) -> Store {
         Store {
+            unchanged_since: None,
             change: Change::Add,
             flags: DELETED,
             answer: *self.chance.of(&[Answer::Tell, Answer::Silent]),
@@ -293,10 +334,18 @@ impl Draw<'_> {
         Ranges((0..count).map(|_| range(self.chance)).collect())
     }
 
+    fn fetch(&mut self) -> Fetch {
+        Fetch {
+            items: self.items(),
+            since: self.chance.percent(8).then(|| self.mod_seq()),
+        }
+    }
+
     fn items(&mut self) -> Vec<Item> {
-        const ALL: [Item; 9] = [
+        const ALL: [Item; 10] = [
             Item::Uid,
             Item::Flags,
+            Item::ModSeq,
             Item::InternalDate,
             Item::Size,
             Item::Envelope,
@@ -351,7 +400,14 @@ impl Draw<'_> {
                 _ => Key::And(Box::new((first, self.key(depth - 1)))),
             };
         }
-        match self.chance.below(12) {
+        match self.chance.below(26) {
+            0 => Key::ModSeq(self.mod_seq()),
+            n => self.plain_key(n % 12),
+        }
+    }
+
+    fn plain_key(&mut self, which: u32) -> Key {
+        match which {
             0 => Key::All,
             1 => Key::Flag(SEEN, Has::No),
             2 | 3 => {

@@ -23,6 +23,7 @@ mod list;
 mod mutant;
 mod place;
 mod predict;
+mod progress;
 mod run;
 mod shrink;
 mod told;

@@ -19,6 +19,10 @@ pub(crate) enum Fault {
     Refuses,
     /// An EXPUNGE comes before every response of this name.
     Expunges(&'static str),
+    /// The number behind this word is one more.
+    Adds(&'static str),
+    /// This word and the value behind it are left out.
+    Lacks(&'static str),
     /// The last digit of the tagged answer's code is another.
     Codes(&'static str),
 }
@@ -53,6 +57,11 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault::Expunges("SEARCH"),
     Fault::Codes("APPENDUID"),
     Fault::Codes("COPYUID"),
+    Fault::Codes("MODIFIED"),
+    Fault::Drops("HIGHESTMODSEQ"),
+    Fault::Adds("HIGHESTMODSEQ"),
+    Fault::Adds("MODSEQ"),
+    Fault::Lacks("MODSEQ"),
 ];
 
 /// A server with a fault, which shows now and then.
@@ -88,6 +97,14 @@ impl Mutant {
             Fault::Drops(name) if is(name) => Vec::new(),
             Fault::Doubles(name) if is(name) => vec![response.clone(), response],
             Fault::Counts(name) if is(name) => one(counted(&text)),
+            Fault::Adds(word) => match behind(&text, word) {
+                Some(at) => one(format!("{}{}", &text[..at], counted(&text[at..]))),
+                None => vec![response],
+            },
+            Fault::Lacks(word) => match behind(&text, word) {
+                Some(at) => one(without(&text, (at - word.len(), at))),
+                None => vec![response],
+            },
             Fault::Flags if is("FETCH") => one(text.replacen("\\Seen", "\\Draft", 1)),
             Fault::Refuses if !is_untagged => one(text.replacen(" OK ", " NO ", 1)),
             Fault::Expunges(name) if is(name) => vec![BytesMut::from("* 1 EXPUNGE"), response],
@@ -104,6 +121,25 @@ fn is_called(text: &str, name: &str) -> bool {
         let first = text.split(' ').nth(1);
         let is_prefix = first.is_some_and(|f| f == "OK" || f.parse::<u32>().is_ok());
         is_prefix && text.split([' ', '[', ']']).filter(|w| !w.is_empty()).nth(2) == Some(name)
+    }
+}
+
+/// Where a word ends.
+fn behind(text: &str, word: &str) -> Option<usize> {
+    let is_end = |c: char| !c.is_ascii_alphanumeric();
+    let mut found = text.match_indices(word);
+    let (at, _) = found.find(|(at, _)| text[..*at].ends_with(is_end))?;
+    Some(at + word.len())
+}
+
+/// A text without a word, the value in parentheses behind it and the space between it and what
+/// else there is.
+fn without(text: &str, (from, to): (usize, usize)) -> String {
+    let end = text[to..].find(')').map_or(text.len(), |end| to + end + 1);
+    let (before, after) = (&text[..from], &text[end..]);
+    match before.strip_suffix(' ') {
+        Some(before) => format!("{before}{after}"),
+        None => format!("{before}{}", after.trim_start_matches(' ')),
     }
 }
 

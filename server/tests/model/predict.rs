@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     command::{
-        Access, Answer, Command, Item, List, NewMessage, Numbers, Ranges, Search, Set, Store,
+        Access, Answer, Change, Command, Fetch, Item, List, NewMessage, Numbers, Opening, Ranges,
+        Search, Set, Store,
     },
     find::{Found, find},
     list::{Entries, listed, subscribed_only},
-    told::{Expunge, Revision, View},
-    words::{DELETED, SEEN, canonical},
+    told::{Expunge, Mode, Sync, View},
+    words::{DELETED, Flags, SEEN, canonical},
     world::{Account, Client, Mailbox, Message, World},
 };
 
@@ -30,6 +31,8 @@ pub(crate) struct Expected {
     pub(crate) before: Option<Mailbox>,
     /// What the client works out for itself if it is not told: flags after STORE.SILENT.
     pub(crate) assumed: Option<(Vec<u32>, Store)>,
+    /// HIGHESTMODSEQ must be told: it is the first command that wants mod-sequences (rule 13).
+    pub(crate) tells_highest: bool,
 }
 
 /// The code in the tagged answer.
@@ -40,6 +43,8 @@ pub(crate) enum Code {
     Named(&'static str),
     AppendUid(usize, Vec<u32>),
     CopyUid(Copied),
+    /// Messages that a conditional STORE left alone, in the numbers of the command.
+    Modified(Vec<u32>),
 }
 
 /// What COPYUID must tell.
@@ -58,7 +63,7 @@ pub(crate) enum Data {
     Opening(usize),
     List(Entries),
     Lsub(Entries),
-    Status(usize, String),
+    Status(usize, String, &'static [&'static str]),
     Search(Found),
     Enabled(Vec<&'static str>),
     /// COPYUID in an untagged OK, before any EXPUNGE (rule 19).
@@ -89,6 +94,7 @@ impl Expected {
             next: Next::Same,
             before: None,
             assumed: None,
+            tells_highest: false,
         }
     }
 
@@ -151,16 +157,58 @@ const fn names_new(command: &Command) -> bool {
     }
 }
 
+/// What a command says that its client wants from now on (RFC 7162 §3.1).
+fn wants(command: &Command) -> Sync {
+    let wants_mod_seqs = match command {
+        Command::Enable(what) if what.contains(&"QRESYNC") => return Sync::QResync,
+        Command::Enable(what) => what.contains(&"CONDSTORE"),
+        Command::Select(_, _, opening) => *opening == Opening::CondStore,
+        Command::Status(_, items) => items.contains(&"HIGHESTMODSEQ"),
+        Command::Fetch(_, fetch) => fetch.since.is_some() || fetch.items.contains(&Item::ModSeq),
+        Command::Store(_, store) => store.unchanged_since.is_some(),
+        Command::Search(search) => search.key.names_mod_seqs(),
+        _ => false,
+    };
+    match wants_mod_seqs {
+        true => Sync::CondStore,
+        false => Sync::Plain,
+    }
+}
+
+impl Client {
+    /// Notes what a command makes its client want; whether that has to be answered.
+    fn wants(&mut self, command: &Command) -> bool {
+        let needs_mailbox = matches!(
+            command,
+            Command::Fetch(..) | Command::Store(..) | Command::Search(_)
+        );
+        let is_possible = match &self.view {
+            // One that may not be is not taken as one.
+            Some(view) => {
+                !matches!(command, Command::Store(..)) || view.access == Access::ReadWrite
+            }
+            None => !needs_mailbox,
+        };
+        let before = self.sync;
+        if is_possible {
+            self.sync = before.max(wants(command));
+        }
+        let is_first = before == Sync::Plain && self.sync != Sync::Plain;
+        is_first && self.view.is_some() && !matches!(command, Command::Select(..))
+    }
+}
+
 impl World {
     /// Does what a logged-in client says, and says what must be answered.
     pub(crate) fn predict(&mut self, who: usize, command: &Command) -> Expected {
         let now = self.now;
         let client = &mut self.clients[who];
         let account = &mut self.accounts[client.account];
-        let revision = client.revision();
+        let tells_highest = client.wants(command);
+        let mode = client.mode();
         let selected = client.view.as_ref().map(|view| view.mailbox);
         let before = selected.filter(|_| names_new(command));
-        let before = before.map(|id| account.mailboxes[id].clone());
+        let before = before.map(|id| account.mailboxes[id].now());
         let mut expected = match command {
             Command::Noop | Command::Subscribe(_) | Command::Unsubscribe(_) => {
                 simple(account, command)
@@ -170,7 +218,7 @@ impl World {
                 ..Expected::ok()
             },
             Command::Enable(what) => enable(client, what),
-            Command::Select(name, access) => select(account, client, name, *access),
+            Command::Select(name, access, _) => select(account, client, name, *access),
             Command::Create(name, used) => Expected::of(account.create(name, *used)),
             Command::Delete(name) => Expected::of(account.delete(name)),
             Command::Rename(from, to) => rename(account, from, to),
@@ -178,8 +226,8 @@ impl World {
             Command::Lsub(pattern) => {
                 Expected::ok().with(Data::Lsub(subscribed_only(account, pattern)))
             }
-            Command::Status(name) => match account.find(name) {
-                Some(id) => Expected::ok().with(Data::Status(id, canonical(name))),
+            Command::Status(name, items) => match account.find(name) {
+                Some(id) => Expected::ok().with(Data::Status(id, canonical(name), items)),
                 None => Expected::no("NONEXISTENT"),
             },
             Command::Append(name, messages) => append(account, name, messages, now),
@@ -190,11 +238,11 @@ impl World {
             Command::Done(line) => done(line),
             Command::Wrong(_) => Expected::bad(),
             of_mailbox => match client.view.as_mut() {
-                Some(view) => in_mailbox(account, (view, revision), of_mailbox),
+                Some(view) => in_mailbox(account, (view, mode), of_mailbox),
                 None => Expected::bad(),
             },
         };
-        expected.before = before;
+        (expected.before, expected.tells_highest) = (before, tells_highest);
         if expected.expunge == Expunge::May {
             expected.expunge = expunge_in(command);
         }
@@ -241,10 +289,10 @@ fn done(line: &str) -> Expected {
 
 /// What ENABLE answers is what is known (rule 25).
 fn enable(client: &mut Client, what: &[&'static str]) -> Expected {
-    let known = ["IMAP4rev2", "UTF8=ACCEPT"];
+    let known = ["IMAP4rev2", "UTF8=ACCEPT", "CONDSTORE", "QRESYNC"];
     let enabled: Vec<_> = what.iter().copied().filter(|w| known.contains(w)).collect();
     client.is_rev2 |= enabled.contains(&"IMAP4rev2");
-    client.is_utf8 |= !enabled.is_empty();
+    client.is_utf8 |= client.is_rev2 || enabled.contains(&"UTF8=ACCEPT");
     Expected::ok().with(Data::Enabled(enabled))
 }
 
@@ -297,16 +345,15 @@ fn append(
         return waits(Expected::no("CANNOT"));
     };
     let mailbox = &mut account.mailboxes[id];
-    let added = messages.iter().zip(serials).map(|(new, serial)| {
-        mailbox.add(Message {
-            uid: 0,
-            flags: new.flags,
-            date: new.date.unwrap_or(now),
-            serial,
-        })
+    let added = messages.iter().zip(serials).map(|(new, serial)| Message {
+        uid: 0,
+        flags: new.flags,
+        date: new.date.unwrap_or(now),
+        serial,
+        mod_seq: 0,
     });
     Expected {
-        code: Code::AppendUid(id, added.collect()),
+        code: Code::AppendUid(id, mailbox.add(added.collect())),
         ..Expected::ok()
     }
 }
@@ -314,7 +361,7 @@ fn append(
 /// Commands on the selected mailbox.
 fn in_mailbox(
     account: &mut Account,
-    (view, revision): (&mut View, Revision),
+    (view, mode): (&mut View, Mode),
     command: &Command,
 ) -> Expected {
     let id = view.mailbox;
@@ -334,8 +381,10 @@ fn in_mailbox(
                 ..Expected::ok()
             }
         }
-        Command::Search(search) => self::search(&account.mailboxes[id], (view, revision), search),
-        Command::Fetch(set, items) => fetch(&mut account.mailboxes[id], view, set, items),
+        Command::Search(search) => self::search(&account.mailboxes[id], (view, mode), search),
+        Command::Fetch(set, fetch) => {
+            self::fetch(&mut account.mailboxes[id], (view, mode), set, fetch)
+        }
         Command::Copy(set, to) => copy(account, view, set, to),
         _ if !is_writable => Expected::no("NOPERM"),
         Command::Expunge => {
@@ -343,7 +392,9 @@ fn in_mailbox(
             Expected::ok()
         }
         Command::UidExpunge(ranges) => uid_expunge(&mut account.mailboxes[id], view, ranges),
-        Command::Store(set, store) => self::store(&mut account.mailboxes[id], view, set, store),
+        Command::Store(set, store) => {
+            self::store(&mut account.mailboxes[id], (view, mode), set, store)
+        }
         Command::Move(set, to) => move_to(account, view, set, to),
         other => unreachable!("{other:?}"),
     }
@@ -400,8 +451,8 @@ fn existing(mailbox: &Mailbox, uids: &[u32], set: &Set) -> (Vec<u32>, bool) {
     (there, is_issued)
 }
 
-fn search(mailbox: &Mailbox, (view, revision): (&mut View, Revision), search: &Search) -> Expected {
-    let Some(found) = find(mailbox, view, search, revision) else {
+fn search(mailbox: &Mailbox, (view, mode): (&mut View, Mode), search: &Search) -> Expected {
+    let Some(found) = find(mailbox, view, search, mode.revision) else {
         return Expected::bad();
     };
     if let Some(saved) = found.saved() {
@@ -410,27 +461,45 @@ fn search(mailbox: &Mailbox, (view, revision): (&mut View, Revision), search: &S
     Expected::ok().with(Data::Search(found))
 }
 
-fn fetch(mailbox: &mut Mailbox, view: &View, set: &Set, items: &[Item]) -> Expected {
+fn fetch(mailbox: &mut Mailbox, (view, mode): (&View, Mode), set: &Set, fetch: &Fetch) -> Expected {
     let Some(uids) = resolve(view, mailbox, set) else {
         return Expected::bad();
     };
-    let (there, is_issued) = existing(mailbox, &uids, set);
-    let reads = items.contains(&Item::Body) && view.access == Access::ReadWrite;
-    let mut fetches = BTreeMap::new();
-    for uid in there {
-        let message = mailbox.message_mut(uid).unwrap();
-        let mut items = items.to_vec();
-        if reads && !message.flags.has(SEEN) {
-            message.flags = message.flags.with(SEEN);
-            // The answer tells what reading changed (rule 39).
-            items.push(Item::Flags);
-        }
-        fetches.insert(uid, items);
+    let (mut there, mut is_issued) = existing(mailbox, &uids, set);
+    let mut items = fetch.items.clone();
+    if let Some(since) = fetch.since {
+        // Of a message that is gone it is not asked.
+        is_issued = false;
+        there.retain(|uid| mailbox.message(*uid).is_some_and(|m| m.mod_seq > since));
+        items.push(Item::ModSeq);
     }
+    let reads = fetch.items.contains(&Item::Body) && view.access == Access::ReadWrite;
+    let is_unread = |uid: &u32| mailbox.message(*uid).is_some_and(|m| !m.flags.has(SEEN));
+    let read: Vec<u32> = match reads {
+        true => there.iter().copied().filter(is_unread).collect(),
+        false => Vec::new(),
+    };
+    mailbox.set_flags(&read, |flags| flags.with(SEEN));
+    let due = there.into_iter().map(|uid| {
+        let mut items = items.clone();
+        if read.contains(&uid) {
+            // The answer tells what reading changed (rule 39), as every change is told.
+            items.extend(change_items(mode));
+        }
+        (uid, items)
+    });
     Expected {
-        fetches,
+        fetches: due.collect(),
         with_uid: set.numbers == Numbers::Uid,
         ..refused_if(is_issued)
+    }
+}
+
+/// What a change of flags is told with (RFC 7162 §3.2.4; rule 13).
+const fn change_items(mode: Mode) -> &'static [Item] {
+    match mode.sync {
+        Sync::Plain => &[Item::Flags],
+        Sync::CondStore | Sync::QResync => &[Item::Flags, Item::Uid, Item::ModSeq],
     }
 }
 
@@ -441,27 +510,65 @@ fn refused_if(is_issued: bool) -> Expected {
     }
 }
 
-fn store(mailbox: &mut Mailbox, view: &View, set: &Set, store: &Store) -> Expected {
+fn store(mailbox: &mut Mailbox, (view, mode): (&View, Mode), set: &Set, store: &Store) -> Expected {
     let Some(uids) = resolve(view, mailbox, set) else {
         return Expected::bad();
     };
     let (there, is_issued) = existing(mailbox, &uids, set);
-    for uid in &there {
-        let message = mailbox.message_mut(*uid).unwrap();
-        message.flags = store.change.of(message.flags, store.flags);
+    let (done, left): (Vec<u32>, Vec<u32>) = there
+        .into_iter()
+        .partition(|uid| store.may(mailbox.message(*uid).unwrap()));
+    mailbox.set_flags(&done, |flags| store.change.of(flags, store.flags));
+    let items = match (store.answer, store.unchanged_since) {
+        (Answer::Tell, _) => change_items(mode),
+        // Its mod-sequence is told also where nothing else is.
+        (Answer::Silent, Some(_)) => &[Item::Uid, Item::ModSeq],
+        (Answer::Silent, None) => &[],
+    };
+    let due = done.iter().filter(|_| !items.is_empty());
+    let mut expected = Expected {
+        fetches: due.map(|uid| (*uid, items.to_vec())).collect(),
+        with_uid: set.numbers == Numbers::Uid,
+        ..refused_if(is_issued)
+    };
+    if !left.is_empty() {
+        expected.code = Code::Modified(view.numbers(&left, set.numbers));
     }
-    let mut expected = refused_if(is_issued);
-    match store.answer {
-        Answer::Tell => {
-            let told = there.into_iter().map(|uid| (uid, vec![Item::Flags]));
-            expected.fetches = told.collect();
-            expected.with_uid = set.numbers == Numbers::Uid;
-        }
-        // What a NO did is not known to the client.
-        Answer::Silent if is_issued => {}
-        Answer::Silent => expected.assumed = Some((there, store.clone())),
+    // What a NO did is not known to the client.
+    if store.answer == Answer::Silent && !is_issued {
+        expected.assumed = Some((done, store.clone()));
     }
     expected
+}
+
+impl Store {
+    /// Whether its condition lets it change a message (RFC 7162 §3.1.3; rule 14).
+    fn may(&self, message: &Message) -> bool {
+        match self.unchanged_since {
+            None => true,
+            // Only if none of what it names is there; a system flag always is.
+            Some(0) => {
+                let keywords = self.flags.keywords();
+                let is_there = message.flags.intersection(keywords) != Flags::default();
+                self.change != Change::Replace && self.flags == keywords && !is_there
+            }
+            Some(since) => message.mod_seq <= since,
+        }
+    }
+}
+
+impl View {
+    /// Messages as a command of these numbers calls them.
+    fn numbers(&self, uids: &[u32], numbers: Numbers) -> Vec<u32> {
+        match numbers {
+            Numbers::Uid => uids.to_vec(),
+            Numbers::Seq => {
+                let is_one = |told: &&crate::told::Told| uids.contains(&told.uid);
+                let seqs = (1..).zip(&self.told).filter(|(_, told)| is_one(told));
+                seqs.map(|(seq, _)| seq).collect()
+            }
+        }
+    }
 }
 
 /// Only what is named, told and marked goes (rule 20).
@@ -496,8 +603,7 @@ fn transfer(
 
 fn add_all(account: &mut Account, messages: Vec<Message>, target: usize) -> Copied {
     let from = messages.iter().map(|m| m.uid).collect();
-    let mailbox = &mut account.mailboxes[target];
-    let to = messages.into_iter().map(|m| mailbox.add(m)).collect();
+    let to = account.mailboxes[target].add(messages);
     Copied { target, from, to }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use wire::imap::client::Node;
 
-use crate::{command::Access, words::Flags, world::Mailbox};
+use crate::{command::Access, progress::Progress, words::Flags, world::Mailbox};
 
 /// A rule of docs/rules.tsv is broken.
 #[derive(Clone, PartialEq, Debug)]
@@ -40,6 +40,7 @@ pub(crate) struct View {
     pub(crate) recent: BTreeSet<u32>,
     /// Messages that are so unless another session was first.
     pub(crate) perhaps_recent: BTreeSet<u32>,
+    pub(crate) progress: Progress,
 }
 
 /// A message as the client knows it. It is taken to fetch all flags as soon as it hears of a
@@ -48,6 +49,8 @@ pub(crate) struct View {
 pub(crate) struct Told {
     pub(crate) uid: u32,
     pub(crate) flags: Flags,
+    /// 0 as long as it was not told.
+    pub(crate) mod_seq: u64,
 }
 
 /// Whether messages may be told as gone.
@@ -64,6 +67,22 @@ pub(crate) enum Revision {
     Rev2,
 }
 
+/// Whether a session is told mod-sequences, and UIDs of what is gone (RFC 7162).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub(crate) enum Sync {
+    #[default]
+    Plain,
+    CondStore,
+    QResync,
+}
+
+/// How a session is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Mode {
+    pub(crate) revision: Revision,
+    pub(crate) sync: Sync,
+}
+
 impl View {
     /// A view of a mailbox that is being opened: empty until EXISTS is told.
     pub(crate) fn new(mailbox: usize, access: Access) -> Self {
@@ -75,6 +94,7 @@ impl View {
             announced: Flags::default(),
             recent: BTreeSet::new(),
             perhaps_recent: BTreeSet::new(),
+            progress: Progress::default(),
         }
     }
 
@@ -112,7 +132,11 @@ impl View {
         }
         for uid in &all[before..] {
             let flags = state.message(*uid).unwrap().flags;
-            self.told.push(Told { uid: *uid, flags });
+            self.told.push(Told {
+                uid: *uid,
+                flags,
+                mod_seq: 0,
+            });
         }
         let uid_next = state.uid_next;
         if revision == Revision::Rev1 {
@@ -201,7 +225,7 @@ impl View {
         n: u32,
         items: &Node,
         mailbox: &mut Mailbox,
-        revision: Revision,
+        mode: Mode,
     ) -> Check<u32> {
         let Some(at) = (n as usize)
             .checked_sub(1)
@@ -215,7 +239,7 @@ impl View {
             return broken(4, format!("{n} FETCH has UID {told_uid:?}, not {uid}"));
         }
         if let Some(flags) = items.value_of("FLAGS") {
-            let flags = self.flags((uid, flags), mailbox, revision)?;
+            let flags = self.flags((uid, flags), mailbox, mode.revision)?;
             let now = mailbox.message(uid).map(|m| m.flags);
             if now.is_some_and(|now| now != flags) {
                 let now = now.unwrap_or_default().written();
@@ -229,7 +253,30 @@ impl View {
             }
             self.told[at].flags = flags;
         }
+        if let Some(told) = items.value_of("MODSEQ") {
+            self.told[at].mod_seq = self.mod_seq((uid, told), mailbox, mode.sync)?;
+        }
         Ok(uid)
+    }
+
+    /// MODSEQ of a FETCH (rules 6 and 13).
+    fn mod_seq(&mut self, (uid, node): (u32, &Node), mailbox: &Mailbox, sync: Sync) -> Check<u64> {
+        if sync == Sync::Plain {
+            return broken(
+                13,
+                format!("MODSEQ of UID {uid} for a client that did not ask"),
+            );
+        }
+        let told = node.list().and_then(<[Node]>::first).and_then(Node::number);
+        let told = told.unwrap_or_default();
+        self.progress.fetched(told);
+        match mailbox.message(uid).map_or(told, |m| m.mod_seq) {
+            now if now == told => Ok(told),
+            now => broken(
+                6,
+                format!("UID {uid} is told with MODSEQ {told}, it has {now}"),
+            ),
+        }
     }
 
     fn flags(
@@ -280,7 +327,10 @@ impl View {
             return broken(3, "there are new messages and EXISTS was not told");
         }
         for told in &self.told {
-            if let Some(now) = mailbox.message(told.uid).filter(|m| m.flags != told.flags) {
+            let Some(now) = mailbox.message(told.uid) else {
+                continue;
+            };
+            if now.flags != told.flags {
                 let (now, told_flags) = (now.flags.written(), told.flags.written());
                 return broken(
                     52,
@@ -288,6 +338,13 @@ impl View {
                         "UID {} has ({now}), the client knows ({told_flags})",
                         told.uid
                     ),
+                );
+            }
+            if told.mod_seq != 0 && told.mod_seq != now.mod_seq {
+                let (uid, known, now) = (told.uid, told.mod_seq, now.mod_seq);
+                return broken(
+                    13,
+                    format!("UID {uid} has the mod-sequence {now}, the client knows {known}"),
                 );
             }
         }

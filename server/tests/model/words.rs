@@ -35,6 +35,10 @@ impl Flags {
         Self(self.0 & !other.0)
     }
 
+    pub(crate) const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     pub(crate) const fn keywords(self) -> Self {
         Self(self.0 >> SYSTEM_FLAGS << SYSTEM_FLAGS)
     }

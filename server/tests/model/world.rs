@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    told::{Broken, Check, Revision, View, broken},
+    told::{Broken, Check, Mode, Revision, Sync, View, broken},
     words::{Date, Flags, TIMES, canonical, parents, text},
 };
 
@@ -43,6 +43,10 @@ pub(crate) struct Mailbox {
     pub(crate) uid_validity: Option<u32>,
     pub(crate) special_use: Option<&'static str>,
     pub(crate) recent: Recent,
+    /// That of its last change. Each change has the next number, whatever the clock shows (rule 6).
+    pub(crate) mod_seq: u64,
+    /// UIDs of messages that are gone, and the mod-sequence with which they went (rule 8).
+    gone: BTreeMap<u32, u64>,
 }
 
 /// From which UID on messages are `\Recent` to the next session.
@@ -70,6 +74,7 @@ pub(crate) struct Message {
     pub(crate) flags: Flags,
     pub(crate) date: Date,
     pub(crate) serial: u32,
+    pub(crate) mod_seq: u64,
 }
 
 /// A client, and what it was told.
@@ -82,6 +87,7 @@ pub(crate) struct Client {
     pub(crate) account: usize,
     pub(crate) is_connected: bool,
     pub(crate) is_rev2: bool,
+    pub(crate) sync: Sync,
     /// Mailbox names are UTF-8.
     pub(crate) is_utf8: bool,
     pub(crate) is_idle: bool,
@@ -143,10 +149,13 @@ impl World {
 }
 
 impl Client {
-    pub(crate) fn revision(&self) -> Revision {
-        match self.is_rev2 {
-            true => Revision::Rev2,
-            false => Revision::Rev1,
+    pub(crate) const fn mode(&self) -> Mode {
+        Mode {
+            revision: match self.is_rev2 {
+                true => Revision::Rev2,
+                false => Revision::Rev1,
+            },
+            sync: self.sync,
         }
     }
 
@@ -179,6 +188,7 @@ impl Account {
         self.tree.insert(name.to_owned(), self.mailboxes.len());
         self.mailboxes.push(Mailbox {
             uid_next: 1,
+            mod_seq: 1,
             special_use,
             recent: Recent {
                 floor: 1,
@@ -287,10 +297,8 @@ impl Account {
         }
         self.create(to, None)?;
         let (inbox, target) = (self.tree["INBOX"], self.tree[to]);
-        let all = std::mem::take(&mut self.mailboxes[inbox].messages);
-        for message in all {
-            self.mailboxes[target].add(message);
-        }
+        let all = self.mailboxes[inbox].expunge(|_| true);
+        self.mailboxes[target].add(all);
         Ok(())
     }
 
@@ -324,12 +332,56 @@ impl Account {
 }
 
 impl Mailbox {
-    /// Adds a message, of which the UID is given here.
-    pub(crate) fn add(&mut self, message: Message) -> u32 {
-        let uid = self.uid_next;
-        self.uid_next += 1;
-        self.messages.push(Message { uid, ..message });
-        uid
+    /// The mod-sequence of a change that is made now.
+    const fn change(&mut self) -> u64 {
+        self.mod_seq += 1;
+        self.mod_seq
+    }
+
+    /// Adds messages with one change; the UIDs they get.
+    pub(crate) fn add(&mut self, messages: Vec<Message>) -> Vec<u32> {
+        if messages.is_empty() {
+            return Vec::new();
+        }
+        let mod_seq = self.change();
+        let first = self.uid_next;
+        for message in messages {
+            let uid = self.uid_next;
+            self.uid_next += 1;
+            self.messages.push(Message {
+                uid,
+                mod_seq,
+                ..message
+            });
+        }
+        (first..self.uid_next).collect()
+    }
+
+    /// Gives messages other flags. Those that have them already keep their mod-sequence (rule 7).
+    pub(crate) fn set_flags(&mut self, uids: &[u32], flags: impl Fn(Flags) -> Flags) {
+        let mod_seq = self.mod_seq + 1;
+        for uid in uids {
+            let message = self.message_mut(*uid).unwrap();
+            let now = flags(message.flags);
+            if now != message.flags {
+                (message.flags, message.mod_seq) = (now, mod_seq);
+                self.mod_seq = mod_seq;
+            }
+        }
+    }
+
+    /// As a client sees it: without its past.
+    pub(crate) fn now(&self) -> Self {
+        Self {
+            messages: self.messages.clone(),
+            uid_next: self.uid_next,
+            ..Self::default()
+        }
+    }
+
+    /// The mod-sequence with which a message went.
+    pub(crate) fn gone_at(&self, uid: u32) -> u64 {
+        self.gone[&uid]
     }
 
     pub(crate) fn message(&self, uid: u32) -> Option<&Message> {
@@ -337,14 +389,21 @@ impl Mailbox {
         Some(&self.messages[at])
     }
 
-    pub(crate) fn message_mut(&mut self, uid: u32) -> Option<&mut Message> {
+    fn message_mut(&mut self, uid: u32) -> Option<&mut Message> {
         let at = self.messages.binary_search_by_key(&uid, |m| m.uid).ok()?;
         Some(&mut self.messages[at])
     }
 
-    /// Removes messages.
-    pub(crate) fn expunge(&mut self, is_gone: impl Fn(&Message) -> bool) {
-        self.messages.retain(|message| !is_gone(message));
+    /// Removes messages with one change.
+    pub(crate) fn expunge(&mut self, is_gone: impl Fn(&Message) -> bool) -> Vec<Message> {
+        let (gone, kept) = self.messages.drain(..).partition(|m| is_gone(m));
+        self.messages = kept;
+        let gone: Vec<Message> = gone;
+        if !gone.is_empty() {
+            let mod_seq = self.change();
+            self.gone.extend(gone.iter().map(|m| (m.uid, mod_seq)));
+        }
+        gone
     }
 
     pub(crate) fn count(&self, is_so: impl Fn(&Message) -> bool) -> u32 {
