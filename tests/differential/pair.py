@@ -1,0 +1,280 @@
+"""Both servers side by side: one account, several sessions, the same commands in lock-step."""
+
+import difflib
+import re
+
+from command import Command, Pair
+from facts import facts, shown
+from reply import Text
+from talk import Talk
+from view import View
+
+SESSIONS = 3
+# The session that never logs in, besides.
+GUEST = SESSIONS
+MESSAGES_FIRST = 10
+
+
+class Difference:
+    """Something that the two servers said differently."""
+
+    def __init__(self, command, place, ours, theirs):
+        self.command, self.place, self.ours, self.theirs = command.text, place, ours, theirs
+
+    def __str__(self):
+        return "%s\n    %s\n      ours   %s\n      theirs %s" % (self.command[:300], self.place, self.ours[:400], self.theirs[:400])
+
+
+class World:
+    """What is known of the account."""
+
+    def __init__(self):
+        self.mailboxes = {b"INBOX", b"Sent", b"Drafts", b"Junk", b"Trash", b"Archive"}
+        # Titles of the messages that the running APPEND sends, and of those that are kept, by UIDVALIDITY and UID of ours.
+        self.sent = []
+        self.titles = {}
+        # By mailbox: pairs of UIDVALIDITY and HIGHESTMODSEQ, as SELECT told them.
+        self.marks = {}
+        self.validities = {}
+
+    def title(self, validity, uid):
+        return self.titles.get((validity, uid), "message %s" % uid)
+
+
+class Session:
+    """One session on each of the two."""
+
+    def __init__(self, pair, number):
+        self.pair, self.number = pair, number
+        self.is_guest = number == GUEST
+        self.connect()
+
+    def connect(self):
+        self.talks = [Talk(server) for server in self.pair.servers]
+        for talk in self.talks if not self.is_guest else ():
+            talk.login(self.pair.account, self.pair.servers[0].password)
+        self.leave()
+
+    def leave(self):
+        """No mailbox is selected."""
+        self.mailbox = self.validity = None
+        self.views = [View(), View()]
+
+    @property
+    def view(self):
+        return self.views[0]
+
+    def close(self):
+        for talk in self.talks:
+            talk.close()
+
+    def say(self, command):
+        return [talk.say(command.sent(side)) for side, talk in enumerate(self.talks)]
+
+
+class Episode:
+    """An account from its first login on."""
+
+    def __init__(self, servers, account, mail, log):
+        self.servers, self.account, self.mail, self.log = servers, account, mail, log
+        self.world = World()
+        self.sessions = [Session(self, number) for number in range(SESSIONS + 1)]
+        # Whether what both hold is no longer the same.
+        self.is_over = False
+
+    def begin(self):
+        """Some mail to work with; yields differences."""
+        for _ in range(MESSAGES_FIRST):
+            data = self.mail.next(self.world)
+            yield from self.run(self.sessions[0], Command(b"APPEND INBOX ").literal(data, False, binary=b"\0" in data))
+        for name in (b"A/B", b"Work"):
+            yield from self.run(self.sessions[0], Command(b"CREATE ", name))
+
+    def close(self):
+        for session in self.sessions:
+            session.close()
+
+    def run(self, session, command):
+        """Says a command to both; yields differences."""
+        if command.name in ("SELECT", "EXAMINE"):
+            session.views = [View(), View()]
+        answers = session.say(command)
+        found = [facts(answer, view) for answer, view in zip(answers, session.views)]
+        self.log(session.number, command, answers)
+        differences = list(self.compare(session, command, found))
+        if all(answer.status == "CLOSED" for answer in answers) or command.name == "LOGOUT":
+            session.connect()
+        elif any(answer.status == "CLOSED" for answer in answers):
+            session.close()
+            session.connect()
+        self.note(session, command, answers)
+        self.world.sent.clear()
+        yield from differences
+        if session.mailbox is not None:
+            yield from self.settle(session, command)
+
+    # --- comparing ---
+
+    def compare(self, session, command, found):
+        for each in found:
+            for place in [place for place in each if place.startswith("FETCH ")]:
+                item = place.split()[1]
+                if not command.asks_for(item):
+                    del each[place]
+        ours, theirs = found
+        for place in sorted(set(ours) | set(theirs)):
+            a, b = ours.get(place), theirs.get(place)
+            if a == b:
+                continue
+            titled = self.titled(session, command, place, a, b)
+            if isinstance(a, list) and isinstance(b, list) and ("BODY" in place or "ENVELOPE" in place):
+                for path, x, y in leaves(a, b, ""):
+                    yield Difference(command, titled.replace(" of ", " at %s of " % path, 1), *cut(x, y))
+            else:
+                yield Difference(command, titled, *cut(text(a), text(b)))
+            if place == "status" and "OK" in (a, b) or place == "code COPYUID" or place == "code APPENDUID":
+                self.is_over = self.is_over or not command.name.endswith(("SEARCH", "STATUS", "LIST", "LSUB", "NOOP", "CAPABILITY", "ID"))
+
+    def titled(self, session, command, place, a, b):
+        """The place with the titles of the messages it is about."""
+        uids = []
+        if re.match(r"(FETCH|VIEW) .* of \d+$", place):
+            place, _, uid = place.rpartition(" ")
+            uids = [int(uid)]
+        elif place in ("SEARCH", "ESEARCH ALL", "code MODIFIED"):
+            numbers = set(a or ()) ^ set(b or ())
+            uids = numbers if command.name.startswith("UID") else [session.view.uids[n - 1] for n in numbers if n <= len(session.view.uids)]
+            place += " of"
+        elif command.name == "APPEND":
+            return "%s of %s" % (place, ", ".join(self.world.sent))
+        return " ".join([place, ", ".join(self.world.title(session.validity, uid) for uid in sorted(u for u in uids if u))]).strip()
+
+    # --- following ---
+
+    def note(self, session, command, answers):
+        """Keeps track of what the commands changed."""
+        if answers[0].status != "OK" or answers[1].status != "OK":
+            if command.name in ("SELECT", "EXAMINE"):
+                session.leave()
+            return
+        name = command.name
+        if name in ("SELECT", "EXAMINE"):
+            self.note_select(session, command, answers)
+        elif name in ("CLOSE", "UNSELECT"):
+            session.leave()
+        elif name == "CREATE":
+            self.world.mailboxes.add(argument(command, 0).rstrip(b"/"))
+        elif name == "DELETE":
+            self.world.mailboxes.discard(argument(command, 0))
+        elif name == "RENAME":
+            self.world.mailboxes.add(argument(command, 1))
+            self.world.mailboxes.discard(argument(command, 0)) if argument(command, 0).upper() != b"INBOX" else None
+        elif name == "APPEND":
+            self.note_titles(answers[0], b"APPENDUID", lambda at, _: self.world.sent[at])
+        elif name.endswith(("COPY", "MOVE")):
+            self.note_titles(answers[0], b"COPYUID", lambda _, uid: self.world.title(session.validity, uid))
+
+    def note_select(self, session, command, answers):
+        session.mailbox = argument(command, 0)
+        if session.mailbox.upper() == b"INBOX":
+            session.mailbox = b"INBOX"
+        codes = [{name: code_argument(answer, name) for name in (b"UIDVALIDITY", b"HIGHESTMODSEQ")} for answer in answers]
+        session.validity = int(codes[0][b"UIDVALIDITY"] or 0)
+        if all(each[b"HIGHESTMODSEQ"] for each in codes):
+            marks = self.world.marks.setdefault(session.mailbox, [])
+            marks.append((Pair(*(each[b"UIDVALIDITY"] for each in codes)), Pair(*(each[b"HIGHESTMODSEQ"] for each in codes))))
+            del marks[:-4]
+
+    def note_titles(self, answer, name, title):
+        found = code_argument(answer, name)
+        if not found:
+            return
+        validity, *sets = found.split(b" ")
+        sources = spread(sets[0])
+        for at, (source, uid) in enumerate(zip(sources, spread(sets[-1]))):
+            self.world.titles[int(validity), uid] = title(at, source)
+
+    def settle(self, session, command):
+        """Both tell what they still have to; then both views must be the same."""
+        self.learn(session)
+        if session.views[0].facts() != session.views[1].facts():
+            noop = Command(b"NOOP")
+            answers = session.say(noop)
+            self.log(session.number, noop, answers)
+            for answer, view in zip(answers, session.views):
+                facts(answer, view)
+            self.learn(session)
+        ours, theirs = (view.facts() for view in session.views)
+        for place in sorted(set(ours) | set(theirs)):
+            a, b = ours.get(place), theirs.get(place)
+            if a != b:
+                yield Difference(command, self.titled(session, command, place, a, b), *cut(text(a), text(b)))
+                self.is_over = self.is_over or place == "VIEW uids"
+        # Said once is enough.
+        session.views[1].flags = dict(session.views[0].flags)
+        session.views[1].recent = session.views[0].recent
+        session.views[1].applicable = set(session.views[0].applicable)
+
+    def learn(self, session):
+        """Asks for UIDs and flags that were not told yet."""
+        first = [view.first_unknown() for view in session.views]
+        if not any(first):
+            return
+        command = Command(b"FETCH %d:* (UID FLAGS)" % min(n for n in first if n))
+        answers = session.say(command)
+        self.log(session.number, command, answers)
+        for answer, view in zip(answers, session.views):
+            facts(answer, view)
+
+
+def argument(command, at):
+    """An argument of a command on mailboxes, as the bytes it stands for."""
+    line = b"".join(data for data, _ in command.sent(0)).replace(b"\r\n", b" ")
+    found = [quoted if quoted or not atom else atom for quoted, atom in re.findall(rb'"((?:[^"\\]|\\.)*)"|([^\s"()]+)', line)]
+    words = [re.sub(rb"\\(.)", rb"\1", word) for word in found if not re.fullmatch(rb"\{\d+\+?\}", word)]
+    return words[at + 1] if at + 1 < len(words) else b""
+
+
+def code_argument(answer, name):
+    for line in [pieces[0] for pieces in answer.untagged] + [answer.tagged]:
+        found = re.search(rb"\[%s ([^\]]*)\]" % name, line)
+        if found:
+            return found[1]
+    return None
+
+
+def spread(text_of_set):
+    """A set of a server as a list, in its order."""
+    found = []
+    for part in text_of_set.split(b","):
+        first, _, last = part.partition(b":")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def leaves(a, b, path):
+    """Where two nested lists differ, as (path, ours, theirs)."""
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for at, (x, y) in enumerate(zip(a, b)):
+            yield from leaves(x, y, "%s.%d" % (path, at) if path else str(at))
+    elif a != b:
+        yield path, text(a), text(b)
+
+
+def text(value):
+    if value is None:
+        return "-"
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value)
+    if isinstance(value, list) and all(isinstance(each, (int, str)) for each in value):
+        return "[%s]" % " ".join(map(str, value))
+    return shown(value) if isinstance(value, (bytes, list)) else str(value)
+
+
+def cut(a, b):
+    """Long values shortened to where they begin to differ."""
+    if max(len(a), len(b)) < 400:
+        return a, b
+    at = next((n for n, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+    begin = max(0, at - 40)
+    return "%d…%s" % (len(a), a[begin:at + 200]), "%d…%s" % (len(b), b[begin:at + 200])

@@ -1,0 +1,39 @@
+"""The two servers, set up alike: the same accounts, mailboxes and passwords, and a quota on both."""
+
+import server as clients
+
+SETTINGS = {"Limits": {"CommandsPerMinute": 1_000_000, "NewConnectionsPerMinute": 1_000_000}}
+
+
+class Relate(clients.Relate):
+    """relate-imap with the users of a file, so that hundreds cost nothing."""
+
+    def __init__(self, directory, users):
+        directory.mkdir()
+        file = directory / "users"
+        super().__init__(directory, [], {**SETTINGS, "Auth": {"Backend": "PasswdFile", "PasswdFilePath": str(file), "PasswdFileAllowPlain": True, "CreateAccounts": True}})
+        file.write_text("".join("%s:{PLAIN}%s\n" % (user, self.password) for user in users))
+
+
+class Dovecot(clients.Dovecot):
+    CONFIG = clients.Dovecot.CONFIG + """
+mail_fsync = never
+mail_plugins = quota
+protocol imap {{
+  mail_plugins = quota imap_quota
+}}
+plugin {{
+  quota = count:User quota
+  quota_rule = *:storage=1G
+  quota_vsizes = yes
+}}
+"""
+
+    def __init__(self, directory, users):
+        directory.mkdir()
+        super().__init__(directory, users)
+
+
+def start(directory, users):
+    """Both, ours first."""
+    return [Relate(directory / "relate", users).start(), Dovecot(directory / "dovecot", users).start()]
