@@ -1,27 +1,45 @@
 """An answer as facts that can be compared: a dictionary of places and values.
 
-What the protocol leaves to a server is gone: tags, human text, how a string is
-sent, the order of responses, of flags and of numbers, UIDVALIDITY, ids and
-mod-sequences (of those, that they are there, and how they move). What is news
-about the selected mailbox goes into the view instead (`view.py`).
+What the protocol leaves to a server is a `Free` value: what was said, and what
+it means; meanings are compared, and where only what was said differs, a rule of
+`differences.tsv` is named. What is news about the selected mailbox goes into
+the view instead (`view.py`).
 """
+
+import datetime
+import re
 
 import reply
 from reply import Text, numbers, pairs
 
-# Response codes whose argument is the server's own: only that they come is compared.
-OPAQUE = {b"UIDVALIDITY", b"HIGHESTMODSEQ", b"MAILBOXID"}
-# Only one of the two servers has these, or they are free.
-LEFT_OUT = {b"CAPABILITY", b"UIDNOTSTICKY"}
-# Items of FETCH and STATUS whose value is the server's own.
-OWN_ITEMS = {b"MODSEQ", b"EMAILID", b"THREADID", b"SAVEDATE", b"UIDVALIDITY", b"HIGHESTMODSEQ", b"MAILBOXID"}
+# Items of FETCH and STATUS, and response codes, whose value is the server's own: the rules for them.
+OWN = {b"UIDVALIDITY": "uidvalidity-value", b"HIGHESTMODSEQ": "mod-sequence-values", b"MODSEQ": "mod-sequence-values", b"SAVEDATE": "save-date-clock"}
+# A time so close to now is that of the server's clock.
+NOW_SECONDS = 3600
+
+
+class Free:
+    """A value that each server may say in its own way, by a rule."""
+
+    def __init__(self, rule, said, meant=True):
+        self.rule, self.said, self.meant = rule, said, meant
+
+    def __eq__(self, other):
+        return isinstance(other, Free) and self.meant == other.meant
+
+    def __repr__(self):
+        return str(self.meant)
 
 
 def facts(answer, view):
     """The facts of an answer; the news in it is told to the view."""
-    found = {"status": answer.status}
+    found = {"status": answer.status, "text": Free("human-text", human(answer.tagged))}
     if answer.continued:
         found["continued"] = answer.continued
+    if answer.further:
+        found["further answers"] = [line.split(b" ")[1].decode() for line in answer.further]
+    found["order"] = Free("order-of-responses", [kind(pieces) for pieces in answer.untagged])
+    found["strings"] = Free("form-of-strings", forms(answer.untagged))
     for pieces in answer.untagged:
         try:
             untagged(reply.read(pieces) if not is_status(pieces[0]) else [], pieces, found, view)
@@ -30,6 +48,21 @@ def facts(answer, view):
     if answer.tagged:
         tell_code("code", answer.tagged, found)
     return found
+
+
+def human(line):
+    """What a status line says to people."""
+    return re.sub(rb"\[[^\]]*\] ?", b"", line.split(b" ", 2)[2]) if line and line.count(b" ") > 1 else line
+
+
+def kind(pieces):
+    return [word for word in pieces[0].split()[1:3] if not word.isdigit()][:1]
+
+
+def forms(untagged):
+    """How many strings came quoted and how many as literals."""
+    text = b"".join(piece for pieces in untagged for piece in pieces[::2])
+    return [text.count(b'"') // 2, sum(len(pieces) // 2 for pieces in untagged)]
 
 
 def is_status(text):
@@ -52,24 +85,37 @@ def untagged(values, pieces, found, view):
 def tell_code(place, line, found):
     """Notes the response code of a line, if it has one."""
     values = reply.code(line)
-    if not values or values[0].upper() in LEFT_OUT:
+    if not values:
         return False
     name, *rest = values
     name = name.upper()
     if name == b"PERMANENTFLAGS":
-        value = flags(rest[0])
+        value = Free("order-of-flags", rest[0], flags(rest[0]))
+    elif name == b"CAPABILITY":
+        value = Free("capabilities", rest)
+    elif name in OWN:
+        value = Free(OWN[name], rest)
     elif name == b"APPENDUID":
-        value = sorted(numbers(rest[1]))
+        value = Free("uidvalidity-value", rest[0], spread(rest[1]))
     elif name == b"COPYUID":
-        value = [sorted(numbers(rest[1])), sorted(numbers(rest[2]))]
+        value = Free("uidvalidity-value", rest[0], sorted(zip(spread(rest[1]), spread(rest[2]))))
     elif name == b"MODIFIED":
-        value = sorted(numbers(rest[0]))
+        value = Free("form-of-sets", rest[0], sorted(numbers(rest[0])))
     else:
-        value = True if name in OPAQUE else shown(rest) or True
+        value = shown(rest) or True
     if place.startswith("untagged OK"):
         place = "code"
     found["%s %s" % (place, name.decode())] = value
     return True
+
+
+def spread(text_of_set):
+    """A set of a server as a list, in its order."""
+    found = []
+    for part in text_of_set.split(b","):
+        first, _, last = part.partition(b":")
+        found += range(int(first), int(last or first) + 1)
+    return found
 
 
 def news(number, rest, found, view):
@@ -89,13 +135,22 @@ def news(number, rest, found, view):
 
 def fetched(uid, items, found):
     for name, value in items.items():
-        name = name.decode()
-        if name == "FLAGS" or name.encode() in OWN_ITEMS or name == "UID":
+        if name in (b"FLAGS", b"UID"):
             value = True
-        elif name in ("BODY", "BODYSTRUCTURE"):
-            value = structure(value)
-        place = "FETCH %s of %s" % (name, uid)
-        found.setdefault(place, value)
+        elif name in OWN:
+            value = Free(OWN[name], value)
+        elif name in (b"BODY", b"BODYSTRUCTURE"):
+            value = Free("case-of-media-types", value, structure(value))
+        elif name == b"INTERNALDATE":
+            value = date_time(value)
+        found.setdefault("FETCH %s of %s" % (name.decode(), uid), value)
+
+
+def date_time(value):
+    """INTERNALDATE: the server's own clock, unless APPEND gave another."""
+    time = datetime.datetime.strptime(value.decode().strip(), "%d-%b-%Y %H:%M:%S %z")
+    ago = abs(datetime.datetime.now(datetime.timezone.utc) - time).total_seconds()
+    return Free("internal-date-clock", value) if ago < NOW_SECONDS else value
 
 
 def structure(value):
@@ -149,6 +204,7 @@ def listed(word):
     def tell(rest, found, _):
         attributes, separator, name, *more = rest
         place = "%s %s" % (word, named(name))
+        found["attributes of " + place] = Free("order-of-attributes", attributes, True)
         for attribute in flags(attributes):
             found["%s %s" % (place, attribute)] = True
         found[place] = [separator, shown(more)]
@@ -157,12 +213,12 @@ def listed(word):
 
 def status(rest, found, _):
     for item, value in pairs(rest[1]).items():
-        found["STATUS %s %s" % (named(rest[0]), item.decode())] = True if item in OWN_ITEMS else int(value)
+        found["STATUS %s %s" % (named(rest[0]), item.decode())] = Free(OWN[item], value) if item in OWN else int(value)
 
 
 def search(rest, found, view):
     hits = [each for each in rest if not isinstance(each, list)]
-    found["SEARCH"] = sorted(map(int, hits))
+    found["SEARCH"] = Free("order-of-search", hits, sorted(map(int, hits)))
     if len(hits) < len(rest):
         found["SEARCH MODSEQ"] = True
 
@@ -174,7 +230,7 @@ def esearch(rest, found, view):
         found["ESEARCH UID"] = rest.pop(0).upper()
     found["ESEARCH"] = True
     for name, value in pairs(rest).items():
-        value = sorted(numbers(value)) if name == b"ALL" else True if name == b"MODSEQ" else int(value)
+        value = Free("form-of-sets", value, sorted(numbers(value))) if name == b"ALL" else Free(OWN[name], value) if name in OWN else int(value)
         found["ESEARCH " + name.decode()] = value
 
 
@@ -197,6 +253,12 @@ def plain(word):
     return tell
 
 
+def free(word, rule):
+    def tell(rest, found, _):
+        found[word] = Free(rule, rest)
+    return tell
+
+
 def enabled(rest, found, _):
     found["ENABLED"] = sorted(each.upper().decode() for each in rest)
 
@@ -211,5 +273,5 @@ def shown(values):
 
 
 RESPONSES = {b"LIST": listed("LIST"), b"LSUB": listed("LSUB"), b"STATUS": status, b"SEARCH": search, b"ESEARCH": esearch, b"FLAGS": told_flags,
-             b"VANISHED": vanished, b"CAPABILITY": lambda *_: None, b"ENABLED": enabled, b"ID": lambda rest, found, _: found.update({"ID": True}),
+             b"VANISHED": vanished, b"CAPABILITY": free("CAPABILITY", "capabilities"), b"ENABLED": enabled, b"ID": free("ID", "identity"),
              b"NAMESPACE": plain("NAMESPACE"), b"QUOTA": plain("QUOTA"), b"QUOTAROOT": plain("QUOTAROOT")}

@@ -4,6 +4,7 @@ A kind of command is a method of `Draw` and a row of `TABLE` with its weight.
 Only what both servers offer is drawn.
 """
 
+import base64
 import random
 import re
 
@@ -268,6 +269,10 @@ class Draw:
         key = self.pick([b"BEFORE", b"ON", b"SINCE", b"SENTBEFORE", b"SENTON", b"SENTSINCE"])
         return key + b" " + self.pick(words.DATES)
 
+    def save_date_key(self):
+        key = self.pick([b"SAVEDBEFORE ", b"SAVEDON ", b"SAVEDSINCE ", b"SAVEDATESUPPORTED"])
+        return key + self.pick(words.DATES) if key.endswith(b" ") else key
+
     def text_key(self):
         key = self.pick([b"BCC", b"CC", b"FROM", b"TO", b"SUBJECT", b"BODY", b"TEXT", b"HEADER Message-ID", b"HEADER X-Nothing", b"HEADER Content-Type", b"HEADER From"])
         return key + b" " + self.pick(words.SEARCHED)
@@ -283,9 +288,23 @@ class Draw:
     def guest(self):
         return self.line(words.GUEST)
 
+    def login(self):
+        """LOGIN or AUTHENTICATE PLAIN, the password mostly right."""
+        password = self.session.password.encode() if self.percent(70) else self.pick([b"wrong", b"", b"Pass Word\"\\1"])
+        user = self.session.user.encode() if self.percent(90) else b"nobody@localhost"
+        if self.percent(50):
+            return Command(b"LOGIN ").then(*self.astring(user), b" ", *self.astring(password))
+        plain = base64.b64encode(self.pick([b"", b"", user]) + b"\0" + user + b"\0" + password)
+        said = self.pick([plain] * 6 + [b"*", b"=", plain[:-1], b"AAA=BBB", b"!", b""])
+        if self.percent(50) and said not in (b"", b"*"):
+            return Command(b"AUTHENTICATE PLAIN ", said)
+        command = Command(b"AUTHENTICATE PLAIN\r\n")
+        command.go_on()
+        return command.then(said)
+
 
 ANY = [(8, Draw.simple), (3, Draw.idle), (2, Draw.enable), (30, Draw.select), (7, Draw.create), (5, Draw.delete), (4, Draw.rename), (5, Draw.subscribe),
        (14, Draw.list), (4, Draw.lsub), (9, Draw.status), (14, Draw.append), (6, Draw.wrong)]
 SELECTED = [(2, Draw.close), (5, Draw.expunge), (34, Draw.fetch), (18, Draw.store), (4, Draw.delete_some), (9, Draw.copy), (26, Draw.search)]
-GUEST = [(1, Draw.guest)]
-KEYS = [(10, Draw.flag_key), (7, Draw.set_key), (6, Draw.date_key), (9, Draw.text_key), (3, Draw.size_key), (2, Draw.within_key)]
+GUEST = [(3, Draw.guest), (2, Draw.login)]
+KEYS = [(10, Draw.flag_key), (7, Draw.set_key), (6, Draw.date_key), (1, Draw.save_date_key), (9, Draw.text_key), (3, Draw.size_key), (2, Draw.within_key)]

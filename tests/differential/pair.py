@@ -4,7 +4,7 @@ import difflib
 import re
 
 from command import Command, Pair
-from facts import facts, shown
+from facts import Free, facts, shown, spread
 from reply import Text
 from talk import Talk
 from view import View
@@ -13,13 +13,15 @@ SESSIONS = 3
 # The session that never logs in, besides.
 GUEST = SESSIONS
 MESSAGES_FIRST = 10
+# Commands after which both hold the same although one refused.
+READING = ("SEARCH", "STATUS", "LIST", "LSUB", "NOOP", "CAPABILITY", "ID")
 
 
 class Difference:
-    """Something that the two servers said differently."""
+    """Something that the two servers said differently; `rule` if it is known to be free."""
 
-    def __init__(self, command, place, ours, theirs):
-        self.command, self.place, self.ours, self.theirs = command.text, place, ours, theirs
+    def __init__(self, command, place, ours, theirs, rule=None):
+        self.command, self.place, self.ours, self.theirs, self.rule = command.text, place, ours, theirs, rule
 
     def __str__(self):
         return "%s\n    %s\n      ours   %s\n      theirs %s" % (self.command[:300], self.place, self.ours[:400], self.theirs[:400])
@@ -47,12 +49,13 @@ class Session:
     def __init__(self, pair, number):
         self.pair, self.number = pair, number
         self.is_guest = number == GUEST
+        self.user, self.password = pair.account, pair.servers[0].password
         self.connect()
 
     def connect(self):
         self.talks = [Talk(server) for server in self.pair.servers]
         for talk in self.talks if not self.is_guest else ():
-            talk.login(self.pair.account, self.pair.servers[0].password)
+            talk.login(self.user, self.password)
         self.leave()
 
     def leave(self):
@@ -69,7 +72,8 @@ class Session:
             talk.close()
 
     def say(self, command):
-        return [talk.say(command.sent(side)) for side, talk in enumerate(self.talks)]
+        runs = [talk.begin(command.sent(side)) for side, talk in enumerate(self.talks)]
+        return [talk.finish(run) for talk, run in zip(self.talks, runs)]
 
 
 class Episode:
@@ -102,9 +106,8 @@ class Episode:
         found = [facts(answer, view) for answer, view in zip(answers, session.views)]
         self.log(session.number, command, answers)
         differences = list(self.compare(session, command, found))
-        if all(answer.status == "CLOSED" for answer in answers) or command.name == "LOGOUT":
-            session.connect()
-        elif any(answer.status == "CLOSED" for answer in answers):
+        logged_in = command.name in ("LOGIN", "AUTHENTICATE") and any(answer.status == "OK" for answer in answers)
+        if command.name == "LOGOUT" or logged_in or not all(talk.is_open for talk in session.talks):
             session.close()
             session.connect()
         self.note(session, command, answers)
@@ -116,24 +119,27 @@ class Episode:
     # --- comparing ---
 
     def compare(self, session, command, found):
-        for each in found:
-            for place in [place for place in each if place.startswith("FETCH ")]:
-                item = place.split()[1]
-                if not command.asks_for(item):
-                    del each[place]
-        ours, theirs = found
+        unasked = [{place for place in each if place.startswith("FETCH ") and not command.asks_for(place.split()[1])} for each in found]
+        if unasked[0] != unasked[1]:
+            yield Difference(command, "FETCH unasked", *map(str, unasked), rule="moment-of-news")
+        ours, theirs = ({place: value for place, value in each.items() if place not in left} for each, left in zip(found, unasked))
         for place in sorted(set(ours) | set(theirs)):
             a, b = ours.get(place), theirs.get(place)
             if a == b:
+                if isinstance(a, Free) and a.said != b.said:
+                    yield Difference(command, place, str(a.said), str(b.said), a.rule)
                 continue
-            titled = self.titled(session, command, place, a, b)
-            if isinstance(a, list) and isinstance(b, list) and ("BODY" in place or "ENVELOPE" in place):
-                for path, x, y in leaves(a, b, ""):
-                    yield Difference(command, titled.replace(" of ", " at %s of " % path, 1), *cut(x, y))
-            else:
-                yield Difference(command, titled, *cut(text(a), text(b)))
-            if place == "status" and "OK" in (a, b) or place == "code COPYUID" or place == "code APPENDUID":
-                self.is_over = self.is_over or not command.name.endswith(("SEARCH", "STATUS", "LIST", "LSUB", "NOOP", "CAPABILITY", "ID"))
+            yield from self.differ(session, command, place, meant(a), meant(b))
+            if place == "status" and "OK" in (a, b) or place in ("code COPYUID", "code APPENDUID"):
+                self.is_over = self.is_over or not command.name.endswith(READING)
+
+    def differ(self, session, command, place, a, b):
+        titled = self.titled(session, command, place, a, b)
+        if isinstance(a, list) and isinstance(b, list) and ("BODY" in place or "ENVELOPE" in place):
+            for path, x, y in leaves(a, b, ""):
+                yield Difference(command, titled.replace(" of ", " at %s of " % path, 1), *cut(x, y))
+        else:
+            yield Difference(command, titled, *cut(text(a), text(b)))
 
     def titled(self, session, command, place, a, b):
         """The place with the titles of the messages it is about."""
@@ -198,6 +204,7 @@ class Episode:
         """Both tell what they still have to; then both views must be the same."""
         self.learn(session)
         if session.views[0].facts() != session.views[1].facts():
+            yield Difference(command, "VIEW", "", "", rule="moment-of-news")
             noop = Command(b"NOOP")
             answers = session.say(noop)
             self.log(session.number, noop, answers)
@@ -243,13 +250,8 @@ def code_argument(answer, name):
     return None
 
 
-def spread(text_of_set):
-    """A set of a server as a list, in its order."""
-    found = []
-    for part in text_of_set.split(b","):
-        first, _, last = part.partition(b":")
-        found += range(int(first), int(last or first) + 1)
-    return found
+def meant(value):
+    return value.meant if isinstance(value, Free) else value
 
 
 def leaves(a, b, path):

@@ -1,13 +1,57 @@
-import tomllib
+"""The differences that are known and why they may be: `differences.tsv`.
+
+A row is one rule: id, class, section, why, and how it is found. Found by
+patterns, it says which command (searched in it), which place (the whole of it)
+and which two values (the whole of each; `-` is none). `free` in their stead
+means that `facts.py` or `pair.py` knows the rule by its id and compares what is
+meant. The first row that fits explains a difference.
+"""
+
+import collections
+import re
+
+CLASSES = ("allowed", "ours-right")
+COLUMNS = ("id", "class", "section", "why", "command", "place", "ours", "theirs")
+
+
+class Rule:
+    """One row."""
+
+    def __init__(self, values):
+        self.id, self.kind, self.section, self.why, *how = values
+        if self.kind not in CLASSES or not re.match(r"RFC \d+ §|RFC \d+ appendix ", self.section) or not self.why:
+            raise ValueError("a rule needs a class, a section and a reason: %s" % self.id)
+        self.is_free = how == ["free"] * 4
+        self.patterns = None if self.is_free else [re.compile(each, re.S) for each in how]
+
+    def fits(self, difference):
+        if self.is_free:
+            return False
+        command, place, ours, theirs = self.patterns
+        return bool(place.fullmatch(difference.place) and ours.fullmatch(difference.ours) and theirs.fullmatch(difference.theirs)
+                    and command.search(difference.command))
 
 
 class Rules:
-    def __init__(self, rules):
-        self.rules = rules
+    """All rows, and how often each explained a difference."""
+
+    def __init__(self, file):
+        lines = [line.split("\t") for line in file.read_text().splitlines() if line and not line.startswith("#")]
+        wrong = [line[0] for line in lines if len(line) != len(COLUMNS)]
+        if wrong:
+            raise ValueError("not %d columns: %s" % (len(COLUMNS), ", ".join(wrong)))
+        self.all = [Rule(line) for line in lines]
+        self.ids = {rule.id for rule in self.all}
+        if len(self.ids) != len(self.all):
+            raise ValueError("two rules with one id in %s" % file)
+        self.hits = collections.Counter()
 
     def explains(self, difference):
-        return None
+        """Whether a rule explains it; that is counted."""
+        name = difference.rule if difference.rule in self.ids else next((rule.id for rule in self.all if rule.fits(difference)), None)
+        if name:
+            self.hits[name] += 1
+        return name is not None
 
-
-def load(file):
-    return Rules([])
+    def stale(self):
+        return [rule.id for rule in self.all if not self.hits[rule.id]]

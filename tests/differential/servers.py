@@ -2,7 +2,9 @@
 
 import server as clients
 
-SETTINGS = {"Limits": {"CommandsPerMinute": 1_000_000, "NewConnectionsPerMinute": 1_000_000}}
+MANY = 1_000_000
+# Wrong passwords are answered at once, and as often as they come.
+SETTINGS = {"Limits": {"CommandsPerMinute": MANY, "NewConnectionsPerMinute": MANY, "LoginFailureDelays": "0s", "LoginFailuresPerMinute": MANY, "LoginFailuresPerDay": MANY}}
 
 
 class Relate(clients.Relate):
@@ -18,6 +20,12 @@ class Relate(clients.Relate):
 class Dovecot(clients.Dovecot):
     CONFIG = clients.Dovecot.CONFIG + """
 mail_fsync = never
+auth_failure_delay = 0
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 mail_plugins = quota
 protocol imap {{
   mail_plugins = quota imap_quota

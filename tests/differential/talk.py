@@ -4,6 +4,9 @@ import re
 
 from imap import LITERAL, Gone, Wire
 
+# So long an answer may take.
+SECONDS = 10
+
 
 class Answer:
     """What came for a command."""
@@ -12,12 +15,30 @@ class Answer:
         self.untagged = []
         # The tagged line; None where the connection ended first.
         self.tagged = None
+        # Tagged lines beyond it, for what a server took for further commands.
+        self.further = []
         # How often the server asked for more.
         self.continued = 0
+        # Nothing came any more although the command was sent.
+        self.is_silent = False
 
     @property
     def status(self):
-        return self.tagged.split(b" ")[1].decode().upper() if self.tagged else "CLOSED"
+        if self.tagged:
+            return self.tagged.split(b" ")[1].decode().upper()
+        return "SILENT" if self.is_silent else "CLOSED"
+
+
+class Run:
+    """A command under way."""
+
+    def __init__(self, tag, pieces):
+        self.tag, self.pieces = tag, pieces
+        self.answer = Answer()
+        # Whether `+` must come before the next piece.
+        self.waits = False
+        # More than one piece: after them both are asked whether they are where we are.
+        self.is_odd = len(pieces) > 1
 
 
 class Talk:
@@ -25,6 +46,7 @@ class Talk:
 
     def __init__(self, server):
         self.wire = Wire((server.host, server.imap_port))
+        self.wire.socket.settimeout(SECONDS)
         self.count = 0
         self.greeting = self.response()
         self.is_open = True
@@ -36,29 +58,66 @@ class Talk:
             raise RuntimeError("login of %s: %r" % (user, answer.tagged))
 
     def say(self, pieces):
-        """Sends pieces, each (bytes, whether the client waits for `+` after it); the first gets a tag."""
+        """Sends pieces, each (bytes, whether the client waits for `+` after it); the first gets a tag. Returns the answer."""
+        return self.finish(self.begin(pieces))
+
+    def begin(self, pieces):
+        """Sends what may be sent without waiting, so that two servers can be at work at the same time."""
         self.count += 1
-        tag = b"t%d" % self.count
-        answer = Answer()
+        run = Run(b"t%d" % self.count, list(pieces))
+        self.attempt(run, lambda: self.send_on(run, run.tag + b" "))
+        return run
+
+    def send_on(self, run, before=b""):
+        data, run.waits = run.pieces.pop(0)
+        self.wire.send(before + data)
+
+    def finish(self, run):
+        """The rest of what `begin` began."""
+        def rest():
+            while run.pieces and self.may_go_on(run):
+                self.send_on(run)
+            while run.answer.tagged is None:
+                self.take(run)
+            if run.answer.status == "BAD" or run.is_odd:
+                self.come_together(run)
+        if self.is_open:
+            self.attempt(run, rest)
+        return run.answer
+
+    def attempt(self, run, work):
         try:
-            for at, (data, waits) in enumerate(pieces):
-                self.wire.send((tag + b" " if at == 0 else b"") + data)
-                if waits and not self.may_go_on(tag, answer):
-                    break
-            while answer.tagged is None:
-                self.take(tag, answer)
+            work()
         except Gone:
             self.is_open = False
-        return answer
+        except TimeoutError:
+            self.is_open, run.answer.is_silent = False, True
 
-    def may_go_on(self, tag, answer):
-        before = answer.continued
-        while answer.continued == before and answer.tagged is None:
-            self.take(tag, answer)
-        return answer.tagged is None
+    def come_together(self, run):
+        """After a wrong line: what was left of it may have been taken for further commands, whose answers belong to it."""
+        tag, first = run.tag + b"s", run.answer.tagged
+        try:
+            self.wire.send(tag + b" NOOP\r\n")
+            while True:
+                run.answer.tagged = None
+                while run.answer.tagged is None:
+                    self.take(run)
+                if run.answer.tagged.startswith(tag + b" "):
+                    return
+                run.answer.further.append(run.answer.tagged)
+        finally:
+            run.answer.tagged = first
 
-    def take(self, tag, answer):
-        pieces = self.response()
+    def may_go_on(self, run):
+        if not run.waits:
+            return True
+        before = run.answer.continued
+        while run.answer.continued == before and run.answer.tagged is None:
+            self.take(run)
+        return run.answer.tagged is None
+
+    def take(self, run):
+        answer, pieces = run.answer, self.response()
         if pieces[0].startswith(b"+"):
             answer.continued += 1
         elif pieces[0].startswith(b"* "):
@@ -67,7 +126,7 @@ class Talk:
             # Also one with another tag: where the command had none that could be read.
             answer.tagged = pieces[0]
         else:
-            raise AssertionError("neither tagged nor untagged after %r: %r" % (tag, pieces))
+            raise AssertionError("neither tagged nor untagged after %r: %r" % (run.tag, pieces))
 
     def response(self):
         pieces = [self.wire.line()]

@@ -8,7 +8,7 @@ PATTERNS = [b"*", b"*", b"%", b"A/%", b"A*", b"%/%", b"inbox", b"INBOX*", b"INBO
 FLAGS = [b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft", b"$Forwarded", b"$MDNSent", b"Work", b"to.do", b"\\seen", b"work", b"$Junk"]
 STATUS = [b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"RECENT", b"SIZE", b"HIGHESTMODSEQ"]
 LIST_STATUS = STATUS
-ITEMS = [b"UID", b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE", b"ENVELOPE", b"BODY", b"BODYSTRUCTURE", b"RFC822.HEADER", b"MODSEQ", b"RFC822", b"RFC822.TEXT"]
+ITEMS = [b"UID", b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE", b"ENVELOPE", b"BODY", b"BODYSTRUCTURE", b"RFC822.HEADER", b"MODSEQ", b"RFC822", b"RFC822.TEXT", b"SAVEDATE", b"PREVIEW"]
 DATE_TIMES = [b"05-Jan-2026 10:00:00 +0100", b"06-Jan-2026 00:30:00 -0500", b"31-Dec-1999 23:59:59 +0000", b" 1-Feb-2024 01:02:03 +0530", b"29-Feb-2024 12:00:00 +0000",
               b"01-Jan-1970 00:00:00 +0000"]
 DATES = [b"5-Jan-2026", b"05-Jan-2026", b"6-Jan-2026", b"1-Jan-2000", b"31-Dec-1999", b"\"1-Feb-2024\"", b"7-Feb-1994", b"8-feb-1994", b"1-Jan-2100", b"17-Jul-1996"]
