@@ -109,6 +109,7 @@ const STEPS: &[Step] = &[
         ..PLAIN
     },
     script("clients", &["tests/clients/run"]),
+    script("differential", &["tests/differential/run"]),
     script("ops", &["tests/ops/run"]),
     script("manual", &["tests/manual/run"]),
     script("install", &["tests/install/run"]),
