@@ -10,6 +10,7 @@ import datetime
 import re
 
 import reply
+from free import Free
 from reply import Text, numbers, pairs
 
 # Items of FETCH and STATUS, and response codes, whose value is the server's own: the rules for them.
@@ -18,22 +19,9 @@ OWN = {b"UIDVALIDITY": "uidvalidity-value", b"HIGHESTMODSEQ": "mod-sequence-valu
 NOW_SECONDS = 3600
 
 
-class Free:
-    """A value that each server may say in its own way, by a rule."""
-
-    def __init__(self, rule, said, meant=True):
-        self.rule, self.said, self.meant = rule, said, meant
-
-    def __eq__(self, other):
-        return isinstance(other, Free) and self.meant == other.meant
-
-    def __repr__(self):
-        return str(self.meant)
-
-
 def facts(answer, view):
     """The facts of an answer; the news in it is told to the view."""
-    found = {"status": answer.status, "text": Free("human-text", human(answer.tagged))}
+    found = {"answer": answer.status, "text": Free("human-text", human(answer.tagged))}
     if answer.continued:
         found["continued"] = answer.continued
     if answer.further:
@@ -45,8 +33,10 @@ def facts(answer, view):
             untagged(reply.read(pieces) if not is_status(pieces[0]) else [], pieces, found, view)
         except (reply.Odd, IndexError, ValueError, TypeError, AttributeError) as odd:
             found["odd %r" % pieces] = str(odd)
-    if answer.tagged:
-        tell_code("code", answer.tagged, found)
+    if answer.tagged and answer.status == "OK":
+        tell_code("code", answer.tagged, found, view)
+    elif answer.tagged and (values := reply.code(answer.tagged)):
+        found["answer"] += " " + values[0].decode().upper()
     return found
 
 
@@ -72,7 +62,7 @@ def is_status(text):
 def untagged(values, pieces, found, view):
     if not values:
         word = pieces[0].split(b" ", 2)[1].decode().upper()
-        if not tell_code("untagged " + word, pieces[0], found) and word in ("NO", "BAD", "BYE"):
+        if not tell_code("untagged " + word, pieces[0], found, view) and word in ("NO", "BAD", "BYE"):
             found["untagged " + word] = True
         return
     _, name, *rest = values
@@ -82,7 +72,7 @@ def untagged(values, pieces, found, view):
         RESPONSES[name.upper()](rest, found, view)
 
 
-def tell_code(place, line, found):
+def tell_code(place, line, found, view):
     """Notes the response code of a line, if it has one."""
     values = reply.code(line)
     if not values:
@@ -90,8 +80,9 @@ def tell_code(place, line, found):
     name, *rest = values
     name = name.upper()
     if name == b"PERMANENTFLAGS":
-        value = Free("order-of-flags", rest[0], flags(rest[0]))
-    elif name == b"CAPABILITY":
+        view.permanent = flags(rest[0])
+        return True
+    if name == b"CAPABILITY":
         value = Free("capabilities", rest)
     elif name in OWN:
         value = Free(OWN[name], rest)
@@ -143,6 +134,8 @@ def fetched(uid, items, found):
             value = Free("case-of-media-types", value, structure(value))
         elif name == b"INTERNALDATE":
             value = date_time(value)
+        elif name == b"PREVIEW":
+            value = Free("preview-text", value)
         found.setdefault("FETCH %s of %s" % (name.decode(), uid), value)
 
 
@@ -235,7 +228,7 @@ def esearch(rest, found, view):
 
 
 def told_flags(rest, _, view):
-    view.applicable = set(flags(rest[0]))
+    view.applicable = flags(rest[0])
 
 
 def vanished(rest, found, view):
@@ -274,4 +267,4 @@ def shown(values):
 
 RESPONSES = {b"LIST": listed("LIST"), b"LSUB": listed("LSUB"), b"STATUS": status, b"SEARCH": search, b"ESEARCH": esearch, b"FLAGS": told_flags,
              b"VANISHED": vanished, b"CAPABILITY": free("CAPABILITY", "capabilities"), b"ENABLED": enabled, b"ID": free("ID", "identity"),
-             b"NAMESPACE": plain("NAMESPACE"), b"QUOTA": plain("QUOTA"), b"QUOTAROOT": plain("QUOTAROOT")}
+             b"NAMESPACE": plain("NAMESPACE"), b"QUOTA": free("QUOTA", "quota-roots"), b"QUOTAROOT": free("QUOTAROOT", "quota-roots")}

@@ -1,4 +1,9 @@
-"""The messages: those of tests/corpus that are not huge, in an order by seed."""
+"""The messages: those of tests/corpus that are not huge, in an order by seed.
+
+Nor those with a CR or LF alone: Dovecot makes lines of them as it stores, so
+that from there on each server answers for other bytes. `tests/clients` asks
+whether ours come back.
+"""
 
 import pathlib
 import random
@@ -8,14 +13,13 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MOST_BYTES = 20_000
+BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 
 
 def traits(data):
     """What about its bytes two servers may treat differently."""
     head = re.split(rb"\r?\n\r?\n", data, maxsplit=1)[0]
     found = []
-    if re.search(rb"(?<!\r)\n|\r(?!\n)", data):
-        found.append("bare")
     if b"\0" in data:
         found.append("nul")
     if any(byte > 127 for byte in head):
@@ -30,7 +34,7 @@ class Mail:
         subprocess.run([sys.executable, str(ROOT / "tests/corpus/make.py")], check=True, stdout=subprocess.DEVNULL)
         files = sorted((ROOT / "target/corpus/generated").glob("*.eml"))
         read = [(file.stem, file.read_bytes()) for file in files]
-        self.cases = [("%s [%s]" % (stem, " ".join(traits(data))), data) for stem, data in read if 0 < len(data) <= MOST_BYTES]
+        self.cases = [("%s [%s]" % (stem, " ".join(traits(data))), data) for stem, data in read if 0 < len(data) <= MOST_BYTES and not BARE.search(data)]
         random.Random(seed).shuffle(self.cases)
         self.at = 0
 

@@ -4,7 +4,8 @@ import difflib
 import re
 
 from command import Command, Pair
-from facts import Free, facts, shown, spread
+from facts import facts, shown, spread
+from free import Free
 from reply import Text
 from talk import Talk
 from view import View
@@ -14,7 +15,12 @@ SESSIONS = 3
 GUEST = SESSIONS
 MESSAGES_FIRST = 10
 # Commands after which both hold the same although one refused.
-READING = ("SEARCH", "STATUS", "LIST", "LSUB", "NOOP", "CAPABILITY", "ID")
+READING = ("SEARCH", "STATUS", "LIST", "LSUB", "NOOP", "CAPABILITY", "ID", "GETQUOTA", "GETQUOTAROOT", "LOGIN", "AUTHENTICATE", "SUBSCRIBE", "UNSUBSCRIBE")
+# What is compared of an answer when one of the two refused.
+REFUSED_PLACES = ("answer", "text", "further answers")
+ABSENT = "-"
+# Besides the sessions: one that nothing is compared of.
+LEVELLER = GUEST + 1
 
 
 class Difference:
@@ -57,6 +63,8 @@ class Session:
         for talk in self.talks if not self.is_guest else ():
             talk.login(self.user, self.password)
         self.leave()
+        if self.number in (0, 1):
+            self.say(Command(b"ENABLE ", (b"QRESYNC", b"CONDSTORE")[self.number]))
 
     def leave(self):
         """No mailbox is selected."""
@@ -83,6 +91,7 @@ class Episode:
         self.servers, self.account, self.mail, self.log = servers, account, mail, log
         self.world = World()
         self.sessions = [Session(self, number) for number in range(SESSIONS + 1)]
+        self.leveller = Session(self, LEVELLER)
         # Whether what both hold is no longer the same.
         self.is_over = False
 
@@ -91,11 +100,11 @@ class Episode:
         for _ in range(MESSAGES_FIRST):
             data = self.mail.next(self.world)
             yield from self.run(self.sessions[0], Command(b"APPEND INBOX ").literal(data, False, binary=b"\0" in data))
-        for name in (b"A/B", b"Work"):
-            yield from self.run(self.sessions[0], Command(b"CREATE ", name))
+        for line in (b"CREATE A", b"CREATE A/B", b"CREATE Work", b"SUBSCRIBE INBOX"):
+            yield from self.run(self.sessions[0], Command(line))
 
     def close(self):
-        for session in self.sessions:
+        for session in [*self.sessions, self.leveller]:
             session.close()
 
     def run(self, session, command):
@@ -111,6 +120,7 @@ class Episode:
             session.close()
             session.connect()
         self.note(session, command, answers)
+        self.level(command, answers)
         self.world.sent.clear()
         yield from differences
         if session.mailbox is not None:
@@ -119,19 +129,23 @@ class Episode:
     # --- comparing ---
 
     def compare(self, session, command, found):
-        unasked = [{place for place in each if place.startswith("FETCH ") and not command.asks_for(place.split()[1])} for each in found]
+        ours, theirs = found
+        if refused(ours) or refused(theirs):
+            # What one of the two alone did is not compared: that it did is the difference.
+            ours, theirs = ({place: value for place, value in each.items() if place in REFUSED_PLACES} for each in found)
+            self.is_over = self.is_over or refused(found[0]) != refused(found[1]) and not command.name.endswith(READING)
+        unasked = [{place for place in each if place.startswith("FETCH ") and not command.asks_for(place.split()[1])} for each in (ours, theirs)]
         if unasked[0] != unasked[1]:
             yield Difference(command, "FETCH unasked", *map(str, unasked), rule="moment-of-news")
-        ours, theirs = ({place: value for place, value in each.items() if place not in left} for each, left in zip(found, unasked))
+        ours, theirs = ({place: value for place, value in each.items() if place not in left} for each, left in zip((ours, theirs), unasked))
         for place in sorted(set(ours) | set(theirs)):
-            a, b = ours.get(place), theirs.get(place)
+            a, b = ours.get(place, ABSENT), theirs.get(place, ABSENT)
             if a == b:
                 if isinstance(a, Free) and a.said != b.said:
                     yield Difference(command, place, str(a.said), str(b.said), a.rule)
                 continue
             yield from self.differ(session, command, place, meant(a), meant(b))
-            if place == "status" and "OK" in (a, b) or place in ("code COPYUID", "code APPENDUID"):
-                self.is_over = self.is_over or not command.name.endswith(READING)
+            self.is_over = self.is_over or place in ("code COPYUID", "code APPENDUID")
 
     def differ(self, session, command, place, a, b):
         titled = self.titled(session, command, place, a, b)
@@ -161,6 +175,8 @@ class Episode:
         """Keeps track of what the commands changed."""
         if answers[0].status != "OK" or answers[1].status != "OK":
             if command.name in ("SELECT", "EXAMINE"):
+                # A wrong line need not close what is open.
+                session.say(Command(b"UNSELECT"))
                 session.leave()
             return
         name = command.name
@@ -179,6 +195,20 @@ class Episode:
             self.note_titles(answers[0], b"APPENDUID", lambda at, _: self.world.sent[at])
         elif name.endswith(("COPY", "MOVE")):
             self.note_titles(answers[0], b"COPYUID", lambda _, uid: self.world.title(session.validity, uid))
+
+    def level(self, command, answers):
+        """Where a rule lets the two keep different things, both are brought to the same."""
+        name, ok = command.name, [answer.status == "OK" for answer in answers]
+        if name in ("CREATE", "RENAME") and all(ok):
+            # Names above a new one may be mailboxes or only names.
+            above = argument(command, 0 if name == "CREATE" else 1).split(b"/")[:-1]
+            lines = [b"CREATE " + quoted(b"/".join(above[:at + 1])) for at in range(len(above)) if above[at]]
+        elif name == "SUBSCRIBE" and ok[0] != ok[1]:
+            lines = [b"UNSUBSCRIBE " + quoted(argument(command, 0))]
+        else:
+            return
+        for line in lines:
+            self.leveller.say(Command(line))
 
     def note_select(self, session, command, answers):
         session.mailbox = argument(command, 0)
@@ -213,14 +243,17 @@ class Episode:
             self.learn(session)
         ours, theirs = (view.facts() for view in session.views)
         for place in sorted(set(ours) | set(theirs)):
-            a, b = ours.get(place), theirs.get(place)
+            a, b = ours.get(place, ABSENT), theirs.get(place, ABSENT)
             if a != b:
-                yield Difference(command, self.titled(session, command, place, a, b), *cut(text(a), text(b)))
+                yield Difference(command, self.titled(session, command, place, a, b), *cut(text(meant(a)), text(meant(b))))
+            elif isinstance(a, Free) and a.said != b.said:
+                yield Difference(command, place, str(a.said), str(b.said), a.rule)
                 self.is_over = self.is_over or place == "VIEW uids"
         # Said once is enough.
         session.views[1].flags = dict(session.views[0].flags)
         session.views[1].recent = session.views[0].recent
-        session.views[1].applicable = set(session.views[0].applicable)
+        session.views[1].applicable = session.views[0].applicable
+        session.views[1].permanent = session.views[0].permanent
 
     def learn(self, session):
         """Asks for UIDs and flags that were not told yet."""
@@ -242,12 +275,20 @@ def argument(command, at):
     return words[at + 1] if at + 1 < len(words) else b""
 
 
+def quoted(name):
+    return b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
 def code_argument(answer, name):
     for line in [pieces[0] for pieces in answer.untagged] + [answer.tagged]:
         found = re.search(rb"\[%s ([^\]]*)\]" % name, line)
         if found:
             return found[1]
     return None
+
+
+def refused(found):
+    return found["answer"] != "OK"
 
 
 def meant(value):
@@ -265,7 +306,7 @@ def leaves(a, b, path):
 
 def text(value):
     if value is None:
-        return "-"
+        return "NIL"
     if isinstance(value, (set, frozenset)):
         value = sorted(value)
     if isinstance(value, list) and all(isinstance(each, (int, str)) for each in value):
