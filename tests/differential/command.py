@@ -56,6 +56,11 @@ class Command:
         words = self.words or [""]
         return " ".join(words[:2]) if words[0] == "UID" else words[0]
 
+    @property
+    def counts_messages(self):
+        """Whether it names messages by sequence numbers only, none of them `*`."""
+        return self.name in ("FETCH", "STORE") and "*" not in self.words[1] and "$" not in self.words[1]
+
     def asks_for(self, item):
         """Whether FETCH responses with this item are its answer, not news."""
         name, text = self.name, self.text.upper()

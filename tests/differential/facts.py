@@ -79,6 +79,9 @@ def tell_code(place, line, found, view):
         return False
     name, *rest = values
     name = name.upper()
+    if name == b"MAILBOXID":
+        # Of an extension that only ours has (RFC 8474); the capabilities say so.
+        return True
     if name == b"PERMANENTFLAGS":
         view.permanent = flags(rest[0])
         return True
@@ -143,7 +146,7 @@ def date_time(value):
     """INTERNALDATE: the server's own clock, unless APPEND gave another."""
     time = datetime.datetime.strptime(value.decode().strip(), "%d-%b-%Y %H:%M:%S %z")
     ago = abs(datetime.datetime.now(datetime.timezone.utc) - time).total_seconds()
-    return Free("internal-date-clock", value) if ago < NOW_SECONDS else value
+    return Free("internal-date-clock", value) if ago < NOW_SECONDS else Free("form-of-dates", value, time)
 
 
 def structure(value):

@@ -259,8 +259,10 @@ class Draw:
         return self.of(KEYS)(self)
 
     def flag_key(self):
+        if self.percent(15) and not self.session.has_recent_apart:
+            return self.pick([b"NEW", b"OLD", b"RECENT"])
         return self.pick([b"ANSWERED", b"UNANSWERED", b"DELETED", b"UNDELETED", b"DRAFT", b"UNDRAFT", b"FLAGGED", b"UNFLAGGED", b"SEEN", b"UNSEEN",
-                          b"ALL", b"NEW", b"OLD", b"RECENT", b"KEYWORD Work", b"UNKEYWORD work", b"KEYWORD $Forwarded", b"KEYWORD never"])
+                          b"ALL", b"KEYWORD Work", b"UNKEYWORD work", b"KEYWORD $Forwarded", b"KEYWORD never"])
 
     def set_key(self):
         return self.pick([b"", b"UID "]) + self.set(self.percent(60))

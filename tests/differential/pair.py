@@ -68,7 +68,10 @@ class Session:
 
     def leave(self):
         """No mailbox is selected."""
+        # Whether another session may have changed something since this one was told.
+        self.is_stale = False
         self.mailbox = self.validity = None
+        self.has_recent_apart = False
         self.views = [View(), View()]
 
     @property
@@ -100,6 +103,9 @@ class Episode:
         for _ in range(MESSAGES_FIRST):
             data = self.mail.next(self.world)
             yield from self.run(self.sessions[0], Command(b"APPEND INBOX ").literal(data, False, binary=b"\0" in data))
+        for name in sorted(self.world.mailboxes - {b"INBOX"}):
+            # Dovecot makes these when they are first used.
+            self.leveller.say(Command(b"CREATE ", name))
         for line in (b"CREATE A", b"CREATE A/B", b"CREATE Work", b"SUBSCRIBE INBOX"):
             yield from self.run(self.sessions[0], Command(line))
 
@@ -109,8 +115,16 @@ class Episode:
 
     def run(self, session, command):
         """Says a command to both; yields differences."""
+        if session.is_stale and session.mailbox is not None and not command.counts_messages:
+            # What is untold may be new to one only: its `*`, its sets of UIDs and its SEARCH then mean other messages.
+            self.catch_up(session)
+            yield from self.settle(session, Command(b"NOOP"))
+        if not command.name.endswith(READING):
+            for each in self.sessions:
+                each.is_stale = each.is_stale or each is not session
         if command.name in ("SELECT", "EXAMINE"):
             session.views = [View(), View()]
+            session.has_recent_apart = False
         answers = session.say(command)
         found = [facts(answer, view) for answer, view in zip(answers, session.views)]
         self.log(session.number, command, answers)
@@ -134,7 +148,7 @@ class Episode:
             # What one of the two alone did is not compared: that it did is the difference.
             ours, theirs = ({place: value for place, value in each.items() if place in REFUSED_PLACES} for each in found)
             self.is_over = self.is_over or refused(found[0]) != refused(found[1]) and not command.name.endswith(READING)
-        unasked = [{place for place in each if place.startswith("FETCH ") and not command.asks_for(place.split()[1])} for each in (ours, theirs)]
+        unasked = [unasked_places(each, command) for each in (ours, theirs)]
         if unasked[0] != unasked[1]:
             yield Difference(command, "FETCH unasked", *map(str, unasked), rule="moment-of-news")
         ours, theirs = ({place: value for place, value in each.items() if place not in left} for each, left in zip((ours, theirs), unasked))
@@ -144,6 +158,8 @@ class Episode:
                 if isinstance(a, Free) and a.said != b.said:
                     yield Difference(command, place, str(a.said), str(b.said), a.rule)
                 continue
+            if place == "answer":
+                a, b = ("%s | %s" % (each["answer"], each["text"].said.decode("utf-8", "replace").strip() if each["text"].said else "") for each in (ours, theirs))
             yield from self.differ(session, command, place, meant(a), meant(b))
             self.is_over = self.is_over or place in ("code COPYUID", "code APPENDUID")
 
@@ -230,16 +246,21 @@ class Episode:
         for at, (source, uid) in enumerate(zip(sources, spread(sets[-1]))):
             self.world.titles[int(validity), uid] = title(at, source)
 
+    def catch_up(self, session):
+        """Both tell what they still have to."""
+        noop = Command(b"NOOP")
+        answers = session.say(noop)
+        self.log(session.number, noop, answers)
+        for answer, view in zip(answers, session.views):
+            facts(answer, view)
+        session.is_stale = False
+
     def settle(self, session, command):
         """Both tell what they still have to; then both views must be the same."""
         self.learn(session)
         if session.views[0].facts() != session.views[1].facts():
             yield Difference(command, "VIEW", "", "", rule="moment-of-news")
-            noop = Command(b"NOOP")
-            answers = session.say(noop)
-            self.log(session.number, noop, answers)
-            for answer, view in zip(answers, session.views):
-                facts(answer, view)
+            self.catch_up(session)
             self.learn(session)
         ours, theirs = (view.facts() for view in session.views)
         for place in sorted(set(ours) | set(theirs)):
@@ -250,6 +271,7 @@ class Episode:
                 yield Difference(command, place, str(a.said), str(b.said), a.rule)
                 self.is_over = self.is_over or place == "VIEW uids"
         # Said once is enough.
+        session.has_recent_apart = session.has_recent_apart or session.views[0].recent != session.views[1].recent
         session.views[1].flags = dict(session.views[0].flags)
         session.views[1].recent = session.views[0].recent
         session.views[1].applicable = session.views[0].applicable
@@ -285,6 +307,14 @@ def code_argument(answer, name):
         if found:
             return found[1]
     return None
+
+
+def unasked_places(found, command):
+    """Places of FETCH responses that are news: items that were not asked for, or a UID that came with nothing else that was."""
+    places = [(place, place.split(" ")[1], place.rpartition(" ")[2]) for place in found if place.startswith("FETCH ")]
+    answered = {message for _, item, message in places if item != "UID" and command.asks_for(item)}
+    has_uid = {message for _, _, message in places} if re.search(r"FETCH \S+ \(?UID\)?$", command.text.upper()) else answered
+    return {place for place, item, message in places if not command.asks_for(item) or item == "UID" and message not in has_uid}
 
 
 def refused(found):

@@ -57,7 +57,7 @@ class View:
         found = {"VIEW uids": list(self.uids), "VIEW recent": self.recent, "VIEW flags not announced": sorted(self.unannounced),
                  "VIEW applicable flags": system(self.applicable), "VIEW permanent flags": system(self.permanent)}
         for uid, flags in self.flags.items():
-            found["VIEW flags of %s" % uid] = sorted(flags)
+            found["VIEW flags of %s" % uid] = sorted(flags - {"\\recent"})
         return found
 
 
