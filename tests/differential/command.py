@@ -16,6 +16,8 @@ class Command:
     def __init__(self, *parts):
         self.pieces = []
         self.parts = list(parts)
+        # Whether the grammar does not have it, on purpose.
+        self.is_wrong = False
 
     def literal(self, data, waits, binary=False):
         """Goes on with a literal."""

@@ -178,7 +178,9 @@ class Draw:
         return command
 
     def wrong(self):
-        return self.line(words.WRONG)
+        command = self.line(words.WRONG)
+        command.is_wrong = True
+        return command
 
     def line(self, lines):
         """One of these as it stands; behind a literal that waits comes one of its size."""
@@ -288,7 +290,9 @@ class Draw:
     # --- not logged in ---
 
     def guest(self):
-        return self.line(words.GUEST)
+        command = self.line(words.GUEST)
+        command.is_wrong = True
+        return command
 
     def login(self):
         """LOGIN or AUTHENTICATE PLAIN, the password mostly right."""

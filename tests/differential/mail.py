@@ -5,6 +5,8 @@ that from there on each server answers for other bytes. `tests/clients` asks
 whether ours come back.
 """
 
+import email
+import email.policy
 import pathlib
 import random
 import re
@@ -16,15 +18,37 @@ MOST_BYTES = 20_000
 BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 
 
+DEEP = 40
+ADDRESSES = ("from", "sender", "reply-to", "to", "cc", "bcc")
+
+
 def traits(data):
-    """What about its bytes two servers may treat differently."""
-    head = re.split(rb"\r?\n\r?\n", data, maxsplit=1)[0]
-    found = []
+    """What about it the standards leave to whoever reads it; Python's parser is the judge of what is malformed."""
+    found = set()
     if b"\0" in data:
-        found.append("nul")
-    if any(byte > 127 for byte in head):
-        found.append("8bit-head")
-    return found
+        found.add("nul")
+    if any(byte > 127 for byte in re.split(rb"\r\n\r\n", data, maxsplit=1)[0]):
+        found.add("8bit-head")
+    try:
+        message = email.message_from_bytes(data, policy=email.policy.default)
+        found |= oddities(message, 0)
+    except (ValueError, RecursionError, LookupError, AttributeError, IndexError, TypeError):
+        # It has no better word for what it cannot read.
+        found |= {"odd-address", "odd-mime", "odd-date"}
+    return sorted(found)
+
+
+def oddities(part, depth):
+    """Traits of a part and of the parts in it."""
+    found = {"odd-mime"} if part.defects else set()
+    for name, value in part.items():
+        name = name.lower()
+        if getattr(value, "defects", ()):
+            found.add("odd-address" if name in ADDRESSES else "odd-date" if name == "date" else "odd-mime" if name.startswith("content-") else "odd-head")
+    found |= {"repeated-field" for name in (*ADDRESSES, "date", "subject", "content-type") if len(part.get_all(name, ())) > 1}
+    if depth > DEEP:
+        return found | {"deep"}
+    return found.union(*(oddities(each, depth + 1) for each in part.iter_parts())) if part.is_multipart() else found
 
 
 class Mail:

@@ -28,6 +28,7 @@ class Difference:
 
     def __init__(self, command, place, ours, theirs, rule=None):
         self.command, self.place, self.ours, self.theirs, self.rule = command.text, place, ours, theirs, rule
+        self.is_wrong = command.is_wrong
 
     def __str__(self):
         return "%s\n    %s\n      ours   %s\n      theirs %s" % (self.command[:300], self.place, self.ours[:400], self.theirs[:400])
@@ -104,8 +105,9 @@ class Episode:
             data = self.mail.next(self.world)
             yield from self.run(self.sessions[0], Command(b"APPEND INBOX ").literal(data, False, binary=b"\0" in data))
         for name in sorted(self.world.mailboxes - {b"INBOX"}):
-            # Dovecot makes these when they are first used.
-            self.leveller.say(Command(b"CREATE ", name))
+            # Only ours makes these of itself.
+            for verb in (b"CREATE ", b"SUBSCRIBE "):
+                self.leveller.say(Command(verb, name))
         for line in (b"CREATE A", b"CREATE A/B", b"CREATE Work", b"SUBSCRIBE INBOX"):
             yield from self.run(self.sessions[0], Command(line))
 
@@ -181,7 +183,7 @@ class Episode:
             numbers = set(a or ()) ^ set(b or ())
             uids = numbers if command.name.startswith("UID") else [session.view.uids[n - 1] for n in numbers if n <= len(session.view.uids)]
             place += " of"
-        elif command.name == "APPEND":
+        elif command.name == "APPEND" and place != "answer":
             return "%s of %s" % (place, ", ".join(self.world.sent))
         return " ".join([place, ", ".join(self.world.title(session.validity, uid) for uid in sorted(u for u in uids if u))]).strip()
 
@@ -274,8 +276,8 @@ class Episode:
         session.has_recent_apart = session.has_recent_apart or session.views[0].recent != session.views[1].recent
         session.views[1].flags = dict(session.views[0].flags)
         session.views[1].recent = session.views[0].recent
-        session.views[1].applicable = session.views[0].applicable
-        session.views[1].permanent = session.views[0].permanent
+        for view in session.views:
+            view.unannounced = set()
 
     def learn(self, session):
         """Asks for UIDs and flags that were not told yet."""

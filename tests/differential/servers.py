@@ -18,7 +18,8 @@ class Relate(clients.Relate):
 
 
 class Dovecot(clients.Dovecot):
-    CONFIG = clients.Dovecot.CONFIG + """
+    # What is deleted does not come back by itself.
+    CONFIG = clients.Dovecot.CONFIG.replace("auto = subscribe", "auto = no") + """
 mail_fsync = never
 auth_failure_delay = 0
 service anvil {{
