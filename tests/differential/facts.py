@@ -200,8 +200,11 @@ def listed(word):
     def tell(rest, found, _):
         attributes, separator, name, *more = rest
         place = "%s %s" % (word, named(name))
-        found["attributes of " + place] = Free("order-of-attributes", attributes, True)
-        for attribute in flags(attributes):
+        told = set(flags(attributes))
+        # \NonExistent says it already (RFC 9051 §7.3.1).
+        meant = told - {"\\noselect"} if "\\nonexistent" in told else told
+        found["attributes of " + place] = Free("order-of-attributes" if meant == told else "noselect-implied", attributes)
+        for attribute in meant:
             found["%s %s" % (place, attribute)] = True
         found[place] = [separator, shown(more)]
     return tell

@@ -20,6 +20,8 @@ BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 
 DEEP = 40
 ADDRESSES = ("from", "sender", "reply-to", "to", "cc", "bcc")
+KINDS = {"date": "odd-date", **dict.fromkeys(ADDRESSES, "odd-address")}
+POLICY = email.policy.default
 
 
 def traits(data):
@@ -29,26 +31,33 @@ def traits(data):
         found.add("nul")
     if any(byte > 127 for byte in re.split(rb"\r\n\r\n", data, maxsplit=1)[0]):
         found.add("8bit-head")
-    try:
-        message = email.message_from_bytes(data, policy=email.policy.default)
-        found |= oddities(message, 0)
-    except (ValueError, RecursionError, LookupError, AttributeError, IndexError, TypeError):
-        # It has no better word for what it cannot read.
-        found |= {"odd-address", "odd-mime", "odd-date"}
+    if not re.search(rb"(?im)^date:", data.partition(b"\r\n\r\n")[0]):
+        found.add("no-date")
+    found |= oddities(email.message_from_bytes(data, policy=POLICY), 0)
     return sorted(found)
 
 
 def oddities(part, depth):
     """Traits of a part and of the parts in it."""
     found = {"odd-mime"} if part.defects else set()
-    for name, value in part.items():
-        name = name.lower()
-        if getattr(value, "defects", ()):
-            found.add("odd-address" if name in ADDRESSES else "odd-date" if name == "date" else "odd-mime" if name.startswith("content-") else "odd-head")
-    found |= {"repeated-field" for name in (*ADDRESSES, "date", "subject", "content-type") if len(part.get_all(name, ())) > 1}
+    names = [name.lower() for name, _ in part.raw_items()]
+    found |= {"repeated-field" for name in (*ADDRESSES, "date", "subject", "content-type") if names.count(name) > 1}
+    for name, value in part.raw_items():
+        if is_odd(name, value):
+            found.add(KINDS.get(name.lower(), "odd-mime" if name.lower().startswith("content-") else "odd-head"))
     if depth > DEEP:
         return found | {"deep"}
-    return found.union(*(oddities(each, depth + 1) for each in part.iter_parts())) if part.is_multipart() else found
+    parts = part.get_payload() if isinstance(part.get_payload(), list) else ()
+    return found.union(*(oddities(each, depth + 1) for each in parts))
+
+
+def is_odd(name, value):
+    try:
+        return bool(POLICY.header_fetch_parse(name, value).defects)
+    except AttributeError:
+        return False
+    except Exception:  # Its parser has no one error for what it cannot read.
+        return True
 
 
 class Mail:

@@ -24,9 +24,10 @@ LEVELLER = GUEST + 1
 
 
 class Difference:
-    """Something that the two servers said differently; `rule` if it is known to be free."""
+    """Something that the two servers said differently; `rule` if it is known to be free, `traits` of the messages at hand."""
 
-    def __init__(self, command, place, ours, theirs, rule=None):
+    def __init__(self, command, place, ours, theirs, rule=None, traits=frozenset()):
+        self.traits = traits
         self.command, self.place, self.ours, self.theirs, self.rule = command.text, place, ours, theirs, rule
         self.is_wrong = command.is_wrong
 
@@ -45,6 +46,11 @@ class World:
         # By mailbox: pairs of UIDVALIDITY and HIGHESTMODSEQ, as SELECT told them.
         self.marks = {}
         self.validities = {}
+
+    def traits(self, session):
+        """Those of all messages of the mailbox that is open."""
+        titles = (self.title(session.validity, uid) for uid in session.view.uids)
+        return frozenset(trait for title in titles for trait in title.partition("[")[2].rstrip("]").split())
 
     def title(self, validity, uid):
         return self.titles.get((validity, uid), "message %s" % uid)
@@ -119,8 +125,10 @@ class Episode:
         """Says a command to both; yields differences."""
         if session.is_stale and session.mailbox is not None and not command.counts_messages:
             # What is untold may be new to one only: its `*`, its sets of UIDs and its SEARCH then mean other messages.
-            self.catch_up(session)
-            yield from self.settle(session, Command(b"NOOP"))
+            if self.catch_up(session):
+                yield from self.settle(session, Command(b"NOOP"))
+            else:
+                yield from self.gone(session)
         if not command.name.endswith(READING):
             for each in self.sessions:
                 each.is_stale = each.is_stale or each is not session
@@ -154,6 +162,11 @@ class Episode:
         if unasked[0] != unasked[1]:
             yield Difference(command, "FETCH unasked", *map(str, unasked), rule="moment-of-news")
         ours, theirs = ({place: value for place, value in each.items() if place not in left} for each, left in zip((ours, theirs), unasked))
+        for name in unheld_names(ours, theirs):
+            yield Difference(command, "LIST " + name, *(str(name in names(each)) for each in (ours, theirs)), rule="list-of-no-mailbox")
+            for each in (ours, theirs):
+                for place in [place for place in each if re.fullmatch(r"(attributes of )?LIST %s( \\\S+)?" % re.escape(name), place)]:
+                    del each[place]
         for place in sorted(set(ours) | set(theirs)):
             a, b = ours.get(place, ABSENT), theirs.get(place, ABSENT)
             if a == b:
@@ -171,7 +184,7 @@ class Episode:
             for path, x, y in leaves(a, b, ""):
                 yield Difference(command, titled.replace(" of ", " at %s of " % path, 1), *cut(x, y))
         else:
-            yield Difference(command, titled, *cut(text(a), text(b)))
+            yield Difference(command, titled, *cut(text(a), text(b)), traits=self.world.traits(session))
 
     def titled(self, session, command, place, a, b):
         """The place with the titles of the messages it is about."""
@@ -256,13 +269,22 @@ class Episode:
         for answer, view in zip(answers, session.views):
             facts(answer, view)
         session.is_stale = False
+        return all(talk.is_open for talk in session.talks)
+
+    def gone(self, session):
+        """One of the two said BYE when it was to tell its news; both begin anew."""
+        yield Difference(Command(b"NOOP"), "BYE", *(str(not talk.is_open) for talk in session.talks))
+        session.close()
+        session.connect()
 
     def settle(self, session, command):
         """Both tell what they still have to; then both views must be the same."""
         self.learn(session)
         if session.views[0].facts() != session.views[1].facts():
             yield Difference(command, "VIEW", "", "", rule="moment-of-news")
-            self.catch_up(session)
+            if not self.catch_up(session):
+                yield from self.gone(session)
+                return
             self.learn(session)
         ours, theirs = (view.facts() for view in session.views)
         for place in sorted(set(ours) | set(theirs)):
@@ -317,6 +339,17 @@ def unasked_places(found, command):
     answered = {message for _, item, message in places if item != "UID" and command.asks_for(item)}
     has_uid = {message for _, _, message in places} if re.search(r"FETCH \S+ \(?UID\)?$", command.text.upper()) else answered
     return {place for place, item, message in places if not command.asks_for(item) or item == "UID" and message not in has_uid}
+
+
+def names(found):
+    """Those LIST told."""
+    return {place[5:] for place, value in found.items() if place.startswith("LIST ") and isinstance(value, list)}
+
+
+def unheld_names(ours, theirs):
+    """Names that only one server lists, and says of that there is no mailbox."""
+    return [name for name in sorted(names(ours) ^ names(theirs))
+            if any("LIST %s %s" % (name, attribute) in each for each in (ours, theirs) for attribute in ("\\noselect", "\\nonexistent"))]
 
 
 def refused(found):

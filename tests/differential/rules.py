@@ -19,6 +19,10 @@ COLUMNS = ("id", "class", "section", "why", "command", "place", "ours", "theirs"
 CODE = {
     # Only of lines that were made wrong: where any other is refused, our grammar may be too narrow.
     "not-in-the-grammar": lambda difference: difference.is_wrong,
+    # Only where a message of the mailbox has no date, or none that can be read.
+    "search-of-undated": lambda difference: difference.traits & {"no-date", "odd-date", "nul"},
+    # Two bytes, and the line that they end.
+    "closing-delimiter": lambda difference: int(difference.theirs) - int(difference.ours) in (1, 2),
 }
 
 
