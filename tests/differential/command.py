@@ -9,6 +9,10 @@ class Pair:
     def __init__(self, ours, theirs):
         self.each = (ours, theirs)
 
+    def next(self):
+        """The numbers after them."""
+        return Pair(*(b"%d" % (int(each) + 1) for each in self.each))
+
 
 class Command:
     """Pieces, each parts (bytes and pairs) and whether the client waits for `+` after them."""
@@ -61,7 +65,7 @@ class Command:
     @property
     def counts_messages(self):
         """Whether it names messages by sequence numbers only, none of them `*`."""
-        return self.name in ("FETCH", "STORE") and "*" not in self.words[1] and "$" not in self.words[1]
+        return self.name in ("FETCH", "STORE") and bool(re.fullmatch(r"[\d:,]+", "".join(self.words[1:2])))
 
     def asks_for(self, item):
         """Whether FETCH responses with this item are its answer, not news."""

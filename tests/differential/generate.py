@@ -98,7 +98,8 @@ class Draw:
         return b",".join(ranges)
 
     def flags(self):
-        return b" ".join(self.some(words.FLAGS, 3))
+        """Some flags, none of them twice (of keywords in two spellings Dovecot's APPEND loses others)."""
+        return b" ".join({each.lower(): each for each in self.some(words.FLAGS, 3)}.values())
 
     def uid(self):
         return self.percent(55)
@@ -252,7 +253,8 @@ class Draw:
         keys = [self.key(2) for _ in range(self.pick([1, 1, 1, 2, 3]))]
         command.then(b" ".join(keys))
         mark = self.mark()
-        return command.then(b" MODSEQ ", mark) if mark and self.percent(6) else command
+        # What has the mark itself depends on how many changes one number stands for.
+        return command.then(b" MODSEQ ", mark.next()) if mark and self.percent(6) else command
 
     def key(self, depth):
         if depth and self.percent(22):

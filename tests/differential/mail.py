@@ -31,6 +31,8 @@ def traits(data):
         found.add("nul")
     if any(byte > 127 for byte in re.split(rb"\r\n\r\n", data, maxsplit=1)[0]):
         found.add("8bit-head")
+    if re.search(rb"(?i)content-type:\s*message/", data):
+        found.add("encapsulated")
     if not re.search(rb"(?im)^date:", data.partition(b"\r\n\r\n")[0]):
         found.add("no-date")
     found |= oddities(email.message_from_bytes(data, policy=POLICY), 0)
@@ -60,14 +62,23 @@ def is_odd(name, value):
         return True
 
 
+# The bytes of each by its title.
+CASES = {}
+
+
+def make():
+    """Writes the messages, once for all seeds."""
+    subprocess.run([sys.executable, str(ROOT / "tests/corpus/make.py")], check=True, stdout=subprocess.DEVNULL)
+
+
 class Mail:
     """Gives one message after another; each has a title: its file's name and its traits."""
 
     def __init__(self, seed):
-        subprocess.run([sys.executable, str(ROOT / "tests/corpus/make.py")], check=True, stdout=subprocess.DEVNULL)
         files = sorted((ROOT / "target/corpus/generated").glob("*.eml"))
         read = [(file.stem, file.read_bytes()) for file in files]
         self.cases = [("%s [%s]" % (stem, " ".join(traits(data))), data) for stem, data in read if 0 < len(data) <= MOST_BYTES and not BARE.search(data)]
+        CASES.update(self.cases)
         random.Random(seed).shuffle(self.cases)
         self.at = 0
 

@@ -147,7 +147,7 @@ class Episode:
         self.level(command, answers)
         self.world.sent.clear()
         yield from differences
-        if session.mailbox is not None:
+        if session.mailbox is not None and not self.is_over:
             yield from self.settle(session, command)
 
     # --- comparing ---
@@ -176,7 +176,8 @@ class Episode:
             if place == "answer":
                 a, b = ("%s | %s" % (each["answer"], each["text"].said.decode("utf-8", "replace").strip() if each["text"].said else "") for each in (ours, theirs))
             yield from self.differ(session, command, place, meant(a), meant(b))
-            self.is_over = self.is_over or place in ("code COPYUID", "code APPENDUID")
+            # From there on UIDs, or what `$` stands for, are not the same.
+            self.is_over = self.is_over or place in ("code COPYUID", "code APPENDUID") or "SAVE" in command.words
 
     def differ(self, session, command, place, a, b):
         titled = self.titled(session, command, place, a, b)
@@ -220,6 +221,8 @@ class Episode:
         elif name == "DELETE":
             self.world.mailboxes.discard(argument(command, 0))
         elif name == "RENAME":
+            # What INBOX counts from there on is up to the server.
+            self.is_over = self.is_over or argument(command, 0).rstrip(b"/").upper() == b"INBOX"
             self.world.mailboxes.add(argument(command, 1))
             self.world.mailboxes.discard(argument(command, 0)) if argument(command, 0).upper() != b"INBOX" else None
         elif name == "APPEND":
@@ -273,7 +276,8 @@ class Episode:
 
     def gone(self, session):
         """One of the two said BYE when it was to tell its news; both begin anew."""
-        yield Difference(Command(b"NOOP"), "BYE", *(str(not talk.is_open) for talk in session.talks))
+        if any(talk.is_open for talk in session.talks):
+            yield Difference(Command(b"NOOP"), "BYE", *(str(not talk.is_open) for talk in session.talks))
         session.close()
         session.connect()
 

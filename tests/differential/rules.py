@@ -11,6 +11,8 @@ difference.
 import collections
 import re
 
+import part
+
 CLASSES = ("allowed", "ours-right")
 COLUMNS = ("id", "class", "section", "why", "command", "place", "ours", "theirs")
 
@@ -21,6 +23,11 @@ CODE = {
     "not-in-the-grammar": lambda difference: difference.is_wrong,
     # Only where a message of the mailbox has no date, or none that can be read.
     "search-of-undated": lambda difference: difference.traits & {"no-date", "odd-date", "nul"},
+    # Only where a message is within another.
+    "search-in-encapsulated": lambda difference: "encapsulated" in difference.traits,
+    "no-such-part": lambda difference: part.lacks(difference.place),
+    "part-of-a-leaf": lambda difference: part.lacks(difference.place),
+    "binary-of-composite": lambda difference: part.is_composite(difference.place),
     # Two bytes, and the line that they end.
     "closing-delimiter": lambda difference: int(difference.theirs) - int(difference.ours) in (1, 2),
 }
@@ -40,8 +47,8 @@ class Rule:
         if self.is_free:
             return False
         command, place, ours, theirs = self.patterns
-        return bool(CODE.get(self.id, lambda _: True)(difference) and place.fullmatch(difference.place) and ours.fullmatch(difference.ours) and theirs.fullmatch(difference.theirs)
-                    and command.search(difference.command))
+        return bool(place.fullmatch(difference.place) and ours.fullmatch(difference.ours) and theirs.fullmatch(difference.theirs)
+                    and command.search(difference.command) and CODE.get(self.id, lambda _: True)(difference))
 
 
 class Rules:
