@@ -194,7 +194,7 @@ class Episode:
             place, _, uid = place.rpartition(" ")
             uids = [int(uid)]
         elif place in ("SEARCH", "ESEARCH ALL", "code MODIFIED"):
-            numbers = set(a or ()) ^ set(b or ())
+            numbers = set(a if isinstance(a, list) else ()) ^ set(b if isinstance(b, list) else ())
             uids = numbers if command.name.startswith("UID") else [session.view.uids[n - 1] for n in numbers if n <= len(session.view.uids)]
             place += " of"
         elif command.name == "APPEND" and place != "answer":
