@@ -65,7 +65,7 @@ class Command:
     @property
     def counts_messages(self):
         """Whether it names messages by sequence numbers only, none of them `*`."""
-        return self.name in ("FETCH", "STORE") and bool(re.fullmatch(r"[\d:,]+", "".join(self.words[1:2])))
+        return self.name in ("FETCH", "STORE") and bool(re.fullmatch(r"[\d:,]+", "".join(self.words[1:2]))) and "CHANGEDSINCE" not in self.text.upper()
 
     def asks_for(self, item):
         """Whether FETCH responses with this item are its answer, not news."""

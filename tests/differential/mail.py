@@ -22,6 +22,7 @@ DEEP = 40
 ADDRESSES = ("from", "sender", "reply-to", "to", "cc", "bcc")
 KINDS = {"date": "odd-date", **dict.fromkeys(ADDRESSES, "odd-address")}
 POLICY = email.policy.default
+DATE = re.compile(r"(?i)((mon|tue|wed|thu|fri|sat|sun), +)?\d{1,2} +(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec) +\d{4} +\d\d:\d\d(:\d\d)? +[+-]\d{4}( +\(.*\))?")
 
 
 def traits(data):
@@ -45,7 +46,7 @@ def oddities(part, depth):
     names = [name.lower() for name, _ in part.raw_items()]
     found |= {"repeated-field" for name in (*ADDRESSES, "date", "subject", "content-type") if names.count(name) > 1}
     for name, value in part.raw_items():
-        if is_odd(name, value):
+        if is_odd(name, value) or name.lower() == "date" and not DATE.fullmatch(value.strip()) or name.lower() in ADDRESSES and "\\\r\n" in value:
             found.add(KINDS.get(name.lower(), "odd-mime" if name.lower().startswith("content-") else "odd-head"))
     if depth > DEEP:
         return found | {"deep"}

@@ -24,7 +24,7 @@ LEVELLER = GUEST + 1
 
 
 class Difference:
-    """Something that the two servers said differently; `rule` if it is known to be free, `traits` of the messages at hand."""
+    """Something that the two servers said differently; `rule` if it is known to be free, `traits` of the messages at hand and the session."""
 
     def __init__(self, command, place, ours, theirs, rule=None, traits=frozenset()):
         self.traits = traits
@@ -48,9 +48,10 @@ class World:
         self.validities = {}
 
     def traits(self, session):
-        """Those of all messages of the mailbox that is open."""
+        """Those of all messages of the mailbox that is open, and `stale` if the session was not told yet what others did."""
         titles = (self.title(session.validity, uid) for uid in session.view.uids)
-        return frozenset(trait for title in titles for trait in title.partition("[")[2].rstrip("]").split())
+        found = {trait for title in titles for trait in title.partition("[")[2].rstrip("]").split()}
+        return found | {"stale"} if session.was_stale else found
 
     def title(self, validity, uid):
         return self.titles.get((validity, uid), "message %s" % uid)
@@ -76,7 +77,7 @@ class Session:
     def leave(self):
         """No mailbox is selected."""
         # Whether another session may have changed something since this one was told.
-        self.is_stale = False
+        self.is_stale = self.was_stale = False
         self.mailbox = self.validity = None
         self.has_recent_apart = False
         self.views = [View(), View()]
@@ -123,6 +124,7 @@ class Episode:
 
     def run(self, session, command):
         """Says a command to both; yields differences."""
+        session.was_stale = session.is_stale and command.counts_messages
         if session.is_stale and session.mailbox is not None and not command.counts_messages:
             # What is untold may be new to one only: its `*`, its sets of UIDs and its SEARCH then mean other messages.
             if self.catch_up(session):
@@ -144,6 +146,10 @@ class Episode:
             session.close()
             session.connect()
         self.note(session, command, answers)
+        if command.name.endswith("STORE") and ".SILENT" in command.text.upper():
+            # A client knows what it stored; this one asks.
+            for view in session.views:
+                view.flags.clear()
         self.level(command, answers)
         self.world.sent.clear()
         yield from differences
@@ -176,8 +182,8 @@ class Episode:
             if place == "answer":
                 a, b = ("%s | %s" % (each["answer"], each["text"].said.decode("utf-8", "replace").strip() if each["text"].said else "") for each in (ours, theirs))
             yield from self.differ(session, command, place, meant(a), meant(b))
-            # From there on UIDs, or what `$` stands for, are not the same.
-            self.is_over = self.is_over or place in ("code COPYUID", "code APPENDUID") or "SAVE" in command.words
+            # From there on UIDs, flags, or what `$` stands for, are not the same.
+            self.is_over = self.is_over or place in ("code COPYUID", "code APPENDUID", "code MODIFIED") or "SAVE" in command.words
 
     def differ(self, session, command, place, a, b):
         titled = self.titled(session, command, place, a, b)
@@ -294,7 +300,7 @@ class Episode:
         for place in sorted(set(ours) | set(theirs)):
             a, b = ours.get(place, ABSENT), theirs.get(place, ABSENT)
             if a != b:
-                yield Difference(command, self.titled(session, command, place, a, b), *cut(text(meant(a)), text(meant(b))))
+                yield Difference(command, self.titled(session, command, place, a, b), *cut(text(meant(a)), text(meant(b))), traits=self.world.traits(session))
             elif isinstance(a, Free) and a.said != b.said:
                 yield Difference(command, place, str(a.said), str(b.said), a.rule)
                 self.is_over = self.is_over or place == "VIEW uids"

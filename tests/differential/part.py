@@ -41,4 +41,4 @@ def find(place, path):
 def kind(part):
     if not isinstance(part.get_payload(), list):
         return "leaf"
-    return "message" if part.get_content_maintype() == "message" else "multipart"
+    return "message" if part.get_content_type() in ("message/rfc822", "message/global") else "multipart" if part.get_content_maintype() == "multipart" else "leaf"

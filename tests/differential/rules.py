@@ -23,6 +23,8 @@ CODE = {
     "not-in-the-grammar": lambda difference: difference.is_wrong,
     # Only where a message of the mailbox has no date, or none that can be read.
     "search-of-undated": lambda difference: difference.traits & {"no-date", "odd-date", "nul"},
+    # Only if another session did something first that was not told yet.
+    "store-hides-news": lambda difference: "stale" in difference.traits,
     # Only where a message is within another.
     "search-in-encapsulated": lambda difference: "encapsulated" in difference.traits,
     "no-such-part": lambda difference: part.lacks(difference.place),
