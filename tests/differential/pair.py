@@ -347,8 +347,10 @@ def unasked_places(found, command):
     """Places of FETCH responses that are news: items that were not asked for, or a UID that came with nothing else that was."""
     places = [(place, place.split(" ")[1], place.rpartition(" ")[2]) for place in found if place.startswith("FETCH ")]
     answered = {message for _, item, message in places if item != "UID" and command.asks_for(item)}
-    has_uid = {message for _, _, message in places} if re.search(r"FETCH \S+ \(?UID\)?$", command.text.upper()) else answered
-    return {place for place, item, message in places if not command.asks_for(item) or item == "UID" and message not in has_uid}
+    if re.search(r"FETCH \S+ \(?UID\)?$", command.text.upper()):
+        # Its answers are those without flags.
+        answered = {message for _, _, message in places} - {message for _, item, message in places if item == "FLAGS"}
+    return {place for place, item, message in places if not command.asks_for(item) or item == "UID" and message not in answered}
 
 
 def names(found):

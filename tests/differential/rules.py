@@ -4,8 +4,9 @@ A row is one rule: id, class, section, why, and how it is found. Found by
 patterns, it says which command (searched in it), which place (the whole of it)
 and which two values (the whole of each; `-` is none). A function of `CODE` is
 asked besides. `free` in their stead means that `facts.py` or `pair.py` knows the
-rule by its id and compares what is meant. The first row that fits explains a
-difference.
+rule by its id and compares what is meant; `clock` is such a rule that explains
+something only when a second ends between the two servers, and so may be idle.
+The first row that fits explains a difference.
 """
 
 import collections
@@ -17,16 +18,26 @@ CLASSES = ("allowed", "ours-right")
 COLUMNS = ("id", "class", "section", "why", "command", "place", "ours", "theirs")
 
 
+UNDATED = {"no-date", "odd-date", "nul"}
+ENCAPSULATED = {"encapsulated"}
+
+
+def found_differently(difference, traits):
+    """Whether a search is about messages with one of these traits: those that one server alone found, or some of the mailbox if it only counts."""
+    titles = re.findall(r"\[([^\]]*)\]", difference.place.partition(" of ")[2])
+    return all(traits & set(title.split()) for title in titles) if titles else bool(traits & difference.traits)
+
+
 # Rules that need more than patterns.
 CODE = {
     # Only of lines that were made wrong: where any other is refused, our grammar may be too narrow.
     "not-in-the-grammar": lambda difference: difference.is_wrong,
     # Only where a message of the mailbox has no date, or none that can be read.
-    "search-of-undated": lambda difference: difference.traits & {"no-date", "odd-date", "nul"},
+    "search-of-undated": lambda difference: found_differently(difference, UNDATED),
     # Only if another session did something first that was not told yet.
     "store-hides-news": lambda difference: "stale" in difference.traits,
     # Only where a message is within another.
-    "search-in-encapsulated": lambda difference: "encapsulated" in difference.traits,
+    "search-in-encapsulated": lambda difference: found_differently(difference, ENCAPSULATED),
     "no-such-part": lambda difference: part.lacks(difference.place),
     "part-of-a-leaf": lambda difference: part.lacks(difference.place),
     "binary-of-composite": lambda difference: part.is_composite(difference.place),
@@ -42,7 +53,8 @@ class Rule:
         self.id, self.kind, self.section, self.why, *how = values
         if self.kind not in CLASSES or not re.match(r"RFC \d+ §|RFC \d+ appendix ", self.section) or not self.why:
             raise ValueError("a rule needs a class, a section and a reason: %s" % self.id)
-        self.is_free = how == ["free"] * 4
+        self.is_clock = how == ["clock"] * 4
+        self.is_free = self.is_clock or how == ["free"] * 4
         self.patterns = None if self.is_free else [re.compile(each, re.S) for each in how]
 
     def fits(self, difference):
@@ -75,4 +87,4 @@ class Rules:
         return name is not None
 
     def stale(self):
-        return [rule.id for rule in self.all if not self.hits[rule.id]]
+        return [rule.id for rule in self.all if not self.hits[rule.id] and not rule.is_clock]
