@@ -79,3 +79,14 @@ class Command:
         if item == "UID":
             return name == "UID FETCH" or " UID" in text or "(UID" in text
         return item != "MODSEQ" or "MODSEQ" in text or "CHANGEDSINCE" in text
+
+    def named_uids(self, view):
+        """UIDs, as text, of the messages that a FETCH or STORE names; None if that cannot be told."""
+        words = self.words
+        is_uid = words[:1] == ["UID"]
+        text = "".join(words[2:3] if is_uid else words[1:2])
+        if not re.fullmatch(r"[\d:,*]+", text):
+            return None
+        last = (view.uids[-1] or 0 if is_uid else len(view.uids)) if view.uids else 0
+        ranges = [sorted(last if end == "*" else int(end) for end in part.split(":")) for part in text.split(",")]
+        return {str(uid) for number, uid in enumerate(view.uids, 1) for low, *high in ranges if uid and low <= (uid if is_uid else number) <= (high or [low])[0]}

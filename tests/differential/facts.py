@@ -21,7 +21,7 @@ NOW_SECONDS = 3600
 
 def facts(answer, view):
     """The facts of an answer; the news in it is told to the view."""
-    found = {"answer": answer.status, "text": Free("human-text", human(answer.tagged))}
+    found = {"answer": answer.status, "text": Free("human-text", human(answer.tagged or farewell(answer)))}
     if answer.continued:
         found["continued"] = answer.continued
     if answer.further:
@@ -43,6 +43,11 @@ def facts(answer, view):
 def human(line):
     """What a status line says to people."""
     return re.sub(rb"\[[^\]]*\] ?", b"", line.split(b" ", 2)[2]) if line and line.count(b" ") > 1 else line
+
+
+def farewell(answer):
+    """The BYE of an answer without end, if there is one."""
+    return next((pieces[0] for pieces in answer.untagged if pieces[0].upper().startswith(b"* BYE ")), None)
 
 
 def kind(pieces):
@@ -94,7 +99,7 @@ def tell_code(place, line, found, view):
     elif name == b"COPYUID":
         value = Free("uidvalidity-value", rest[0], sorted(zip(spread(rest[1]), spread(rest[2]))))
     elif name == b"MODIFIED":
-        value = Free("form-of-sets", rest[0], sorted(numbers(rest[0])))
+        value = sorted(numbers(rest[0]))
     else:
         value = shown(rest) or True
     if place.startswith("untagged OK"):
@@ -217,7 +222,7 @@ def status(rest, found, _):
 
 def search(rest, found, view):
     hits = [each for each in rest if not isinstance(each, list)]
-    found["SEARCH"] = Free("order-of-search", hits, sorted(map(int, hits)))
+    found["SEARCH"] = sorted(map(int, hits))
     if len(hits) < len(rest):
         found["SEARCH MODSEQ"] = True
 
@@ -229,7 +234,7 @@ def esearch(rest, found, view):
         found["ESEARCH UID"] = rest.pop(0).upper()
     found["ESEARCH"] = True
     for name, value in pairs(rest).items():
-        value = Free("form-of-sets", value, sorted(numbers(value))) if name == b"ALL" else Free(OWN[name], value) if name in OWN else int(value)
+        value = sorted(numbers(value)) if name == b"ALL" else Free(OWN[name], value) if name in OWN else int(value)
         found["ESEARCH " + name.decode()] = value
 
 

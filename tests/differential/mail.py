@@ -25,13 +25,17 @@ POLICY = email.policy.default
 DATE = re.compile(r"(?i)((mon|tue|wed|thu|fri|sat|sun), +)?\d{1,2} +(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec) +\d{4} +\d\d:\d\d(:\d\d)? +[+-]\d{4}( +\(.*\))?")
 
 
-def traits(data):
-    """What about it the standards leave to whoever reads it; Python's parser is the judge of what is malformed."""
-    found = set()
+def traits(name, data):
+    """What about it the standards leave to whoever reads it; Python's parser is the judge of what is malformed, besides the corpus itself."""
+    found = {"bad"} if "-bad-" in name else set()
     if b"\0" in data:
         found.add("nul")
     if any(byte > 127 for byte in re.split(rb"\r\n\r\n", data, maxsplit=1)[0]):
         found.add("8bit-head")
+    if re.search(rb"(?i)charset=\"?(cp850|utf-7|hz-gb-2312|iso-2022-kr)\b", data):
+        found.add("rare-charset")
+    if re.search(rb"(?i)\w\*\d*\*?=", data):
+        found.add("coded-parameter")
     if re.search(rb"(?i)content-type:\s*message/", data):
         found.add("encapsulated")
     if not re.search(rb"(?im)^date:", data.partition(b"\r\n\r\n")[0]):
@@ -78,7 +82,7 @@ class Mail:
     def __init__(self, seed):
         files = sorted((ROOT / "target/corpus/generated").glob("*.eml"))
         read = [(file.stem, file.read_bytes()) for file in files]
-        self.cases = [("%s [%s]" % (stem, " ".join(traits(data))), data) for stem, data in read if 0 < len(data) <= MOST_BYTES and not BARE.search(data)]
+        self.cases = [("%s [%s]" % (stem, " ".join(traits(stem, data))), data) for stem, data in read if 0 < len(data) <= MOST_BYTES and not BARE.search(data)]
         CASES.update(self.cases)
         random.Random(seed).shuffle(self.cases)
         self.at = 0

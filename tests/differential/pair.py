@@ -26,8 +26,8 @@ LEVELLER = GUEST + 1
 class Difference:
     """Something that the two servers said differently; `rule` if it is known to be free, `traits` of the messages at hand and the session."""
 
-    def __init__(self, command, place, ours, theirs, rule=None, traits=frozenset()):
-        self.traits = traits
+    def __init__(self, command, place, ours, theirs, rule=None, traits=frozenset(), lengths=(0, 0)):
+        self.traits, self.lengths = traits, lengths
         self.command, self.place, self.ours, self.theirs, self.rule = command.text, place, ours, theirs, rule
         self.is_wrong = command.is_wrong
 
@@ -160,18 +160,18 @@ class Episode:
 
     def compare(self, session, command, found):
         ours, theirs = found
-        if refused(ours) or refused(theirs):
+        if refused(ours) != refused(theirs):
             # What one of the two alone did is not compared: that it did is the difference.
             ours, theirs = ({place: value for place, value in each.items() if place in REFUSED_PLACES} for each in found)
-            self.is_over = self.is_over or refused(found[0]) != refused(found[1]) and not command.name.endswith(READING)
-        unasked = [unasked_places(each, command) for each in (ours, theirs)]
+            self.is_over = self.is_over or not command.name.endswith(READING)
+        unasked = [unasked_places(each, command, view) for each, view in zip((ours, theirs), session.views)]
         if unasked[0] != unasked[1]:
             yield Difference(command, "FETCH unasked", *map(str, unasked), rule="moment-of-news")
         ours, theirs = ({place: value for place, value in each.items() if place not in left} for each, left in zip((ours, theirs), unasked))
         for name in unheld_names(ours, theirs):
-            yield Difference(command, "LIST " + name, *(str(name in names(each)) for each in (ours, theirs)), rule="list-of-no-mailbox")
+            yield Difference(command, name, *(str(name in names(each)) for each in (ours, theirs)), rule="list-of-no-mailbox")
             for each in (ours, theirs):
-                for place in [place for place in each if re.fullmatch(r"(attributes of )?LIST %s( \\\S+)?" % re.escape(name), place)]:
+                for place in [place for place in each if re.fullmatch(r"(attributes of )?%s( \\\S+)?" % re.escape(name), place)]:
                     del each[place]
         for place in sorted(set(ours) | set(theirs)):
             a, b = ours.get(place, ABSENT), theirs.get(place, ABSENT)
@@ -180,7 +180,7 @@ class Episode:
                     yield Difference(command, place, str(a.said), str(b.said), a.rule)
                 continue
             if place == "answer":
-                a, b = ("%s | %s" % (each["answer"], each["text"].said.decode("utf-8", "replace").strip() if each["text"].said else "") for each in (ours, theirs))
+                a, b = (said(each) for each in (ours, theirs))
             yield from self.differ(session, command, place, meant(a), meant(b))
             # From there on UIDs, flags, or what `$` stands for, are not the same.
             self.is_over = self.is_over or place in ("code COPYUID", "code APPENDUID", "code MODIFIED") or "SAVE" in command.words
@@ -191,7 +191,8 @@ class Episode:
             for path, x, y in leaves(a, b, ""):
                 yield Difference(command, titled.replace(" of ", " at %s of " % path, 1), *cut(x, y))
         else:
-            yield Difference(command, titled, *cut(text(a), text(b)), traits=self.world.traits(session))
+            a, b = text(a), text(b)
+            yield Difference(command, titled, *cut(a, b), traits=self.world.traits(session), lengths=(len(a), len(b)))
 
     def titled(self, session, command, place, a, b):
         """The place with the titles of the messages it is about."""
@@ -343,25 +344,27 @@ def code_argument(answer, name):
     return None
 
 
-def unasked_places(found, command):
-    """Places of FETCH responses that are news: items that were not asked for, or a UID that came with nothing else that was."""
+def unasked_places(found, command, view):
+    """Places of FETCH responses that are news: of messages that the command does not name, or items that it does not ask for."""
+    named = command.named_uids(view)
     places = [(place, place.split(" ")[1], place.rpartition(" ")[2]) for place in found if place.startswith("FETCH ")]
-    answered = {message for _, item, message in places if item != "UID" and command.asks_for(item)}
-    if re.search(r"FETCH \S+ \(?UID\)?$", command.text.upper()):
-        # Its answers are those without flags.
-        answered = {message for _, _, message in places} - {message for _, item, message in places if item == "FLAGS"}
-    return {place for place, item, message in places if not command.asks_for(item) or item == "UID" and message not in answered}
+    return {place for place, item, uid in places if not command.asks_for(item) or named is not None and uid not in named}
 
 
 def names(found):
-    """Those LIST told."""
-    return {place[5:] for place, value in found.items() if place.startswith("LIST ") and isinstance(value, list)}
+    """Those LIST or LSUB told, with that word before them."""
+    return {place for place, value in found.items() if place.startswith(("LIST ", "LSUB ")) and isinstance(value, list)}
 
 
 def unheld_names(ours, theirs):
     """Names that only one server lists, and says of that there is no mailbox."""
     return [name for name in sorted(names(ours) ^ names(theirs))
-            if any("LIST %s %s" % (name, attribute) in each for each in (ours, theirs) for attribute in ("\\noselect", "\\nonexistent"))]
+            if any("%s %s" % (name, attribute) in each for each in (ours, theirs) for attribute in ("\\noselect", "\\nonexistent"))]
+
+
+def said(found):
+    """Status and code of an answer, and what it says to people: how it was refused, or why there is none."""
+    return "%s | %s" % (found["answer"], (found["text"].said or b"").decode("utf-8", "replace").strip())
 
 
 def refused(found):
@@ -397,4 +400,4 @@ def cut(a, b):
         return a, b
     at = next((n for n, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
     begin = max(0, at - 40)
-    return "%d…%s" % (len(a), a[begin:at + 200]), "%d…%s" % (len(b), b[begin:at + 200])
+    return tuple(each if len(each) < 100 else "%d…%s" % (len(each), each[begin:at + 200]) for each in (a, b))

@@ -42,3 +42,8 @@ def kind(part):
     if not isinstance(part.get_payload(), list):
         return "leaf"
     return "message" if part.get_content_type() in ("message/rfc822", "message/global") else "multipart" if part.get_content_maintype() == "multipart" else "leaf"
+
+
+def holds(place, word):
+    """Whether the message that a place is about has these bytes, in any case."""
+    return word in CASES.get(place.rpartition(" of ")[2], b"").lower()

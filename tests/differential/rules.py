@@ -41,8 +41,13 @@ CODE = {
     "no-such-part": lambda difference: part.lacks(difference.place),
     "part-of-a-leaf": lambda difference: part.lacks(difference.place),
     "binary-of-composite": lambda difference: part.is_composite(difference.place),
+    "search-in-rare-charsets": lambda difference: found_differently(difference, {"rare-charset"}),
+    "search-in-parameters": lambda difference: found_differently(difference, {"coded-parameter"}),
+    "binary-of-broken-encoding": lambda difference: "bad" in difference.traits,
+    "message-global": lambda difference: part.holds(difference.place, b"message/global"),
     # Two bytes, and the line that they end.
     "closing-delimiter": lambda difference: int(difference.theirs) - int(difference.ours) in (1, 2),
+    "closing-delimiter-content": lambda difference: difference.lengths[1] - difference.lengths[0] == 2,
 }
 
 
