@@ -85,7 +85,7 @@ class Command:
         words = self.words
         is_uid = words[:1] == ["UID"]
         text = "".join(words[2:3] if is_uid else words[1:2])
-        if not re.fullmatch(r"[\d:,*]+", text):
+        if not re.fullmatch(r"(\d+|\*)(:(\d+|\*))?(,(\d+|\*)(:(\d+|\*))?)*", text):
             return None
         last = (view.uids[-1] or 0 if is_uid else len(view.uids)) if view.uids else 0
         ranges = [sorted(last if end == "*" else int(end) for end in part.split(":")) for part in text.split(",")]

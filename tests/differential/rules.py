@@ -47,6 +47,7 @@ CODE = {
     "message-global": lambda difference: part.holds(difference.place, b"message/global"),
     # Two bytes, and the line that they end.
     "closing-delimiter": lambda difference: int(difference.theirs) - int(difference.ours) in (1, 2),
+    "header-without-blank-line": lambda difference: difference.lengths[1] - difference.lengths[0] == 2,
     "closing-delimiter-content": lambda difference: difference.lengths[1] - difference.lengths[0] == 2,
 }
 
