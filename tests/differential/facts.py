@@ -67,7 +67,7 @@ def is_status(text):
 def untagged(values, pieces, found, view):
     if not values:
         word = pieces[0].split(b" ", 2)[1].decode().upper()
-        if not tell_code("untagged " + word, pieces[0], found, view) and word in ("NO", "BAD", "BYE"):
+        if not tell_code("untagged " + word, pieces[0], found, view) and word in ("NO", "BAD"):
             found["untagged " + word] = True
         return
     _, name, *rest = values

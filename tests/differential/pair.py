@@ -215,7 +215,8 @@ class Episode:
         if answers[0].status != "OK" or answers[1].status != "OK":
             if command.name in ("SELECT", "EXAMINE"):
                 # A wrong line need not close what is open.
-                session.say(Command(b"UNSELECT"))
+                if session.mailbox is not None:
+                    session.say(Command(b"UNSELECT"))
                 session.leave()
             return
         name = command.name

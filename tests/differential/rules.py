@@ -4,9 +4,10 @@ A row is one rule: id, class, section, why, and how it is found. Found by
 patterns, it says which command (searched in it), which place (the whole of it)
 and which two values (the whole of each; `-` is none). A function of `CODE` is
 asked besides. `free` in their stead means that `facts.py` or `pair.py` knows the
-rule by its id and compares what is meant; `clock` is such a rule that explains
-something only when a second ends between the two servers, and so may be idle.
-The first row that fits explains a difference.
+rule by its id and compares what is meant. The first row that fits explains a
+difference. A row must explain something with the standard seeds; one that is
+`rare` only with `--full`; `clock` does only when a second ends between the two
+servers, and so may be idle.
 """
 
 import collections
@@ -15,7 +16,7 @@ import re
 import part
 
 CLASSES = ("allowed", "ours-right")
-COLUMNS = ("id", "class", "section", "why", "command", "place", "ours", "theirs")
+COLUMNS = ("id", "class", "section", "why", "command", "place", "ours", "theirs", "how often")
 
 
 UNDATED = {"no-date", "odd-date", "nul"}
@@ -56,11 +57,10 @@ class Rule:
     """One row."""
 
     def __init__(self, values):
-        self.id, self.kind, self.section, self.why, *how = values
+        self.id, self.kind, self.section, self.why, *how, self.often = values
         if self.kind not in CLASSES or not re.match(r"RFC \d+ §|RFC \d+ appendix ", self.section) or not self.why:
             raise ValueError("a rule needs a class, a section and a reason: %s" % self.id)
-        self.is_clock = how == ["clock"] * 4
-        self.is_free = self.is_clock or how == ["free"] * 4
+        self.is_free = how == ["free"] * 4
         self.patterns = None if self.is_free else [re.compile(each, re.S) for each in how]
 
     def fits(self, difference):
@@ -92,5 +92,7 @@ class Rules:
             self.hits[name] += 1
         return name is not None
 
-    def stale(self):
-        return [rule.id for rule in self.all if not self.hits[rule.id] and not rule.is_clock]
+    def stale(self, is_full):
+        """Rules that explained nothing although they should have."""
+        idle = [rule for rule in self.all if not self.hits[rule.id] and rule.often != "clock"]
+        return [rule.id for rule in idle if is_full or rule.often != "rare"]

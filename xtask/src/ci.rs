@@ -169,6 +169,10 @@ const STEPS: &[Step] = &[
     },
     Step {
         only_full: true,
+        ..script("differential --full", &["tests/differential/run", "--full"])
+    },
+    Step {
+        only_full: true,
         ..script("kill --full", &["tests/kill/run", "--full"])
     },
     Step {
