@@ -109,6 +109,19 @@ pub struct Events {
     pub subscriptions: bool,
 }
 
+impl Events {
+    /// These and those.
+    #[must_use]
+    pub const fn with(self, others: Self) -> Self {
+        Self {
+            messages: self.messages || others.messages,
+            flags: self.flags || others.flags,
+            names: self.names || others.names,
+            subscriptions: self.subscriptions || others.subscriptions,
+        }
+    }
+}
+
 /// What was read of NOTIFY SET so far.
 #[derive(Default)]
 struct Read {

@@ -1,7 +1,7 @@
 //! Which events of which mailboxes NOTIFY asked for (RFC 5465 §6), by name: a mailbox that comes
 //! later is meant too.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use mail::mailbox::{MailboxKey, MailboxName, SEPARATOR};
 use store::{Subscription, Tree};
@@ -10,25 +10,31 @@ use wire::imap::{
     notify::{EventGroup, Events, Filter},
 };
 
-/// Groups of events, as they were asked for.
+/// Groups of events, added up: to look a name up costs what its levels are, however many groups
+/// there are.
 #[derive(Debug, Default)]
-pub(super) struct Groups(Vec<Group>);
-
-#[derive(Debug)]
-struct Group {
-    which: Which,
-    events: Events,
+pub(super) struct Groups {
+    /// Of the one namespace. Mail may be delivered to all of it, so that INBOXES are these too.
+    all: Asked,
+    subscribed: Asked,
+    /// Of a name and of what is below it.
+    subtrees: BTreeMap<Box<str>, Asked>,
+    named: BTreeMap<Box<str>, Asked>,
 }
 
-/// Mailboxes, by their names.
-#[derive(Debug)]
-enum Which {
-    /// Of the one namespace. Mail may be delivered to all of it, so that INBOXES are these too.
-    All,
-    Subscribed,
-    /// These and what is below them.
-    Subtree(BTreeSet<Box<str>>),
-    Named(BTreeSet<Box<str>>),
+/// What was asked of some mailboxes: nothing, events, or NONE, which takes out whatever else is
+/// said of them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    events: Events,
+    is_none: bool,
+}
+
+impl Asked {
+    fn add(&mut self, events: Events) {
+        self.is_none |= events == Events::default();
+        self.events = self.events.with(events);
+    }
 }
 
 impl Groups {
@@ -38,45 +44,38 @@ impl Groups {
         written: &[EventGroup],
         read: impl Fn(&WireName) -> Option<MailboxName>,
     ) -> Self {
-        let keys = |names: &[WireName]| {
-            let keys = names.iter().filter_map(|name| Some(read(name)?.key()));
-            keys.map(|key| key.as_str().into()).collect()
-        };
-        let group = |written: &EventGroup| Group {
-            which: match &written.filter {
-                Filter::Inboxes | Filter::Personal => Which::All,
-                Filter::Subscribed => Which::Subscribed,
-                Filter::Subtree(names) => Which::Subtree(keys(names)),
-                Filter::Mailboxes(names) => Which::Named(keys(names)),
-            },
-            events: written.events,
-        };
-        Self(written.iter().map(group).collect())
+        let mut groups = Self::default();
+        for EventGroup { filter, events } in written {
+            match filter {
+                Filter::Inboxes | Filter::Personal => groups.all.add(*events),
+                Filter::Subscribed => groups.subscribed.add(*events),
+                Filter::Subtree(names) => add(&mut groups.subtrees, names, &read, *events),
+                Filter::Mailboxes(names) => add(&mut groups.named, names, &read, *events),
+            }
+        }
+        groups
     }
 
     /// Whether nothing is asked for.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        let named = self.subtrees.values().chain(self.named.values());
+        let mut asked = [&self.all, &self.subscribed].into_iter().chain(named);
+        asked.all(|asked| asked.events == Events::default())
     }
 
     /// The events of a name: those of all groups it is in, or nothing if one of them says NONE.
     pub(super) fn of(&self, key: &MailboxKey, subscription: Subscription) -> Events {
-        let mut all = Events::default();
-        for Group { which, events } in &self.0 {
-            if !which.has(key, subscription) {
-                continue;
-            }
-            if *events == Events::default() {
-                return Events::default();
-            }
-            all = Events {
-                messages: all.messages || events.messages,
-                flags: all.flags || events.flags,
-                names: all.names || events.names,
-                subscriptions: all.subscriptions || events.subscriptions,
-            };
-        }
-        all
+        let levels = std::iter::successors(Some(key.as_str()), |level| {
+            level.rsplit_once(SEPARATOR).map(|(above, _)| above)
+        });
+        let subscribed = (subscription == Subscription::On).then_some(&self.subscribed);
+        let asked = [Some(&self.all), subscribed, self.named.get(key.as_str())];
+        let asked = asked.into_iter().flatten();
+        let mut asked = asked.chain(levels.filter_map(|level| self.subtrees.get(level)));
+        let all = asked.try_fold(Events::default(), |all, asked| {
+            (!asked.is_none).then(|| all.with(asked.events))
+        });
+        all.unwrap_or_default()
     }
 
     /// The events of a name, as it is in a tree.
@@ -89,19 +88,16 @@ impl Groups {
     }
 }
 
-impl Which {
-    fn has(&self, key: &MailboxKey, subscription: Subscription) -> bool {
-        match self {
-            Self::All => true,
-            Self::Subscribed => subscription == Subscription::On,
-            Self::Named(names) => names.contains(key.as_str()),
-            Self::Subtree(names) => {
-                let mut levels = std::iter::successors(Some(key.as_str()), |level| {
-                    level.rsplit_once(SEPARATOR).map(|(above, _)| above)
-                });
-                levels.any(|level| names.contains(level))
-            }
-        }
+fn add(
+    to: &mut BTreeMap<Box<str>, Asked>,
+    names: &[WireName],
+    read: &impl Fn(&WireName) -> Option<MailboxName>,
+    events: Events,
+) {
+    for name in names.iter().filter_map(read) {
+        to.entry(name.key().as_str().into())
+            .or_default()
+            .add(events);
     }
 }
 
@@ -171,6 +167,8 @@ mod tests {
         assert_eq!(of(&all, "b"), events(false, true));
         assert_eq!(of(&all, "Junk/x"), Events::default());
         assert!(!all.is_empty() && Groups::default().is_empty());
+        let none = vec![(Filter::Personal, Events::default())];
+        assert!(groups(none).is_empty());
     }
 
     #[test]
