@@ -59,7 +59,9 @@ class Evolution:
                 return service.authenticate_sync(mechanism, cancellable) == Camel.AuthenticationResult.ACCEPTED
 
             def do_get_filter_driver(self, kind, folder):
-                return Camel.FilterDriver.new(self)
+                # Who asks does not take it over: it must be held.
+                self.driver = Camel.FilterDriver.new(self)
+                return self.driver
 
         Camel.init(self.directory.name, False)
         Camel.provider_init()
