@@ -58,11 +58,6 @@ class Evolution:
                 service.set_password(server.password)
                 return service.authenticate_sync(mechanism, cancellable) == Camel.AuthenticationResult.ACCEPTED
 
-            def do_get_filter_driver(self, kind, folder):
-                # Who asks does not take it over: it must be held.
-                self.driver = Camel.FilterDriver.new(self)
-                return self.driver
-
         Camel.init(self.directory.name, False)
         Camel.provider_init()
         self.session = Session(user_data_dir=self.directory.name + "/data", user_cache_dir=self.directory.name + "/cache")
@@ -70,7 +65,7 @@ class Evolution:
         self.store = self.session.add_service("one", "imapx", Camel.ProviderType.STORE)
         settings = self.store.ref_settings()
         for name, value in {"host": server.host, "port": server.imap_port, "user": server.user,
-                            "security-method": Camel.NetworkSecurityMethod.NONE}.items():
+                            "security-method": Camel.NetworkSecurityMethod.NONE, "filter-inbox": False, "filter-junk": False}.items():
             settings.set_property(name, value)
         self.flags = Camel.MessageFlags
         self.context = GLib.MainContext.default()
