@@ -135,11 +135,9 @@ struct Read {
 struct Written {
     /// MessageNew, with what is to be fetched.
     new: Option<Vec<FetchItem>>,
-    expunge: bool,
-    flags: bool,
+    /// MessageExpunge, as `messages`, and the others that are supported.
+    others: Events,
     annotations: bool,
-    names: bool,
-    subscriptions: bool,
     metadata: bool,
     unknown: bool,
 }
@@ -217,7 +215,7 @@ fn group(c: &mut Cursor<'_>, read: &mut Read) -> Parsed<()> {
         Ok(_) if written.fetches() => return c.fail_at(start, "nothing to fetch"),
         Ok(filter) => set.groups.push(EventGroup {
             filter,
-            events: written.of_others(),
+            events: written.others,
         }),
     }
     c.byte(b')', "the end of the group")?;
@@ -277,11 +275,11 @@ fn event(c: &mut Cursor<'_>, written: &mut Written) -> Parsed<()> {
                 *items = fetch::listed_items(c)?;
             }
         }
-        "MESSAGEEXPUNGE" => written.expunge = true,
-        "FLAGCHANGE" => written.flags = true,
+        "MESSAGEEXPUNGE" => written.others.messages = true,
+        "FLAGCHANGE" => written.others.flags = true,
         "ANNOTATIONCHANGE" => written.annotations = true,
-        "MAILBOXNAME" => written.names = true,
-        "SUBSCRIPTIONCHANGE" => written.subscriptions = true,
+        "MAILBOXNAME" => written.others.names = true,
+        "SUBSCRIPTIONCHANGE" => written.others.subscriptions = true,
         "MAILBOXMETADATACHANGE" | "SERVERMETADATACHANGE" => written.metadata = true,
         _ => written.unknown = true,
     }
@@ -291,9 +289,9 @@ fn event(c: &mut Cursor<'_>, written: &mut Written) -> Parsed<()> {
 impl Written {
     /// What must stand beside what is there (RFC 5465 §5).
     const fn lacks(&self) -> Option<&'static str> {
-        match (&self.new, self.expunge) {
+        match (&self.new, self.others.messages) {
             (Some(_), true) => None,
-            (None, false) if self.flags || self.annotations => {
+            (None, false) if self.others.flags || self.annotations => {
                 Some("MessageNew and MessageExpunge beside it")
             }
             (None, false) => None,
@@ -303,7 +301,7 @@ impl Written {
 
     /// Whether some are not about messages.
     const fn names_others(&self) -> bool {
-        self.names || self.subscriptions || self.metadata
+        self.others.names || self.others.subscriptions || self.metadata
     }
 
     const fn names_unsupported(&self) -> bool {
@@ -318,17 +316,8 @@ impl Written {
         self.new.map(|items| SelectedEvents {
             expunges,
             items,
-            flags: self.flags,
+            flags: self.others.flags,
         })
-    }
-
-    const fn of_others(&self) -> Events {
-        Events {
-            messages: self.expunge,
-            flags: self.flags,
-            names: self.names,
-            subscriptions: self.subscriptions,
-        }
     }
 }
 

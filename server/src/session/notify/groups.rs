@@ -105,13 +105,21 @@ fn add(
 mod tests {
     use super::*;
 
-    fn events(messages: bool, names: bool) -> Events {
-        Events {
-            messages,
-            names,
-            ..Events::default()
-        }
-    }
+    const NONE: Events = Events {
+        messages: false,
+        flags: false,
+        names: false,
+        subscriptions: false,
+    };
+    const MESSAGES: Events = Events {
+        messages: true,
+        ..NONE
+    };
+    const NAMES: Events = Events {
+        names: true,
+        ..NONE
+    };
+    const BOTH: Events = MESSAGES.with(NAMES);
 
     fn groups(written: Vec<(Filter, Events)>) -> Groups {
         let written = written.into_iter();
@@ -137,48 +145,44 @@ mod tests {
 
     #[test]
     fn names_and_subtrees() {
-        let messages = events(true, false);
         let some = groups(vec![
-            (Filter::Mailboxes(names(&["inbox", "a/b", "x*"])), messages),
-            (
-                Filter::Subtree(names(&["Lists", "INBOX/sub"])),
-                events(true, true),
-            ),
+            (Filter::Mailboxes(names(&["inbox", "a/b", "x*"])), MESSAGES),
+            (Filter::Subtree(names(&["Lists", "INBOX/sub"])), BOTH),
         ]);
         for named in ["INBOX", "a/b"] {
-            assert_eq!(of(&some, named), messages, "{named}");
+            assert_eq!(of(&some, named), MESSAGES, "{named}");
         }
         for below in ["Lists", "Lists/a", "Lists/a/b", "INBOX/sub/x"] {
-            assert_eq!(of(&some, below), events(true, true), "{below}");
+            assert_eq!(of(&some, below), BOTH, "{below}");
         }
         for other in ["a", "a/b/c", "List", "Lists2", "INBOX/su", "xyz"] {
-            assert_eq!(of(&some, other), Events::default(), "{other}");
+            assert_eq!(of(&some, other), NONE, "{other}");
         }
     }
 
     #[test]
     fn several_groups_add_up_and_none_takes_out() {
         let all = groups(vec![
-            (Filter::Mailboxes(names(&["a"])), events(true, false)),
-            (Filter::Personal, events(false, true)),
-            (Filter::Subtree(names(&["Junk"])), Events::default()),
+            (Filter::Mailboxes(names(&["a"])), MESSAGES),
+            (Filter::Personal, NAMES),
+            (Filter::Subtree(names(&["Junk"])), NONE),
         ]);
-        assert_eq!(of(&all, "a"), events(true, true));
-        assert_eq!(of(&all, "b"), events(false, true));
-        assert_eq!(of(&all, "Junk/x"), Events::default());
+        assert_eq!(of(&all, "a"), BOTH);
+        assert_eq!(of(&all, "b"), NAMES);
+        assert_eq!(of(&all, "Junk/x"), NONE);
         assert!(!all.is_empty() && Groups::default().is_empty());
-        let none = vec![(Filter::Personal, Events::default())];
+        let none = vec![(Filter::Personal, NONE)];
         assert!(groups(none).is_empty());
     }
 
     #[test]
     fn who_subscribes_is_told_of_what_it_subscribed_to() {
         let some = groups(vec![
-            (Filter::Subscribed, events(true, false)),
-            (Filter::Inboxes, events(false, true)),
+            (Filter::Subscribed, MESSAGES),
+            (Filter::Inboxes, NAMES),
         ]);
         let of = |subscription| some.of(&key("a"), subscription);
-        assert_eq!(of(Subscription::On), events(true, true));
-        assert_eq!(of(Subscription::Off), events(false, true));
+        assert_eq!(of(Subscription::On), BOTH);
+        assert_eq!(of(Subscription::Off), NAMES);
     }
 }
