@@ -60,6 +60,7 @@ impl Selected {
         };
         let replaced = self.mailbox.replace(uid, to, message).await;
         let appended = replaced.map_err(try_create)?;
+        self.added(to, &appended.uids);
         if let Some(told) = respelled {
             sink.send(&told).await?;
         }
@@ -67,6 +68,8 @@ impl Selected {
         sink.send(&Untagged::Status(ok_with(code, "The message is kept.")))
             .await?;
         self.tell_new(sink).await?;
+        let gone = self.tell_removed(sink).await?;
+        self.settle(gone, sink).await?;
         Ok(ok("The message has taken the other's place."))
     }
 }
