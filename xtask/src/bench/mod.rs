@@ -8,7 +8,9 @@ mod imap;
 mod lmtp;
 mod mail;
 mod observe;
+mod push;
 mod report;
+mod resync;
 mod rows;
 mod server;
 mod work;
@@ -147,7 +149,7 @@ fn measure(row: Row, servers: &mut [Server], plan: Plan) -> Results {
         for (server, (_, measured)) in servers.iter_mut().zip(&mut of) {
             if matches!(
                 measured.last(),
-                None | Some(Measured::Query(..) | Measured::Value(_) | Measured::WithWorst(..))
+                None | Some(Measured::Query(..) | Measured::Value(_) | Measured::Spread(..))
             ) {
                 let pass = work::run(&row.work, server, plan);
                 measured.push(pass.unwrap_or_else(Measured::Failed));

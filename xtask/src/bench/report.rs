@@ -18,8 +18,10 @@ enum Figure {
     Number {
         /// The median of the passes that count.
         value: f64,
-        /// The first pass, where it stands by itself, or the worst case.
+        /// The first pass, where it stands by itself, or what one in a hundred exceeds.
         second: Option<f64>,
+        /// How long the answer is, where that is shown.
+        bytes: Option<u64>,
     },
     Words(String),
 }
@@ -52,10 +54,12 @@ impl Results {
             Some(Figure::Number {
                 value: theirs,
                 second: their_second,
+                ..
             }),
             Some(Figure::Number {
                 value: ours,
                 second: our_second,
+                ..
             }),
         ) = (dovecot, relate)
         else {
@@ -84,7 +88,7 @@ impl Results {
                 _ => None,
             });
         let key = |answer: &super::imap::Answer| match self.row.same {
-            Same::Messages => (answer.messages, 0),
+            Same::Messages | Same::News => (answer.messages, 0),
             Same::MessagesAndLiterals => (answer.messages, answer.literal_bytes),
             Same::Numbers => (answer.numbers, answer.digest),
             Same::Nothing => (0, 0),
@@ -114,7 +118,7 @@ impl Results {
         };
         let label = &self.row.label;
         Some(match self.row.same {
-            Same::Messages => {
+            Same::Messages | Same::News => {
                 let bytes: Vec<_> = self
                     .of
                     .iter()
@@ -143,13 +147,17 @@ impl Results {
 
 fn figure(row: &Row, passes: &[Measured]) -> Figure {
     let mut values = Vec::new();
-    let mut worst = None;
+    let (mut second, mut bytes) = (None, None);
     for pass in passes {
         match pass {
-            Measured::Query(value, _) | Measured::Value(value) => values.push(*value),
-            Measured::WithWorst(value, bad) => {
+            Measured::Query(value, answer) => {
                 values.push(*value);
-                worst = Some(*bad);
+                bytes = (row.same == Same::News).then_some(answer.bytes);
+            }
+            Measured::Value(value) => values.push(*value),
+            Measured::Spread(value, bad) => {
+                values.push(*value);
+                second = Some(*bad);
             }
             Measured::NotOffered => return Figure::Words("not offered".into()),
             Measured::Unknown(why) => return Figure::Words(format!("not measured: {why}")),
@@ -159,11 +167,12 @@ fn figure(row: &Row, passes: &[Measured]) -> Figure {
     let first = values.first().copied();
     if row.passes == Passes::FirstThenWarm && values.len() > 1 {
         values.remove(0);
-        worst = first;
+        second = first;
     }
     Figure::Number {
         value: median(&mut values),
-        second: worst,
+        second,
+        bytes,
     }
 }
 
@@ -175,16 +184,24 @@ fn median(values: &mut [f64]) -> f64 {
 fn show(row: &Row, figure: &Figure) -> String {
     match figure {
         Figure::Words(words) => words.clone(),
-        Figure::Number { value, second } => {
+        Figure::Number {
+            value,
+            second,
+            bytes,
+        } => {
             let unit = row.unit.word();
             let main = format!("{} {unit}", number(*value));
-            match second {
+            let mut shown = match second {
                 Some(first) if row.passes == Passes::FirstThenWarm => {
                     format!("{main} (first {})", number(*first))
                 }
                 Some(worst) => format!("{} / {} {unit}", number(*value), number(*worst)),
                 None => main.trim_end().to_owned(),
+            };
+            if let Some(bytes) = bytes {
+                let _ = write!(shown, ", {bytes} bytes");
             }
+            shown
         }
     }
 }
@@ -283,6 +300,21 @@ mod tests {
     fn different_answers_have_no_ratio() {
         let cells = results(&[1.0, 1.0], &[2.0, 2.0], 9).cells();
         assert_eq!(cells[3], "answers differ: 9/0, 10/0");
+    }
+
+    #[test]
+    fn the_bytes_of_news_stand_beside_the_time() {
+        let mut results = results(&[2.0, 1.0], &[6.0, 4.0], 10);
+        results.row.same = Same::News;
+        for (_, passes) in &mut results.of {
+            for pass in passes {
+                if let Measured::Query(_, answer) = pass {
+                    answer.bytes = 5_000;
+                }
+            }
+        }
+        assert_eq!(results.cells()[1], "4.00 ms (first 6.00), 5000 bytes");
+        assert_eq!(results.cells()[3], "4.00x (first 3.00x)");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The rows of the table: what is measured, how servers are compared by it, and what it must reach.
 
 use super::mail::{RARE_WORD, SUBJECT_WORD};
+use super::push::{By, From, Place, Watch};
+use super::resync::How;
 
 /// What the figure of a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub(super) enum Same {
     MessagesAndLiterals,
     /// How many numbers came, in which order.
     Numbers,
+    /// The count of messages; the bytes of the whole answer are shown beside the time.
+    News,
     /// There is no answer to compare.
     Nothing,
 }
@@ -59,8 +63,10 @@ pub(super) enum Work {
     Store(usize),
     /// Connect, LOGIN, SELECT, LOGOUT.
     Session,
-    /// From the LMTP reply to EXISTS in an IDLE session: median and worst.
-    IdleDelay,
+    /// From a delivery to the line of those who watch: median and 99th percentile.
+    Push(Watch),
+    /// A client comes back to the large mailbox after 100 changes.
+    Resync(How),
     /// Memory that one idle session adds.
     IdleMemory,
     /// Device syncs per message delivered over so many connections.
@@ -91,6 +97,8 @@ pub(super) fn table(messages: usize) -> Vec<Row> {
     rows.extend(searching());
     rows.extend(writing());
     rows.extend(serving(messages));
+    rows.extend(pushing());
+    rows.extend(returning(messages));
     rows
 }
 
@@ -203,13 +211,6 @@ fn serving(messages: usize) -> Vec<Row> {
     vec![
         rate("LOGIN + SELECT + LOGOUT", Work::Session, "3 times"),
         other(
-            "delivery to IDLE notification, p50 / worst",
-            Milliseconds,
-            Once,
-            Work::IdleDelay,
-            "0.5 / 5 ms",
-        ),
-        other(
             "memory per idle session, plain",
             Kibibytes,
             Once,
@@ -252,4 +253,91 @@ fn serving(messages: usize) -> Vec<Row> {
             "2 s of 1,000,000",
         ),
     ]
+}
+
+/// A row of those who watch; the label says how many do, and where.
+fn push(sessions: usize, by: By, place: Place, goal: &'static str) -> Row {
+    let (who, line) = (
+        match (sessions, place) {
+            (1, _) => "1 session".to_owned(),
+            (_, Place::One) => format!("{sessions} sessions on one mailbox"),
+            (_, Place::Different) => format!("{sessions} sessions on as many mailboxes"),
+        },
+        match by {
+            By::Idle => "IDLE",
+            By::Notify => "NOTIFY",
+        },
+    );
+    let watch = Watch {
+        sessions,
+        by,
+        place,
+        from: From::Reply,
+    };
+    other(
+        &format!("LMTP 250 to {line}, {who}, p50 / p99"),
+        Unit::Milliseconds,
+        Passes::Once,
+        Work::Push(watch),
+        goal,
+    )
+}
+
+fn pushing() -> Vec<Row> {
+    let mut rows = vec![other(
+        "LMTP MAIL FROM to IDLE, 1 session, p50 / p99",
+        Unit::Milliseconds,
+        Passes::Once,
+        Work::Push(Watch {
+            sessions: 1,
+            by: By::Idle,
+            place: Place::One,
+            from: From::Transaction,
+        }),
+        "",
+    )];
+    for by in [By::Idle, By::Notify] {
+        rows.extend([
+            push(1, by, Place::One, "p99 5 ms"),
+            push(20, by, Place::One, ""),
+            push(1_000, by, Place::One, "p99 100 ms"),
+            push(1_000, by, Place::Different, "p99 100 ms"),
+        ]);
+    }
+    rows
+}
+
+fn returning(messages: usize) -> Vec<Row> {
+    let rows = [
+        ("SELECT (QRESYNC)", How::QResync, "5 ms"),
+        (
+            "SELECT (QRESYNC), server just started",
+            How::QResyncCold,
+            "",
+        ),
+        (
+            "connect, LOGIN, ENABLE, SELECT (QRESYNC)",
+            How::QResyncFromConnect,
+            "",
+        ),
+        ("SELECT (CONDSTORE), FETCH CHANGEDSINCE", How::CondStore, ""),
+        (
+            "SELECT (CONDSTORE), FETCH CHANGEDSINCE, SEARCH ALL",
+            How::CondStoreAndSearch,
+            "",
+        ),
+        ("SELECT, FETCH 1:* (FLAGS)", How::AllFlags, ""),
+    ];
+    rows.map(|(what, how, goal)| Row {
+        label: format!("back to {messages} messages after 100 changes: {what}"),
+        unit: Unit::Milliseconds,
+        passes: match how {
+            How::QResyncCold => Passes::Repeated,
+            _ => Passes::FirstThenWarm,
+        },
+        same: Same::News,
+        work: Work::Resync(how),
+        goal,
+    })
+    .into()
 }
