@@ -22,7 +22,7 @@ use crate::Fallible;
 /// Deliveries of one pass at most, …
 const ROUNDS_MAX: usize = 400;
 /// … begun in this time.
-const PASS: Duration = Duration::from_secs(12);
+const PASS: Duration = Duration::from_secs(8);
 /// How long one notification may take before the row fails.
 const NOTIFICATION_LIMIT: Duration = Duration::from_secs(60);
 /// Between two deliveries, so that the machine is idle when the next comes.
@@ -37,7 +37,6 @@ pub(super) struct Watch {
     pub(super) sessions: usize,
     pub(super) by: By,
     pub(super) place: Place,
-    pub(super) from: From,
 }
 
 /// What a session does to be told.
@@ -57,15 +56,6 @@ pub(super) enum Place {
     /// Each watches a mailbox of its own; deliveries to all of them follow one another without a
     /// pause.
     Different,
-}
-
-/// When the time begins to count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum From {
-    /// With the reply that the message is taken.
-    Reply,
-    /// With the first byte of the transaction.
-    Transaction,
 }
 
 impl Watch {
@@ -126,7 +116,17 @@ fn idle(imap: &mut Imap, mailbox: &str) -> Fallible<()> {
     imap.wait_for("+")
 }
 
-/// Delays of a pass: median and 99th percentile, milliseconds.
+/// What a pass comes to, milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Delays {
+    /// From the reply that the message is taken: median and 99th percentile. A line that comes
+    /// before the reply counts as 0.
+    pub(super) reply: (f64, f64),
+    /// The same from the first byte of the LMTP transaction.
+    pub(super) transaction: (f64, f64),
+}
+
+/// Delivers to those who watch, and waits each time until all were told.
 pub(super) fn delays(server: &Server, watch: Watch) -> Fallible<Measured> {
     let mut watchers = Vec::with_capacity(watch.sessions);
     for number in 0..watch.sessions {
@@ -139,44 +139,45 @@ pub(super) fn delays(server: &Server, watch: Watch) -> Fallible<Measured> {
     thread::park_timeout(SETTLE);
     let recipients = watch.recipients();
     let mut lmtp = server.lmtp()?;
-    let mut delays = Vec::new();
+    let (mut reply, mut transaction) = (Vec::new(), Vec::new());
     let begin = Instant::now();
     for turn in 0..ROUNDS_MAX {
         let message = mail::message(turn, usize::MAX);
         let deliver = |user: &String| {
             let sent = Instant::now();
             lmtp.deliver(user, &message)?;
-            Ok(match watch.from {
-                From::Reply => Instant::now(),
-                From::Transaction => sent,
-            })
+            Ok((sent, Instant::now()))
         };
         let (delivered, told) = thread::scope(|scope| {
             let told = scope.spawn(|| crowd.told());
-            let delivered: Fallible<Vec<Instant>> = recipients.iter().map(deliver).collect();
+            let delivered: Fallible<Vec<_>> = recipients.iter().map(deliver).collect();
             (delivered, told.join())
         });
-        let told = told.map_err(|_| "a worker panicked")??;
-        delays.extend(apart(&delivered?, &told));
+        let (delivered, told) = (delivered?, told.map_err(|_| "a worker panicked")??);
+        // Where there is one delivery, all were told of it.
+        for (told, (sent, taken)) in told.iter().zip(delivered.iter().cycle()) {
+            reply.push(apart(*taken, *told));
+            transaction.push(apart(*sent, *told));
+        }
         if begin.elapsed() > PASS {
             break;
         }
         thread::park_timeout(PAUSE);
     }
-    delays.sort_by(f64::total_cmp);
-    Ok(Measured::Spread(
-        percentile(&delays, 50),
-        percentile(&delays, 99),
-    ))
+    Ok(Measured::Delays(Delays {
+        reply: spread(&mut reply),
+        transaction: spread(&mut transaction),
+    }))
 }
 
-/// What lies between a delivery and each that was told of it, milliseconds. A line may come before
-/// the reply does.
-fn apart<'a>(delivered: &'a [Instant], told: &'a [Instant]) -> impl Iterator<Item = f64> + 'a {
-    let delivered = delivered.iter().cycle();
-    let pairs = told.iter().zip(delivered);
-    pairs
-        .map(|(told, delivered)| told.saturating_duration_since(*delivered).as_secs_f64() * 1_000.0)
+fn apart(from: Instant, to: Instant) -> f64 {
+    to.saturating_duration_since(from).as_secs_f64() * 1_000.0
+}
+
+/// Median and 99th percentile.
+fn spread(delays: &mut [f64]) -> (f64, f64) {
+    delays.sort_by(f64::total_cmp);
+    (percentile(delays, 50), percentile(delays, 99))
 }
 
 /// Of ascending values the one that so many of a hundred do not exceed.
@@ -294,7 +295,6 @@ mod tests {
             sessions: 1_000,
             by: By::Idle,
             place: Place::Different,
-            from: From::Reply,
         };
         let mut recipients = watch.recipients();
         assert_eq!(recipients[33], "bench1+watched1@localhost");

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::push::Delays;
 use super::rows::{Passes, Row, Same, Unit};
 use super::server::Kind;
 use super::work::Measured;
@@ -18,12 +19,24 @@ enum Figure {
     Number {
         /// The median of the passes that count.
         value: f64,
-        /// The first pass, where it stands by itself, or what one in a hundred exceeds.
-        second: Option<f64>,
+        /// The first pass, where it stands by itself.
+        first: Option<f64>,
         /// How long the answer is, where that is shown.
         bytes: Option<u64>,
     },
+    Delays(Delays),
     Words(String),
+}
+
+impl Figure {
+    /// What a ratio is made of: the figure that counts, and the first pass.
+    fn ratable(&self) -> Option<(f64, Option<f64>)> {
+        match self {
+            Self::Number { value, first, .. } => Some((*value, *first)),
+            Self::Delays(delays) => Some((delays.reply.1, None)),
+            Self::Words(_) => None,
+        }
+    }
 }
 
 impl Results {
@@ -50,28 +63,19 @@ impl Results {
     }
 
     fn ratio(&self, dovecot: Option<&Figure>, relate: Option<&Figure>) -> String {
-        let (
-            Some(Figure::Number {
-                value: theirs,
-                second: their_second,
-                ..
-            }),
-            Some(Figure::Number {
-                value: ours,
-                second: our_second,
-                ..
-            }),
-        ) = (dovecot, relate)
-        else {
+        let (Some((theirs, their_first)), Some((ours, our_first))) = (
+            dovecot.and_then(Figure::ratable),
+            relate.and_then(Figure::ratable),
+        ) else {
             return "-".to_owned();
         };
         if let Some(difference) = self.difference() {
             return difference;
         }
-        let main = times(self.row.unit, *theirs, *ours);
-        match (their_second, our_second) {
-            (Some(theirs), Some(ours)) if self.row.passes == Passes::FirstThenWarm => {
-                format!("{main} (first {})", times(self.row.unit, *theirs, *ours))
+        let main = times(self.row.unit, theirs, ours);
+        match (their_first, our_first) {
+            (Some(theirs), Some(ours)) => {
+                format!("{main} (first {})", times(self.row.unit, theirs, ours))
             }
             _ => main,
         }
@@ -147,7 +151,7 @@ impl Results {
 
 fn figure(row: &Row, passes: &[Measured]) -> Figure {
     let mut values = Vec::new();
-    let (mut second, mut bytes) = (None, None);
+    let mut bytes = None;
     for pass in passes {
         match pass {
             Measured::Query(value, answer) => {
@@ -155,23 +159,17 @@ fn figure(row: &Row, passes: &[Measured]) -> Figure {
                 bytes = (row.same == Same::News).then_some(answer.bytes);
             }
             Measured::Value(value) => values.push(*value),
-            Measured::Spread(value, bad) => {
-                values.push(*value);
-                second = Some(*bad);
-            }
+            Measured::Delays(delays) => return Figure::Delays(*delays),
             Measured::NotOffered => return Figure::Words("not offered".into()),
             Measured::Unknown(why) => return Figure::Words(format!("not measured: {why}")),
             Measured::Failed(why) => return Figure::Words(format!("failed: {why}")),
         }
     }
-    let first = values.first().copied();
-    if row.passes == Passes::FirstThenWarm && values.len() > 1 {
-        values.remove(0);
-        second = first;
-    }
+    let stands_apart = row.passes == Passes::FirstThenWarm && values.len() > 1;
+    let first = stands_apart.then(|| values.remove(0));
     Figure::Number {
         value: median(&mut values),
-        second,
+        first,
         bytes,
     }
 }
@@ -184,24 +182,24 @@ fn median(values: &mut [f64]) -> f64 {
 fn show(row: &Row, figure: &Figure) -> String {
     match figure {
         Figure::Words(words) => words.clone(),
+        Figure::Delays(Delays { reply, transaction }) => {
+            let pair =
+                |(median, most): &(f64, f64)| format!("{} / {}", number(*median), number(*most));
+            format!("{} ms ({})", pair(reply), pair(transaction))
+        }
         Figure::Number {
             value,
-            second,
+            first,
             bytes,
         } => {
-            let unit = row.unit.word();
-            let main = format!("{} {unit}", number(*value));
-            let mut shown = match second {
-                Some(first) if row.passes == Passes::FirstThenWarm => {
-                    format!("{main} (first {})", number(*first))
-                }
-                Some(worst) => format!("{} / {} {unit}", number(*value), number(*worst)),
-                None => main.trim_end().to_owned(),
-            };
+            let mut shown = format!("{} {}", number(*value), row.unit.word());
+            if let Some(first) = first {
+                let _ = write!(shown, " (first {})", number(*first));
+            }
             if let Some(bytes) = bytes {
                 let _ = write!(shown, ", {bytes} bytes");
             }
-            shown
+            shown.trim_end().to_owned()
         }
     }
 }
@@ -268,7 +266,7 @@ mod tests {
     use super::*;
 
     fn results(ours: &[f64], theirs: &[f64], our_messages: u64) -> Results {
-        let row = rows::table(10).swap_remove(0);
+        let row = rows::Table::Mail.rows(10).swap_remove(0);
         assert_eq!(row.work, Work::Query("FETCH 1:* (FLAGS)".into()));
         let passes = |values: &[f64], messages| {
             let answer = Answer {
@@ -315,6 +313,21 @@ mod tests {
         }
         assert_eq!(results.cells()[1], "4.00 ms (first 6.00), 5000 bytes");
         assert_eq!(results.cells()[3], "4.00x (first 3.00x)");
+    }
+
+    #[test]
+    fn delays_are_rated_by_what_one_in_a_hundred_exceeds() {
+        let mut results = results(&[1.0], &[2.0], 10);
+        results.row.passes = Passes::Once;
+        for ((_, passes), most) in results.of.iter_mut().zip([300.0, 1.5]) {
+            *passes = vec![Measured::Delays(Delays {
+                reply: (0.25, most),
+                transaction: (2.0, most * 2.0),
+            })];
+        }
+        let cells = results.cells();
+        assert_eq!(cells[2], "0.25 / 1.50 ms (2.00 / 3.00)");
+        assert_eq!(cells[3], "200x");
     }
 
     #[test]

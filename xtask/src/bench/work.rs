@@ -29,8 +29,8 @@ pub(super) enum Measured {
     Query(f64, Answer),
     /// A figure.
     Value(f64),
-    /// A median, and what one in a hundred exceeds.
-    Spread(f64, f64),
+    /// How soon sessions were told.
+    Delays(push::Delays),
     /// The server does not have the command.
     NotOffered,
     /// This machine cannot measure it.
