@@ -60,6 +60,7 @@ impl Selected {
         };
         let replaced = self.mailbox.replace(uid, to, message).await;
         let appended = replaced.map_err(try_create)?;
+        self.added(to, &appended.uids);
         if let Some(told) = respelled {
             sink.send(&told).await?;
         }

@@ -14,7 +14,6 @@ use wire::{
         response::{Completion, FetchData, NumberSet},
         sequence::{Messages, Numbers, SetOrSaved},
         store::{Answer, Store},
-        table::Expunge,
     },
 };
 
@@ -217,9 +216,7 @@ impl Selected {
         }
     }
 
-    /// EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9): removes, and leaves the telling to the
-    /// end of the command, but for clients that are told how far they have come with its OK
-    /// (RFC 7162 §3.2.7, §3.2.9).
+    /// EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9).
     pub(super) async fn expunge(
         &mut self,
         uids: Option<SetOrSaved<mail::id::Uid>>,
@@ -246,7 +243,7 @@ impl Selected {
         Ok(limited.completion(completion, sink).await?)
     }
 
-    /// Removes messages.
+    /// Removes messages, and tells which are gone.
     async fn expunge_of(&mut self, which: store::Expunge, sink: &mut Sink) -> Outcome {
         let mut progress = Progress::new(sink, None);
         let expunging = self.mailbox.expunge(which);
@@ -257,13 +254,13 @@ impl Selected {
         self.ok_gone("Expunged.", sink).await
     }
 
-    /// OK to what removed messages: with CONDSTORE or QRESYNC it is told at once which are gone, and
-    /// how far the client has come with that (RFC 7162 §3.2.7, §3.2.9).
+    /// OK to what removed messages. It is told which are gone; with CONDSTORE or QRESYNC also how far
+    /// the client has come with that (RFC 7162 §3.2.7, §3.2.9).
     pub(super) async fn ok_gone(&mut self, text: &'static str, sink: &mut Sink) -> Outcome {
+        self.tell_removed(sink).await?;
         if self.auth.mode.sync == Sync::Plain {
             return Ok(ok(text));
         }
-        self.tell_changes(Expunge::May, sink).await?;
         let highest = Code::HighestModSeq(self.view.settled());
         Ok(ok_with(highest, text))
     }
