@@ -24,7 +24,7 @@ LEVELLER = GUEST + 1
 
 
 class Difference:
-    """Something that the two servers said differently; `rule` if it is known to be free, `traits` of the messages at hand and the session."""
+    """Something that the two servers said differently; `rule` if it is known to be free, `traits` of the messages at hand."""
 
     def __init__(self, command, place, ours, theirs, rule=None, traits=frozenset(), lengths=(0, 0)):
         self.traits, self.lengths = traits, lengths
@@ -48,10 +48,10 @@ class World:
         self.validities = {}
 
     def traits(self, session):
-        """Those of all messages of the mailbox that is open, and `stale` if the session was not told yet what others did."""
+        """Those of all messages of the mailbox that is open."""
         titles = (self.title(session.validity, uid) for uid in session.view.uids)
         found = {trait for title in titles for trait in title.partition("[")[2].rstrip("]").split()}
-        return found | {"stale"} if session.was_stale else found
+        return frozenset(found)
 
     def title(self, validity, uid):
         return self.titles.get((validity, uid), "message %s" % uid)
@@ -67,7 +67,7 @@ class Session:
         self.connect()
 
     def connect(self):
-        self.talks = [Talk(server) for server in self.pair.servers]
+        self.talks = [Talk(server, mutant) for server, mutant in zip(self.pair.servers, (self.pair.mutant, None))]
         for talk in self.talks if not self.is_guest else ():
             talk.login(self.user, self.password)
         self.leave()
@@ -77,7 +77,7 @@ class Session:
     def leave(self):
         """No mailbox is selected."""
         # Whether another session may have changed something since this one was told.
-        self.is_stale = self.was_stale = False
+        self.is_stale = False
         self.mailbox = self.validity = None
         self.has_recent_apart = False
         self.views = [View(), View()]
@@ -98,7 +98,8 @@ class Session:
 class Episode:
     """An account from its first login on."""
 
-    def __init__(self, servers, account, mail, log):
+    def __init__(self, servers, account, mail, log, mutant=None):
+        self.mutant = mutant
         self.servers, self.account, self.mail, self.log = servers, account, mail, log
         self.world = World()
         self.sessions = [Session(self, number) for number in range(SESSIONS + 1)]
@@ -124,7 +125,6 @@ class Episode:
 
     def run(self, session, command):
         """Says a command to both; yields differences."""
-        session.was_stale = session.is_stale and command.counts_messages
         if session.is_stale and session.mailbox is not None and not command.counts_messages:
             # What is untold may be new to one only: its `*`, its sets of UIDs and its SEARCH then mean other messages.
             if self.catch_up(session):

@@ -35,8 +35,6 @@ CODE = {
     "not-in-the-grammar": lambda difference: difference.is_wrong,
     # Only where a message of the mailbox has no date, or none that can be read.
     "search-of-undated": lambda difference: found_differently(difference, UNDATED),
-    # Only if another session did something first that was not told yet.
-    "store-hides-news": lambda difference: "stale" in difference.traits,
     # Only where a message is within another.
     "search-in-encapsulated": lambda difference: found_differently(difference, ENCAPSULATED),
     "no-such-part": lambda difference: part.lacks(difference.place),
@@ -48,7 +46,7 @@ CODE = {
     "message-global": lambda difference: part.holds(difference.place, b"message/global"),
     # Two bytes, and the line that they end.
     "closing-delimiter": lambda difference: int(difference.theirs) - int(difference.ours) in (1, 2),
-    "header-without-blank-line": lambda difference: difference.lengths[1] - difference.lengths[0] == 2,
+    "header-before-delimiter": lambda difference: difference.lengths[0] - difference.lengths[1] == 2,
     "closing-delimiter-content": lambda difference: difference.lengths[1] - difference.lengths[0] == 2,
 }
 

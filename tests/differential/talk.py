@@ -44,7 +44,9 @@ class Run:
 class Talk:
     """One connection."""
 
-    def __init__(self, server):
+    def __init__(self, server, mutant=None):
+        """`mutant` changes what the server says (see `mutants.py`)."""
+        self.mutant = mutant
         self.wire = Wire((server.host, server.imap_port))
         self.wire.socket.settimeout(SECONDS)
         self.count = 0
@@ -118,6 +120,10 @@ class Talk:
 
     def take(self, run):
         answer, pieces = run.answer, self.response()
+        if self.mutant:
+            pieces = self.mutant(pieces)
+        if pieces is None:
+            return
         if pieces[0].startswith(b"+"):
             answer.continued += 1
         elif pieces[0].startswith(b"* "):
