@@ -110,6 +110,10 @@ const STEPS: &[Step] = &[
     },
     script("clients", &["tests/clients/run"]),
     script("differential", &["tests/differential/run"]),
+    script(
+        "differential mutants",
+        &["tests/differential/run", "--mutants"],
+    ),
     script("ops", &["tests/ops/run"]),
     script("manual", &["tests/manual/run"]),
     script("install", &["tests/install/run"]),
