@@ -32,6 +32,12 @@ pub(crate) struct Seen {
     entries: Entries,
 }
 
+impl Seen {
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+}
+
 /// What a session hears that no command of its own asked for: in IDLE, or between commands.
 pub(crate) fn unsolicited(client: &mut Client, account: &mut Account, response: Response) -> Check {
     let expunge = match client.is_idle {
@@ -67,7 +73,7 @@ impl Answer<'_> {
     }
 
     fn has_seen(&self, name: &str) -> bool {
-        self.seen.names.contains(name)
+        self.seen.has(name)
     }
 
     fn condition(&mut self, condition: &Condition) -> Check {
@@ -86,7 +92,11 @@ impl Answer<'_> {
             "COPYUID" => self.moved(values),
             "HIGHESTMODSEQ" => self.highest(values),
             "UIDVALIDITY" => {
-                self.opened(|account, mailbox| account.is_valid(mailbox, number(values.first())?))
+                let told = number(values.first())?;
+                if let Some(view) = &mut self.client.view {
+                    view.uid_validity = Some(told);
+                }
+                self.opened(|account, mailbox| account.is_valid(mailbox, told))
             }
             "UIDNEXT" => self.opened(|account, mailbox| {
                 let (told, next) = (number(values.first())?, account.mailboxes[mailbox].uid_next);
@@ -137,6 +147,7 @@ impl Answer<'_> {
         }
         match data.name.as_str() {
             "EXISTS" | "RECENT" | "EXPUNGE" | "FETCH" | "FLAGS" => self.of_mailbox(data)?,
+            "VANISHED" => self.vanished(&data.values)?,
             "LIST" => self.listed(data)?,
             "LSUB" => self.listed(data)?,
             "STATUS" => self.status(data)?,
@@ -156,7 +167,8 @@ impl Answer<'_> {
         let Some(view) = &mut self.client.view else {
             return broken(31, format!("{} without a mailbox", data.name));
         };
-        let mailbox = &mut self.account.mailboxes[view.mailbox];
+        let id = view.mailbox;
+        let mailbox = &mut self.account.mailboxes[id];
         let n = data.number.unwrap_or_default();
         match data.name.as_str() {
             "EXISTS" => {
@@ -176,17 +188,18 @@ impl Answer<'_> {
                 view.announce(data.values.first().and_then(Node::list).unwrap_or_default());
                 Ok(())
             }
+            "EXPUNGE" if mode.sync == Sync::QResync => broken(12, "EXPUNGE instead of VANISHED"),
             "EXPUNGE" => {
-                let unsaid = matches!(self.expected.data, Data::Moved(_));
-                if unsaid && !self.seen.names.contains("COPYUID") {
-                    return broken(19, "EXPUNGE before COPYUID");
-                }
+                self.expected.may_tell_gone(self.seen)?;
                 view.expunge(n, mailbox, self.expected.expunge)
             }
             _ => {
                 let items = data.values.first().unwrap_or(&Node::Nil);
-                let uid = view.fetched(n, items, mailbox, mode)?;
-                fetched(self.expected, (uid, mailbox.message(uid)), items, mode)
+                let told = view.fetched(n, items, mailbox, mode)?;
+                self.resynced(told)?;
+                let mailbox = &self.account.mailboxes[id];
+                let message = (told.uid, mailbox.message(told.uid));
+                fetched(self.expected, message, items, mode)
             }
         }
     }
@@ -321,6 +334,7 @@ impl Answer<'_> {
         }
         self.code(command, condition)?;
         self.is_complete()?;
+        self.is_resynced()?;
         self.reckon();
         if let (Some((uids, store)), Some(view)) =
             (self.expected.assumed.take(), &mut self.client.view)
@@ -351,6 +365,10 @@ impl Answer<'_> {
             None => ("", &[][..]),
         };
         match name {
+            // CLOSE expunges what its client is not told of (RFC 7162 §3.2.8).
+            "HIGHESTMODSEQ" if self.expected.next == Next::Unselected => {
+                return broken(9, "HIGHESTMODSEQ of a mailbox that is closed");
+            }
             "HIGHESTMODSEQ" => self.highest(values)?,
             "MODIFIED" if !matches!(self.expected.code, Code::Modified(_)) => {
                 return broken(14, "MODIFIED, but nothing was left alone");
@@ -447,7 +465,7 @@ impl Answer<'_> {
     fn go_on(&mut self) {
         match self.expected.next {
             Next::Closed if matches!(self.expected.data, Data::Opening(_)) => {}
-            Next::Closed | Next::Unselected => self.client.view = None,
+            Next::Closed | Next::Unselected => self.client.lose_view(),
             Next::NotIdle => self.client.is_idle = false,
             Next::Idle => self.client.is_idle = true,
             Next::LoggedOut => self.client.leave(),
@@ -488,7 +506,7 @@ fn number(node: Option<&Node>) -> Check<u32> {
 }
 
 /// The numbers of a set, in the order in which it names them.
-fn numbers(node: &Node) -> Option<Vec<u32>> {
+pub(crate) fn numbers(node: &Node) -> Option<Vec<u32>> {
     let text = str::from_utf8(node.bytes()?).ok()?;
     let mut all = Vec::new();
     for range in text.split(',') {

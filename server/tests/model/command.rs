@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::words::{Date, Flags, quoted, text};
+use crate::{
+    resync::{Known, Resync},
+    words::{Date, Flags, quoted, text},
+};
 
 /// One thing that happens.
 #[derive(Clone, PartialEq, Debug)]
@@ -68,10 +71,14 @@ pub(crate) enum Access {
 }
 
 /// The parameters of SELECT.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Opening {
     Plain,
     CondStore,
+    /// QRESYNC with what the client knows, …
+    Resync(Resync),
+    /// … once that is worked out.
+    Knowing(Known),
 }
 
 /// Which messages: by which numbers, and whether they are those of the last search.
@@ -159,6 +166,8 @@ pub(crate) struct Fetch {
     pub(crate) items: Vec<Item>,
     /// `CHANGEDSINCE`
     pub(crate) since: Option<u64>,
+    /// `VANISHED`
+    pub(crate) vanished: bool,
 }
 
 /// An item of FETCH.
@@ -379,16 +388,17 @@ pub(crate) const STATUS_ITEMS: [&str; 7] = [
 ];
 
 impl Opening {
-    fn line(self, mailbox: &str, access: Access) -> String {
+    fn line(&self, mailbox: &str, access: Access) -> String {
         let verb = match access {
             Access::ReadWrite => "SELECT",
             Access::ReadOnly => "EXAMINE",
         };
-        let parameters = match self {
-            Self::Plain => "",
-            Self::CondStore => " (CONDSTORE)",
-        };
-        format!("{verb} {mailbox}{parameters}")
+        match self {
+            Self::Plain => format!("{verb} {mailbox}"),
+            Self::CondStore => format!("{verb} {mailbox} (CONDSTORE)"),
+            Self::Knowing(known) => format!("{verb} {mailbox} {}", known.written()),
+            Self::Resync(_) => unreachable!("it is worked out before it is sent"),
+        }
     }
 }
 
@@ -396,9 +406,9 @@ impl Fetch {
     fn line(&self, set: &Set) -> String {
         let items: Vec<_> = self.items.iter().map(|item| item.names().0).collect();
         let (prefix, items) = (set.numbers.prefix(), items.join(" "));
-        let since = self
-            .since
-            .map_or(String::new(), |n| format!(" (CHANGEDSINCE {n})"));
+        let vanished = if self.vanished { " VANISHED" } else { "" };
+        let since = self.since;
+        let since = since.map_or(String::new(), |n| format!(" (CHANGEDSINCE {n}{vanished})"));
         format!("{prefix}FETCH {} ({items}){since}", set.written())
     }
 }

@@ -7,10 +7,11 @@ use crate::{
         Access, Act, Answer, Change, Command, Fetch, Has, Item, Key, List, Literal, NewMessage,
         Numbers, Opening, Ranges, Search, Set, Step, Store,
     },
+    resync::{Pick, Resync},
     run::CLIENTS,
-    told::View,
+    told::{Sync, View},
     words::{DATES, DELETED, FLAGS, Flags, NAMES, SEEN, SYSTEM_FLAGS, TIMES},
-    world::World,
+    world::{Account, Client, World},
 };
 
 /// A mailbox with more messages than this is emptied more than filled.
@@ -28,10 +29,8 @@ type Make = fn(&mut Draw<'_>) -> Command;
 const ANY: &[(u32, Make)] = &[
     (6, |_| Command::Noop),
     (1, |_| Command::Logout),
-    (2, |draw| Command::Enable(draw.enabled())),
-    (24, |draw| {
-        Command::Select(draw.mailbox(), draw.access(), draw.opening())
-    }),
+    (3, |draw| Command::Enable(draw.enabled())),
+    (24, |draw| draw.select()),
     (4, |draw| Command::Create(draw.name(), draw.special_use())),
     (3, |draw| Command::Delete(draw.name())),
     (3, |draw| Command::Rename(draw.name(), draw.name())),
@@ -54,6 +53,7 @@ const SELECTED: &[(u32, Make)] = &[
     (5, |draw| Command::UidExpunge(draw.uids())),
     (22, |draw| Command::Store(draw.set(), draw.store())),
     (14, |draw| Command::Fetch(draw.set(), draw.fetch())),
+    (2, |draw| Command::Fetch(draw.of_uids(), draw.vanished())),
     (16, |draw| Command::Search(draw.search())),
     (7, |draw| Command::Copy(draw.set(), draw.mailbox())),
     (6, |draw| Command::Move(draw.set(), draw.mailbox())),
@@ -64,6 +64,8 @@ const SELECTED: &[(u32, Make)] = &[
 struct Draw<'a> {
     chance: &'a mut Chance,
     serials: &'a mut u32,
+    client: &'a Client,
+    account: &'a Account,
     view: Option<&'a View>,
     /// The highest mod-sequence of the selected mailbox.
     mod_seq: u64,
@@ -88,7 +90,7 @@ impl Generator {
                     .then(|| u64::from(self.chance.below(50))),
             ),
             1..4 => Act::Clock(self.chance.below(u32::try_from(TIMES.len()).unwrap()) as usize),
-            4..10 => Act::Leave,
+            4..12 => Act::Leave,
             _ if !client.is_connected => Act::Connect,
             _ if client.is_idle => Act::Say(Command::Done(
                 self.chance.word(&["DONE", "DONE", "DONE", "done", "NOOP"]),
@@ -101,11 +103,14 @@ impl Generator {
     fn command(&mut self, world: &World, who: usize) -> Command {
         let client = &world.clients[who];
         let view = client.view.as_ref();
-        let mailbox = |view: &View| &world.accounts[client.account].mailboxes[view.mailbox];
+        let account = &world.accounts[client.account];
+        let mailbox = |view: &View| &account.mailboxes[view.mailbox];
         let messages = view.map_or(0, |view| view.told.len());
         let mut draw = Draw {
             chance: &mut self.chance,
             serials: &mut self.serials,
+            client,
+            account,
             view,
             mod_seq: view.map_or(1, |view| mailbox(view).mod_seq),
         };
@@ -120,7 +125,7 @@ impl Generator {
             // Rarely one that needs a mailbox, without one.
             false if view.is_none() && draw.chance.percent(2) => SELECTED,
             false if view.is_none() && draw.chance.percent(40) => {
-                return Command::Select(draw.mailbox(), draw.access(), draw.opening());
+                return draw.come_back();
             }
             false => ANY,
         };
@@ -148,10 +153,60 @@ impl Draw<'_> {
         }
     }
 
-    fn opening(&mut self) -> Opening {
-        match self.chance.percent(15) {
+    /// A client that has no mailbox takes one; one that had one may want to go on with it.
+    fn come_back(&mut self) -> Command {
+        let may = self.client.cache.is_some() && self.client.sync != Sync::QResync;
+        match may && self.chance.percent(30) {
+            true => Command::Enable(vec!["QRESYNC"]),
+            false => self.select(),
+        }
+    }
+
+    fn select(&mut self) -> Command {
+        let resyncs = match self.client.sync {
+            Sync::QResync => self.chance.percent(60),
+            // Which is refused.
+            Sync::Plain | Sync::CondStore => self.chance.percent(2),
+        };
+        if resyncs {
+            let name = match self.chance.percent(85) {
+                true => self.known_mailbox(),
+                false => self.mailbox(),
+            };
+            return Command::Select(name, self.access(), Opening::Resync(self.resync()));
+        }
+        let opening = match self.chance.percent(15) {
             true => Opening::CondStore,
             false => Opening::Plain,
+        };
+        Command::Select(self.mailbox(), self.access(), opening)
+    }
+
+    /// The mailbox that the client knows, by a name that it has.
+    fn known_mailbox(&mut self) -> &'static str {
+        let known = self.client.keeps().map(|cache| cache.mailbox);
+        let is_it = |name: &&&str| self.account.find(name) == known;
+        match known.and_then(|_| NAMES.iter().find(is_it)) {
+            Some(name) => name,
+            None => self.mailbox(),
+        }
+    }
+
+    fn resync(&mut self) -> Resync {
+        let picks = [
+            (2, Pick::Unsaid),
+            (3, Pick::Each),
+            (2, Pick::Range),
+            (2, Pick::Some),
+        ];
+        Resync {
+            pick: *self.chance.weighed(&picks),
+            matches: self.chance.percent(40),
+            back: match self.chance.percent(70) {
+                true => 0,
+                false => u64::from(self.chance.below(60)),
+            },
+            seed: u64::from(self.chance.below(1_000_000)),
         }
     }
 
@@ -179,6 +234,8 @@ impl Draw<'_> {
                 (1, vec!["UTF8=ACCEPT"]),
                 (1, vec!["X-NOTHING"]),
                 (1, vec!["CONDSTORE"]),
+                (4, vec!["QRESYNC"]),
+                (1, vec!["IMAP4rev2", "QRESYNC"]),
                 (1, vec!["UTF8=ACCEPT", "X-NOTHING", "IMAP4rev2"]),
             ])
             .clone()
@@ -218,6 +275,8 @@ impl Draw<'_> {
             "UID NOOP",
             "SELECT",
             "FETCH 0 FLAGS",
+            "FETCH 1:* FLAGS (CHANGEDSINCE 1 VANISHED)",
+            "UID FETCH 1:* FLAGS (VANISHED)",
             "LOGIN tim {5+}\r\nwrong too many words",
         ])
     }
@@ -338,6 +397,27 @@ impl Draw<'_> {
         Fetch {
             items: self.items(),
             since: self.chance.percent(8).then(|| self.mod_seq()),
+            vanished: false,
+        }
+    }
+
+    /// Which is refused if QRESYNC was not enabled.
+    fn vanished(&mut self) -> Fetch {
+        Fetch {
+            items: self.items(),
+            since: Some(self.mod_seq()),
+            vanished: true,
+        }
+    }
+
+    /// UIDs, often of all that ever were.
+    fn of_uids(&mut self) -> Set {
+        Set {
+            numbers: Numbers::Uid,
+            ranges: Some(match self.chance.percent(50) {
+                true => Ranges(vec![(Some(1), None)]),
+                false => self.uids(),
+            }),
         }
     }
 

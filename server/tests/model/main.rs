@@ -24,6 +24,7 @@ mod mutant;
 mod place;
 mod predict;
 mod progress;
+mod resync;
 mod run;
 mod shrink;
 mod told;

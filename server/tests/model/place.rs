@@ -116,6 +116,8 @@ fn service(disk: &SimDisk, config: &Arc<config::Config>, clock: &Arc<ManualClock
         reserve_bytes: 0,
         index_cache_bytes: 1 << 20,
         checkpoint_bytes: 64 << 10,
+        // So few that clients also come from further back than is remembered.
+        history_ranges_max: 20,
         ..Options::default()
     };
     let disk = Arc::new(disk.clone());

@@ -9,6 +9,7 @@ use crate::{
     },
     find::{Found, find},
     list::{Entries, listed, subscribed_only},
+    resync::{Earlier, Known, vanished_of},
     told::{Expunge, Mode, Sync, View},
     words::{DELETED, Flags, SEEN, canonical},
     world::{Account, Client, Mailbox, Message, World},
@@ -33,6 +34,10 @@ pub(crate) struct Expected {
     pub(crate) assumed: Option<(Vec<u32>, Store)>,
     /// HIGHESTMODSEQ must be told: it is the first command that wants mod-sequences (rule 13).
     pub(crate) tells_highest: bool,
+    /// UIDs that VANISHED (EARLIER) names.
+    pub(crate) earlier: Option<Earlier>,
+    /// What the client knew of the mailbox that it opens, if it is still the same.
+    pub(crate) resyncs: Option<Known>,
 }
 
 /// The code in the tagged answer.
@@ -95,6 +100,8 @@ impl Expected {
             before: None,
             assumed: None,
             tells_highest: false,
+            earlier: None,
+            resyncs: None,
         }
     }
 
@@ -184,9 +191,11 @@ impl Client {
         );
         let is_possible = match &self.view {
             // One that may not be is not taken as one.
-            Some(view) => {
-                !matches!(command, Command::Store(..)) || view.access == Access::ReadWrite
-            }
+            Some(view) => match command {
+                Command::Store(..) => view.access == Access::ReadWrite,
+                Command::Fetch(_, fetch) => !fetch.vanished || self.sync == Sync::QResync,
+                _ => true,
+            },
             None => !needs_mailbox,
         };
         let before = self.sync;
@@ -218,7 +227,9 @@ impl World {
                 ..Expected::ok()
             },
             Command::Enable(what) => enable(client, what),
-            Command::Select(name, access, _) => select(account, client, name, *access),
+            Command::Select(name, access, opening) => {
+                select(account, client, name, (*access, opening))
+            }
             Command::Create(name, used) => Expected::of(account.create(name, *used)),
             Command::Delete(name) => Expected::of(account.delete(name)),
             Command::Rename(from, to) => rename(account, from, to),
@@ -242,7 +253,8 @@ impl World {
                 None => Expected::bad(),
             },
         };
-        (expected.before, expected.tells_highest) = (before, tells_highest);
+        expected.before = before;
+        expected.tells_highest |= tells_highest;
         if expected.expunge == Expunge::May {
             expected.expunge = expunge_in(command);
         }
@@ -296,11 +308,20 @@ fn enable(client: &mut Client, what: &[&'static str]) -> Expected {
     Expected::ok().with(Data::Enabled(enabled))
 }
 
-fn select(account: &Account, client: &mut Client, name: &str, access: Access) -> Expected {
-    let next = match client.view.take() {
+fn select(
+    account: &Account,
+    client: &mut Client,
+    name: &str,
+    (access, opening): (Access, &Opening),
+) -> Expected {
+    if matches!(opening, Opening::Knowing(_)) && client.sync != Sync::QResync {
+        return Expected::bad();
+    }
+    let next = match &client.view {
         Some(_) => Next::Closed,
         None => Next::Same,
     };
+    client.lose_view();
     let Some(id) = account.find(name) else {
         return Expected {
             next,
@@ -308,14 +329,18 @@ fn select(account: &Account, client: &mut Client, name: &str, access: Access) ->
         };
     };
     client.view = Some(View::new(id, access));
-    Expected {
+    let mut expected = Expected {
         code: Code::Named(match access {
             Access::ReadWrite => "READ-WRITE",
             Access::ReadOnly => "READ-ONLY",
         }),
         next,
         ..Expected::ok().with(Data::Opening(id))
+    };
+    if let Opening::Knowing(known) = opening {
+        known.due(&account.mailboxes[id], &mut expected);
     }
+    expected
 }
 
 fn rename(account: &mut Account, from: &str, to: &str) -> Expected {
@@ -388,14 +413,17 @@ fn in_mailbox(
         Command::Copy(set, to) => copy(account, view, set, to),
         _ if !is_writable => Expected::no("NOPERM"),
         Command::Expunge => {
-            account.mailboxes[id].expunge(|m| m.flags.has(DELETED));
-            Expected::ok()
+            let gone = account.mailboxes[id].expunge(|m| m.flags.has(DELETED));
+            expunged(&gone, mode)
         }
-        Command::UidExpunge(ranges) => uid_expunge(&mut account.mailboxes[id], view, ranges),
+        Command::UidExpunge(ranges) => {
+            let gone = uid_expunge(&mut account.mailboxes[id], view, ranges);
+            expunged(&gone, mode)
+        }
         Command::Store(set, store) => {
             self::store(&mut account.mailboxes[id], (view, mode), set, store)
         }
-        Command::Move(set, to) => move_to(account, view, set, to),
+        Command::Move(set, to) => move_to(account, (view, mode), set, to),
         other => unreachable!("{other:?}"),
     }
 }
@@ -462,6 +490,9 @@ fn search(mailbox: &Mailbox, (view, mode): (&mut View, Mode), search: &Search) -
 }
 
 fn fetch(mailbox: &mut Mailbox, (view, mode): (&View, Mode), set: &Set, fetch: &Fetch) -> Expected {
+    if fetch.vanished && mode.sync != Sync::QResync {
+        return Expected::bad();
+    }
     let Some(uids) = resolve(view, mailbox, set) else {
         return Expected::bad();
     };
@@ -488,9 +519,11 @@ fn fetch(mailbox: &mut Mailbox, (view, mode): (&View, Mode), set: &Set, fetch: &
         }
         (uid, items)
     });
+    let since = fetch.since.filter(|_| fetch.vanished);
     Expected {
         fetches: due.collect(),
         with_uid: set.numbers == Numbers::Uid,
+        earlier: since.map(|since| vanished_of(mailbox, view, set, since)),
         ..refused_if(is_issued)
     }
 }
@@ -571,15 +604,23 @@ impl View {
     }
 }
 
+/// With QRESYNC it is said how far the client has come with what it expunged (RFC 7162 §3.2.7).
+fn expunged(gone: &[Message], mode: Mode) -> Expected {
+    let is_told = mode.sync == Sync::QResync && !gone.is_empty();
+    Expected {
+        code: if is_told { Code::Named("HIGHESTMODSEQ") } else { Code::Any },
+        ..Expected::ok()
+    }
+}
+
 /// Only what is named, told and marked goes (rule 20).
-fn uid_expunge(mailbox: &mut Mailbox, view: &View, ranges: &Ranges) -> Expected {
+fn uid_expunge(mailbox: &mut Mailbox, view: &View, ranges: &Ranges) -> Vec<Message> {
     let set = Set {
         numbers: Numbers::Uid,
         ranges: Some(ranges.clone()),
     };
     let named: BTreeSet<u32> = resolve(view, mailbox, &set).unwrap().into_iter().collect();
-    mailbox.expunge(|m| m.flags.has(DELETED) && named.contains(&m.uid));
-    Expected::ok()
+    mailbox.expunge(|m| m.flags.has(DELETED) && named.contains(&m.uid))
 }
 
 /// Which messages go where; the answer if they do not.
@@ -618,14 +659,23 @@ fn copy(account: &mut Account, view: &View, set: &Set, to: &str) -> Expected {
     }
 }
 
-fn move_to(account: &mut Account, view: &View, set: &Set, to: &str) -> Expected {
+fn move_to(
+    account: &mut Account,
+    (view, mode): (&View, Mode),
+    set: &Set,
+    to: &str,
+) -> Expected {
     match transfer(account, view, set, to) {
         Err(refused) => *refused,
         Ok((messages, _)) if messages.is_empty() => Expected::ok(),
         Ok((messages, target)) => {
             let copied = add_all(account, messages, target);
             account.mailboxes[view.mailbox].expunge(|m| copied.from.contains(&m.uid));
-            Expected::ok().with(Data::Moved(copied))
+            Expected {
+                // RFC 6851 §4.4.
+                tells_highest: mode.sync == Sync::QResync,
+                ..Expected::ok().with(Data::Moved(copied))
+            }
         }
     }
 }

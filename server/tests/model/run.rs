@@ -134,6 +134,7 @@ impl Run {
             Command::Done(_) => self.idle_tags[who].clone(),
             _ => format!("t{}", self.tags),
         };
+        let command = &self.world.worked_out(who, command);
         let pieces = command.pieces(&tag, self.world.clients[who].is_utf8);
         self.world.contest(who);
         let mut expected = self.world.predict(who, command);

@@ -41,6 +41,8 @@ pub(crate) struct View {
     /// Messages that are so unless another session was first.
     pub(crate) perhaps_recent: BTreeSet<u32>,
     pub(crate) progress: Progress,
+    /// As it was told.
+    pub(crate) uid_validity: Option<u32>,
 }
 
 /// A message as the client knows it. It is taken to fetch all flags as soon as it hears of a
@@ -95,6 +97,7 @@ impl View {
             recent: BTreeSet::new(),
             perhaps_recent: BTreeSet::new(),
             progress: Progress::default(),
+            uid_validity: None,
         }
     }
 
@@ -226,7 +229,7 @@ impl View {
         items: &Node,
         mailbox: &mut Mailbox,
         mode: Mode,
-    ) -> Check<u32> {
+    ) -> Check<Told> {
         let Some(at) = (n as usize)
             .checked_sub(1)
             .filter(|at| *at < self.told.len())
@@ -256,7 +259,7 @@ impl View {
         if let Some(told) = items.value_of("MODSEQ") {
             self.told[at].mod_seq = self.mod_seq((uid, told), mailbox, mode.sync)?;
         }
-        Ok(uid)
+        Ok(self.told[at])
     }
 
     /// MODSEQ of a FETCH (rules 6 and 13).

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    resync::Cache,
     told::{Broken, Check, Mode, Revision, Sync, View, broken},
     words::{Date, Flags, TIMES, canonical, parents, text},
 };
@@ -92,6 +93,8 @@ pub(crate) struct Client {
     pub(crate) is_utf8: bool,
     pub(crate) is_idle: bool,
     pub(crate) view: Option<View>,
+    /// What it keeps of the mailbox it had before, also when it has gone away.
+    pub(crate) cache: Option<Cache>,
 }
 
 impl World {
@@ -161,9 +164,10 @@ impl Client {
 
     /// The connection is gone.
     pub(crate) fn leave(&mut self) {
-        let account = self.account;
+        self.lose_view();
         *self = Self {
-            account,
+            account: self.account,
+            cache: self.cache.take(),
             ..Self::default()
         };
     }
@@ -377,6 +381,12 @@ impl Mailbox {
             uid_next: self.uid_next,
             ..Self::default()
         }
+    }
+
+    /// UIDs of messages that went after this mod-sequence.
+    pub(crate) fn gone_since(&self, since: u64) -> impl Iterator<Item = u32> {
+        let gone = self.gone.iter().filter(move |(_, at)| **at > since);
+        gone.map(|(uid, _)| *uid)
     }
 
     /// The mod-sequence with which a message went.
