@@ -2,7 +2,10 @@
 //! at once or neither.
 
 use mail::id::Uid;
-use wire::imap::{code::Code, replace::Replace, response::Untagged};
+use wire::{
+    encode::Sync,
+    imap::{code::Code, replace::Replace, response::Untagged, table::Expunge},
+};
 
 use super::{
     Context, Selected, Session,
@@ -11,6 +14,8 @@ use super::{
     sink::Sink,
     transfer::try_create,
 };
+
+const REPLACED: &str = "The message has taken the other's place.";
 
 impl Session {
     /// Begins a REPLACE before its bytes are asked for: everything is checked that APPEND checks,
@@ -67,6 +72,12 @@ impl Selected {
         sink.send(&Untagged::Status(ok_with(code, "The message is kept.")))
             .await?;
         self.tell_new(sink).await?;
-        Ok(ok("The message has taken the other's place."))
+        if self.auth.mode.sync == Sync::Plain {
+            return Ok(ok(REPLACED));
+        }
+        // As UID EXPUNGE tells it (RFC 8508 §4.5; RFC 7162 §3.2.9).
+        self.tell_changes(Expunge::May, sink).await?;
+        let highest = Code::HighestModSeq(self.view.settled());
+        Ok(ok_with(highest, REPLACED))
     }
 }

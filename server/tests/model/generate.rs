@@ -7,6 +7,8 @@ use crate::{
         Access, Act, Answer, Change, Command, Fetch, Has, Item, Key, List, Literal, NewMessage,
         Numbers, Opening, Ranges, Search, Set, Step, Store,
     },
+    page::PAGES,
+    replace::Replace,
     resync::{Pick, Resync},
     run::CLIENTS,
     told::{Sync, View},
@@ -29,6 +31,7 @@ type Make = fn(&mut Draw<'_>) -> Command;
 const ANY: &[(u32, Make)] = &[
     (6, |_| Command::Noop),
     (1, |_| Command::Logout),
+    (1, |_| Command::Unauthenticate),
     (3, |draw| Command::Enable(draw.enabled())),
     (24, |draw| draw.select()),
     (4, |draw| Command::Create(draw.name(), draw.special_use())),
@@ -40,6 +43,7 @@ const ANY: &[(u32, Make)] = &[
     (2, |draw| Command::Lsub(draw.pattern())),
     (6, |draw| Command::Status(draw.mailbox(), draw.status())),
     (12, |draw| Command::Append(draw.mailbox(), draw.messages())),
+    (1, |draw| Command::Quota(draw.mailbox())),
     (4, |_| Command::Idle),
     (2, |draw| Command::Wrong(draw.wrong())),
 ];
@@ -54,7 +58,12 @@ const SELECTED: &[(u32, Make)] = &[
     (22, |draw| Command::Store(draw.set(), draw.store())),
     (14, |draw| Command::Fetch(draw.set(), draw.fetch())),
     (2, |draw| Command::Fetch(draw.of_uids(), draw.vanished())),
+    (1, |draw| Command::Fetch(draw.of_uids(), draw.paged())),
     (16, |draw| Command::Search(draw.search())),
+    (3, |draw| Command::Replace(draw.replace())),
+    (1, |draw| {
+        Command::UidBatches(*draw.chance.of(&[500, 1_000, 499]))
+    }),
     (7, |draw| Command::Copy(draw.set(), draw.mailbox())),
     (6, |draw| Command::Move(draw.set(), draw.mailbox())),
     (3, |draw| Command::Store(draw.set(), draw.deletion())),
@@ -211,8 +220,12 @@ impl Draw<'_> {
     }
 
     fn status(&mut self) -> &'static [&'static str] {
-        self.chance
-            .weighed::<&[&str]>(&[(4, &[]), (1, &["HIGHESTMODSEQ"])])
+        self.chance.weighed::<&[&str]>(&[
+            (4, &[]),
+            (1, &["HIGHESTMODSEQ"]),
+            (1, &["MAILBOXID"]),
+            (1, &["DELETED-STORAGE", "MAILBOXID"]),
+        ])
     }
 
     /// A mod-sequence that is mostly one of the last.
@@ -236,6 +249,8 @@ impl Draw<'_> {
                 (1, vec!["CONDSTORE"]),
                 (4, vec!["QRESYNC"]),
                 (1, vec!["IMAP4rev2", "QRESYNC"]),
+                (1, vec!["UIDONLY"]),
+                (1, vec!["QRESYNC", "UIDONLY"]),
                 (1, vec!["UTF8=ACCEPT", "X-NOTHING", "IMAP4rev2"]),
             ])
             .clone()
@@ -300,6 +315,23 @@ impl Draw<'_> {
         }
     }
 
+    fn replace(&mut self) -> Replace {
+        let numbers = self.numbers();
+        let ranges = match numbers {
+            Numbers::Uid => self.uids(),
+            Numbers::Seq => self.seqs(),
+        };
+        let (number, _) = ranges.0[0];
+        Replace {
+            set: Set {
+                numbers,
+                ranges: Some(Ranges(vec![(number, number)])),
+            },
+            to: self.mailbox(),
+            message: self.message(),
+        }
+    }
+
     /// One flag mostly, and never none.
     fn flags(&mut self) -> Flags {
         let mut flags = Flags(1 << self.chance.below(u32::try_from(FLAGS.len()).unwrap()));
@@ -342,7 +374,11 @@ impl Draw<'_> {
     }
 
     fn numbers(&mut self) -> Numbers {
-        *self.chance.of(&[Numbers::Seq, Numbers::Uid])
+        // A client that gave sequence numbers up says one by mistake.
+        match self.client.is_uid_only && self.chance.percent(90) {
+            true => Numbers::Uid,
+            false => *self.chance.of(&[Numbers::Seq, Numbers::Uid]),
+        }
     }
 
     fn set(&mut self) -> Set {
@@ -398,6 +434,14 @@ impl Draw<'_> {
             items: self.items(),
             since: self.chance.percent(8).then(|| self.mod_seq()),
             vanished: false,
+            page: None,
+        }
+    }
+
+    fn paged(&mut self) -> Fetch {
+        Fetch {
+            page: Some(self.chance.word(&PAGES)),
+            ..self.fetch()
         }
     }
 
@@ -407,6 +451,7 @@ impl Draw<'_> {
             items: self.items(),
             since: Some(self.mod_seq()),
             vanished: true,
+            page: None,
         }
     }
 
@@ -422,11 +467,14 @@ impl Draw<'_> {
     }
 
     fn items(&mut self) -> Vec<Item> {
-        const ALL: [Item; 10] = [
+        const ALL: [Item; 13] = [
             Item::Uid,
             Item::Flags,
             Item::ModSeq,
             Item::InternalDate,
+            Item::SaveDate,
+            Item::EmailId,
+            Item::ThreadId,
             Item::Size,
             Item::Envelope,
             Item::Body,
@@ -458,6 +506,9 @@ impl Draw<'_> {
             Some(vec!["SAVE", "MAX", "MIN"]),
             Some(vec!["SAVE", "COUNT", "MIN"]),
             Some(vec!["ALL", "SAVE"]),
+            Some(vec![self.chance.word(&PAGES)]),
+            Some(vec!["SAVE", self.chance.word(&PAGES), "MIN"]),
+            Some(vec![self.chance.word(&PAGES), "COUNT", "SAVE"]),
         ];
         let plain = self.chance.percent(40);
         Search {
@@ -509,7 +560,14 @@ impl Draw<'_> {
             .chance
             .of(&[DATES[0], DATES[1], TIMES[0].1, TIMES[2].1]);
         self.chance
-            .of(&[Key::Before(date), Key::Since(date), Key::On(date)])
+            .of(&[
+                Key::Before(date),
+                Key::Since(date),
+                Key::On(date),
+                Key::SavedBefore(date),
+                Key::SavedSince(date),
+                Key::SavedOn(date),
+            ])
             .clone()
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Says(&'static str, &'static str),
     /// A response of this name names only the first of its UIDs.
     Cuts(&'static str),
+    /// A response with these words is not sent.
+    Misses(&'static str),
     /// It comes after the next response.
     Delays(&'static str),
 }
@@ -73,10 +75,28 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault::Counts("VANISHED"),
     Fault::Cuts("VANISHED"),
     Fault::Delays("VANISHED"),
+    Fault::Misses("VANISHED (EARLIER)"),
+    Fault::Misses("* OK [APPENDUID"),
+    Fault::Misses("* OK [MAILBOXID"),
+    Fault::Says("MAILBOXID (", "MAILBOXID (x"),
+    Fault::Says("EMAILID (", "EMAILID (x"),
+    Fault::Says("THREADID (", "THREADID (x"),
+    Fault::Adds("SAVEDATE"),
+    Fault::Adds("PARTIAL"),
+    Fault::Counts("UIDBATCHES"),
+    Fault::Drops("QUOTA"),
+    Fault::Adds("MESSAGE"),
+    Fault::Adds("MAILBOX"),
+    Fault::Says("NO [OVERQUOTA]", "NO"),
     Fault::Says("VANISHED (EARLIER)", "VANISHED"),
     Fault::Says("* VANISHED ", "* VANISHED (EARLIER) "),
+    Fault::Says(" UIDFETCH ", " FETCH "),
+    Fault::Says("BAD [UIDREQUIRED] ", "BAD "),
     Fault::Says("OK [HIGHESTMODSEQ", "OK [X"),
-    Fault::Says("OK The mailbox is closed", "OK [HIGHESTMODSEQ 1] The mailbox is closed"),
+    Fault::Says(
+        "OK The mailbox is closed",
+        "OK [HIGHESTMODSEQ 1] The mailbox is closed",
+    ),
 ];
 
 /// A server with a fault, which shows now and then.
@@ -132,6 +152,7 @@ impl Mutant {
             Fault::Says(words, others) if text.contains(words) => {
                 one(text.replacen(words, others, 1))
             }
+            Fault::Misses(words) if text.contains(words) => Vec::new(),
             Fault::Cuts(name) if is(name) => one(first_of(&text).to_owned()),
             Fault::Delays(name) if is(name) => {
                 self.held = Some(response);

@@ -8,9 +8,9 @@ use wire::imap::client::Node;
 use crate::{
     chance::Chance,
     check::{Answer, Seen, numbers},
-    command::{Command, Item, Opening, Set},
-    predict::{Data, Expected, within},
-    told::{Check, Sync, Told, View, broken},
+    command::{Command, Opening, Set},
+    predict::{Data, Expected, change_items, within},
+    told::{Check, Mode, Told, View, broken},
     words::Flags,
     world::{Client, Mailbox, World},
 };
@@ -152,13 +152,26 @@ impl Known {
             false => format!("{a}:{b}"),
         };
         let mut words = vec![self.uid_validity.to_string(), self.mod_seq.to_string()];
-        words.extend(self.uids.iter().map(|uids| join(uids.iter().map(range).collect())));
+        words.extend(
+            self.uids
+                .iter()
+                .map(|uids| join(uids.iter().map(range).collect())),
+        );
         if !self.matches.is_empty() {
             let seqs = self.matches.iter().map(|(seq, _)| seq.to_string());
             let uids = self.matches.iter().map(|(_, uid)| uid.to_string());
-            words.push(format!("({} {})", join(seqs.collect()), join(uids.collect())));
+            words.push(format!(
+                "({} {})",
+                join(seqs.collect()),
+                join(uids.collect())
+            ));
         }
         format!("(QRESYNC ({}))", words.join(" "))
+    }
+
+    /// Whether sequence numbers stand in it.
+    pub(crate) fn names_seqs(&self) -> bool {
+        !self.matches.is_empty()
     }
 
     fn names(&self, uid: u32) -> bool {
@@ -178,7 +191,7 @@ impl Known {
 
     /// What a client is told that opens a mailbox knowing this; nothing if it has other UIDs
     /// (§3.2.5; rule 11).
-    pub(crate) fn due(&self, mailbox: &Mailbox, expected: &mut Expected) {
+    pub(crate) fn due(&self, mailbox: &Mailbox, mode: Mode, expected: &mut Expected) {
         if mailbox.uid_validity != Some(self.uid_validity) {
             return;
         }
@@ -191,35 +204,42 @@ impl Known {
         });
         let changed = mailbox.messages.iter().filter(|m| m.mod_seq > self.mod_seq);
         let changed = changed.map(|m| m.uid).filter(|uid| self.names(*uid));
-        expected.fetches = changed.map(|uid| (uid, CHANGED.to_vec())).collect();
+        expected.fetches = changed
+            .map(|uid| (uid, change_items(mode).to_vec()))
+            .collect();
         expected.resyncs = Some(self.clone());
     }
 }
-
-/// What is told of a message that changed.
-const CHANGED: [Item; 3] = [Item::Uid, Item::Flags, Item::ModSeq];
 
 /// What UID FETCH with VANISHED must tell (§3.2.6). `*` is the last message to some, the last UID
 /// that ever was to others.
 pub(crate) fn vanished_of(mailbox: &Mailbox, view: &View, set: &Set, since: u64) -> Earlier {
     let is_told = |uid: u32| view.has(uid);
-    let lasts = [view.with_new(mailbox).last().copied(), mailbox.uid_next.checked_sub(1)];
+    let lasts = [
+        view.with_new(mailbox).last().copied(),
+        mailbox.uid_next.checked_sub(1),
+    ];
     let named = |uid: u32| match &set.ranges {
         None => [view.saved.contains(&uid); 2],
         Some(ranges) => lasts.map(|last| within(ranges, uid, last)),
     };
     let gone = |since: u64| mailbox.gone_since(since).filter(move |uid| !is_told(*uid));
     Earlier {
-        must: gone(since).filter(|uid| named(*uid) == [true, true]).collect(),
+        must: gone(since)
+            .filter(|uid| named(*uid) == [true, true])
+            .collect(),
         may: gone(0).filter(|uid| named(*uid).contains(&true)).collect(),
     }
 }
 
 impl Expected {
-    /// MOVE says where messages are before it says that they are gone (rule 19).
+    /// It is said where messages are, or by what they are replaced, before they go (rule 19).
     pub(crate) fn may_tell_gone(&self, seen: &Seen) -> Check {
         match self.data {
             Data::Moved(_) if !seen.has("COPYUID") => broken(19, "messages go before COPYUID"),
+            Data::Replaced(..) if !seen.has("APPENDUID") => {
+                broken(19, "a message goes before APPENDUID")
+            }
             _ => Ok(()),
         }
     }
@@ -228,7 +248,7 @@ impl Expected {
 impl Answer<'_> {
     /// `VANISHED (EARLIER) set` and `VANISHED set` (§3.2.10; rule 12).
     pub(crate) fn vanished(&mut self, values: &[Node]) -> Check {
-        if self.client.sync != Sync::QResync {
+        if !self.client.mode().tells_vanished() {
             return broken(12, "VANISHED for a client that did not ask");
         }
         let set = values.last().and_then(numbers);

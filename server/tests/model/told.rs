@@ -83,6 +83,7 @@ pub(crate) enum Sync {
 pub(crate) struct Mode {
     pub(crate) revision: Revision,
     pub(crate) sync: Sync,
+    pub(crate) is_uid_only: bool,
 }
 
 impl View {
@@ -230,12 +231,7 @@ impl View {
         mailbox: &mut Mailbox,
         mode: Mode,
     ) -> Check<Told> {
-        let Some(at) = (n as usize)
-            .checked_sub(1)
-            .filter(|at| *at < self.told.len())
-        else {
-            return broken(31, format!("{n} FETCH of {} messages", self.told.len()));
-        };
+        let at = self.position(n, mode)?;
         let uid = self.told[at].uid;
         let told_uid = items.value_of("UID").and_then(Node::number);
         if told_uid.is_some_and(|told| told != u64::from(uid)) {
