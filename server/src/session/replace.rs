@@ -4,7 +4,7 @@
 use mail::id::Uid;
 use wire::{
     encode::Sync,
-    imap::{code::Code, replace::Replace, response::Untagged, table::Expunge},
+    imap::{code::Code, replace::Replace, response::Untagged},
 };
 
 use super::{
@@ -65,6 +65,7 @@ impl Selected {
         };
         let replaced = self.mailbox.replace(uid, to, message).await;
         let appended = replaced.map_err(try_create)?;
+        self.added(to, &appended.uids);
         if let Some(told) = respelled {
             sink.send(&told).await?;
         }
@@ -72,12 +73,12 @@ impl Selected {
         sink.send(&Untagged::Status(ok_with(code, "The message is kept.")))
             .await?;
         self.tell_new(sink).await?;
-        if self.auth.mode.sync == Sync::Plain {
-            return Ok(ok(REPLACED));
-        }
+        self.tell_removed(sink).await?;
         // As UID EXPUNGE tells it (RFC 8508 §4.5; RFC 7162 §3.2.9).
-        self.tell_changes(Expunge::May, sink).await?;
         let highest = Code::HighestModSeq(self.view.settled());
-        Ok(ok_with(highest, REPLACED))
+        Ok(match self.auth.mode.sync {
+            Sync::Plain => ok(REPLACED),
+            Sync::CondStore | Sync::QResync => ok_with(highest, REPLACED),
+        })
     }
 }

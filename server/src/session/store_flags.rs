@@ -14,7 +14,6 @@ use wire::{
         response::{Completion, FetchData, NumberSet},
         sequence::{Messages, Numbers, SetOrSaved},
         store::{Answer, Store},
-        table::Expunge,
     },
 };
 
@@ -217,9 +216,7 @@ impl Selected {
         }
     }
 
-    /// EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9): removes, and leaves the telling to the
-    /// end of the command, but for clients that are told how far they have come with its OK
-    /// (RFC 7162 §3.2.7, §3.2.9).
+    /// EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9).
     pub(super) async fn expunge(
         &mut self,
         uids: Option<SetOrSaved<mail::id::Uid>>,
@@ -246,16 +243,19 @@ impl Selected {
         Ok(limited.completion(completion, sink).await?)
     }
 
-    /// Removes messages; with CONDSTORE or QRESYNC it is told at once which are gone, and how far
-    /// the client has come with that.
+    /// Removes messages and tells which are gone; with CONDSTORE or QRESYNC also how far the client
+    /// has come with that (RFC 7162 §3.2.7, §3.2.9).
     async fn expunge_of(&mut self, which: store::Expunge, sink: &mut Sink) -> Outcome {
         let mut progress = Progress::new(sink, None);
         let expunging = self.mailbox.expunge(which);
         let gone = progress.during(expunging, sink, |_| {}).await??;
-        if gone.is_empty() || self.auth.mode.sync == Sync::Plain {
+        if gone.is_empty() {
             return Ok(ok("Expunged."));
         }
-        self.tell_changes(Expunge::May, sink).await?;
+        self.tell_removed(sink).await?;
+        if self.auth.mode.sync == Sync::Plain {
+            return Ok(ok("Expunged."));
+        }
         let highest = Code::HighestModSeq(self.view.settled());
         Ok(ok_with(highest, "Expunged."))
     }
