@@ -5,7 +5,7 @@ import re
 from imap import LITERAL, Gone, Wire
 
 # So long an answer may take.
-SECONDS = 10
+SECONDS = 60
 
 
 class Answer:
