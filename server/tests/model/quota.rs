@@ -4,7 +4,7 @@ use wire::imap::client::{Data as Untagged, Node};
 
 use crate::{
     check::Answer,
-    predict::Data,
+    expected::Data,
     told::{Check, broken},
     words::canonical,
     world::Account,
