@@ -339,9 +339,7 @@ impl Client {
             _ => &[],
         };
         let Some(watch) = &mut self.watch else { return };
-        // NOTIFY itself need not: it tells as NOOP does.
-        let is_due = watch.selected().is_some_and(|g| !g.items.is_empty())
-            && !matches!(expected.data, Data::Notified(_));
+        let is_due = watch.selected().is_some_and(|g| !g.items.is_empty());
         let new = new.iter().filter(|uid| is_due && !own.contains(uid));
         watch.undescribed.extend(new);
     }

@@ -305,15 +305,15 @@ impl Run {
         }
     }
 
-    /// What others must hear at once: those whose mailbox is gone, and those in IDLE.
+    /// What must be heard at once: of a mailbox that is gone, in IDLE, and after NOTIFY.
     async fn others(&mut self, actor: usize) -> Check {
-        for who in (0..CLIENTS).filter(|who| *who != actor) {
+        for who in 0..CLIENTS {
             let client = &self.world.clients[who];
             let account = &self.world.accounts[client.account];
-            let is_lost = |view: &View| !account.is_same(view.mailbox);
+            let is_lost = |view: &View| who != actor && !account.is_same(view.mailbox);
             if client.view.as_ref().is_some_and(is_lost) {
                 self.bye(who).await?;
-            } else if client.is_idle || client.watch.is_some() {
+            } else if client.watch.is_some() || (client.is_idle && who != actor) {
                 self.news(who).await?;
             }
         }
