@@ -338,10 +338,19 @@ impl Client {
             ) if Some(*to) == id => &uids[..],
             _ => &[],
         };
-        let Some(watch) = &mut self.watch else { return };
+        let Some(watch) = self.watch.as_mut().filter(|_| !expected.opens()) else {
+            return;
+        };
         let is_due = watch.selected().is_some_and(|g| !g.items.is_empty());
         let new = new.iter().filter(|uid| is_due && !own.contains(uid));
         watch.undescribed.extend(new);
+    }
+
+    /// Of a mailbox that it left nothing is described.
+    pub(crate) fn describes_none(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.undescribed.clear();
+        }
     }
 
     /// Whether a FETCH describes a message that is new.

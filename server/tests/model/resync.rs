@@ -91,6 +91,7 @@ impl Client {
     pub(crate) fn lose_view(&mut self) {
         self.cache = self.keeps();
         self.view = None;
+        self.describes_none();
     }
 
     fn known(&self, resync: Resync) -> Known {
