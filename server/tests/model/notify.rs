@@ -359,7 +359,7 @@ impl Client {
             return Ok(false);
         };
         let selected = watch.groups.iter().find(|group| group.filter.is_selected());
-        let due = selected.map_or(&[][..], |group| &group.items);
+        let due = selected.map_or(&[][..], |group| group.items.as_slice());
         let has = |item: &Item| items.value_of(item.names().1).is_some();
         let is_said = |item: &Item| has(item) || (*item == Item::Uid && self.is_uid_only);
         if !watch.undescribed.contains(&message.uid) || !due.iter().all(is_said) {

@@ -1,6 +1,6 @@
 //! What a command does to the reference, and what must be answered.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::{
     command::{
