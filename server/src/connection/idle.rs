@@ -2,7 +2,7 @@
 
 use wire::{frame::Line, imap::table::Expunge};
 
-use super::{Connection, End};
+use super::{Connection, End, listen::By};
 use crate::{
     observe::live::Idle,
     session::answer::{bad, ok},
@@ -22,7 +22,7 @@ impl Connection {
     }
 
     async fn until_done(&mut self) -> Result<(), End> {
-        let mut waiting = self.waiting(Expunge::May);
+        let mut waiting = self.waiting(By::Idle);
         self.session
             .tell(Expunge::May, &self.context, &mut self.sink)
             .await?;

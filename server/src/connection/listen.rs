@@ -18,9 +18,27 @@ use crate::session::{Change, Changes};
 /// What is waited for besides the client.
 pub(super) struct Waiting {
     changes: Changes,
-    /// Whether the client may be told of expunges meanwhile.
-    expunge: Expunge,
+    by: By,
     keep_alive_at: Instant,
+}
+
+/// What lets a client be told without asking.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum By {
+    /// A command: IDLE.
+    Idle,
+    /// What it said before, by NOTIFY.
+    Notify,
+}
+
+impl By {
+    /// Whether a client may be told of expunges, unless it said so itself (RFC 5465 §6.1).
+    const fn expunge(self) -> Expunge {
+        match self {
+            Self::Idle => Expunge::May,
+            Self::Notify => Expunge::MustWait,
+        }
+    }
 }
 
 impl Connection {
@@ -33,18 +51,18 @@ impl Connection {
     /// Tells of changes until the client says something. As long as it takes what keeps the connection
     /// alive, it is not silent.
     pub(super) async fn listen(&mut self) -> Result<(), End> {
-        let mut waiting = self.waiting(Expunge::MustWait);
-        self.tell_now(Expunge::MustWait).await?;
+        let mut waiting = self.waiting(By::Notify);
+        self.tell_now(By::Notify.expunge()).await?;
         self.wait(&mut waiting).await?;
         self.heard = Instant::now();
         Ok(())
     }
 
     /// What happens from now on is waited for.
-    pub(super) fn waiting(&self, expunge: Expunge) -> Waiting {
+    pub(super) fn waiting(&self, by: By) -> Waiting {
         Waiting {
             changes: self.session.changes(),
-            expunge,
+            by,
             keep_alive_at: Instant::now() + self.keep_alive(),
         }
     }
@@ -62,7 +80,8 @@ impl Connection {
         Ok(self.sink.flush().await?)
     }
 
-    /// Waits for bytes of the client, and tells of changes meanwhile.
+    /// Waits for bytes of the client, and tells of changes meanwhile. One that listened because of a
+    /// NOTIFY that has come to its end (RFC 5465 §5.8) is waited for as any other.
     pub(super) async fn wait(&mut self, waiting: &mut Waiting) -> Result<(), End> {
         loop {
             self.sink.between_lines();
@@ -78,7 +97,16 @@ impl Connection {
                 },
                 change = waiting.changes.next() => match change {
                     Change::Ended(why) => return Err(why.into()),
-                    Change::Version => self.tell_now(waiting.expunge).await?,
+                    Change::Version => {
+                        self.tell_now(waiting.by.expunge()).await?;
+                        // What it is not told of may have become too much.
+                        if let Some(why) = self.session.ended(&self.context) {
+                            return Err(why.into());
+                        }
+                        if waiting.by == By::Notify && !self.session.is_notified() {
+                            return Ok(());
+                        }
+                    }
                 },
                 () = sleep_until(waiting.keep_alive_at) => {
                     // Keeps address translators on the way from forgetting the connection.

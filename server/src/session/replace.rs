@@ -2,20 +2,15 @@
 //! at once or neither.
 
 use mail::id::Uid;
-use wire::{
-    encode::Sync,
-    imap::{code::Code, replace::Replace, response::Untagged},
-};
+use wire::imap::{code::Code, replace::Replace, response::Untagged};
 
 use super::{
     Context, Selected, Session,
-    answer::{Failure, Outcome, no, ok, ok_with, refuse, wrong_state},
+    answer::{Failure, Outcome, no, ok_with, refuse, wrong_state},
     append::Appending,
     sink::Sink,
     transfer::try_create,
 };
-
-const REPLACED: &str = "The message has taken the other's place.";
 
 impl Session {
     /// Begins a REPLACE before its bytes are asked for: everything is checked that APPEND checks,
@@ -73,12 +68,8 @@ impl Selected {
         sink.send(&Untagged::Status(ok_with(code, "The message is kept.")))
             .await?;
         self.tell_new(sink).await?;
-        self.tell_removed(sink).await?;
-        // As UID EXPUNGE tells it (RFC 8508 §4.5; RFC 7162 §3.2.9).
-        let highest = Code::HighestModSeq(self.view.settled());
-        Ok(match self.auth.mode.sync {
-            Sync::Plain => ok(REPLACED),
-            Sync::CondStore | Sync::QResync => ok_with(highest, REPLACED),
-        })
+        // For RFC 7162 it has gone as by UID EXPUNGE (RFC 8508 §4.5).
+        let done = "The message has taken the other's place.";
+        self.ok_gone(done, sink).await
     }
 }

@@ -249,6 +249,21 @@ async fn rule_47_notify_is_kept_alive_as_idle_is() {
     resume();
 }
 
+/// After an overflow (RFC 5465 §5.8) a client is told of nothing any more, so that it is silent.
+#[tokio::test]
+async fn rule_47_who_is_no_longer_told_is_silent() {
+    let server = Server::start(&["Limits:NotifyBacklog=2"]).await;
+    let (mut client, mut other) = (server.selected().await, server.selected().await);
+    client.run("NOTIFY SET (PERSONAL (MailboxName))").await;
+    other.run("CREATE a/b/c").await;
+    let told = client.line().await;
+    assert!(told.starts_with("* OK [NOTIFICATIONOVERFLOW]"), "{told}");
+    pause();
+    advance(Duration::from_secs(31 * 60)).await;
+    client.is_told_bye("too long").await;
+    resume();
+}
+
 #[tokio::test]
 async fn messages_are_fetched_in_steps_of_what_is_set_and_none_is_left_out() {
     let server = Server::start(&["Imap:MaxMessagesPerSession=2"]).await;
