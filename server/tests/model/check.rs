@@ -7,9 +7,10 @@ use wire::imap::client::{Condition, Data as Untagged, Node, Response};
 
 use crate::{
     command::{Access, Command, Item, Numbers},
+    expected::{Code, Copied, Data, Expected, Next},
     find::Found,
     list::Entries,
-    predict::{Code, Copied, Data, Expected, Next},
+    notify::Hears,
     told::{Broken, Check, Expunge, Mode, Revision, Sync, broken},
     words::{DELETED, SEEN, parts, text},
     world::{Account, Client, Mailbox, Message},
@@ -40,9 +41,9 @@ impl Seen {
 
 /// What a session hears that no command of its own asked for: in IDLE, or between commands.
 pub(crate) fn unsolicited(client: &mut Client, account: &mut Account, response: Response) -> Check {
-    let expunge = match client.is_idle {
-        true => Expunge::May,
-        false => Expunge::MustWait,
+    let expunge = match client.hears() {
+        Hears::All => Expunge::May,
+        Hears::New | Hears::Nothing => Expunge::MustWait,
     };
     let mut expected = Expected::nothing(expunge);
     let mut answer = Answer {
@@ -199,7 +200,11 @@ impl Answer<'_> {
                     .before
                     .as_ref()
                     .filter(|_| self.seen.names.is_empty());
-                view.exists(n, (mailbox, earlier), revision)
+                let before = view.told.len();
+                view.exists(n, (mailbox, earlier), revision)?;
+                let new: Vec<u32> = view.told[before..].iter().map(|t| t.uid).collect();
+                self.client.describes(&new, self.expected);
+                Ok(())
             }
             "RECENT" if matches!(self.expected.data, Data::Opening(_)) => {
                 view.opened_recent(n, mailbox, revision)
@@ -224,6 +229,9 @@ impl Answer<'_> {
                 self.identified(id, told.uid, items)?;
                 let mailbox = &self.account.mailboxes[id];
                 let message = (told.uid, mailbox.message(told.uid));
+                if self.client.describes_by(message.1, items)? {
+                    return Ok(());
+                }
                 fetched(self.expected, message, items, mode)
             }
         }
@@ -237,10 +245,14 @@ impl Answer<'_> {
             return broken(28, "a LIST without attributes or name");
         };
         let name = self.name(name)?;
+        let is_asked = matches!(self.expected.data, Data::List(_) | Data::Lsub(_));
         let lower = |node: &Node| {
             String::from_utf8_lossy(node.bytes().unwrap_or_default()).to_ascii_lowercase()
         };
         let attributes = attributes.iter().map(lower).collect();
+        if self.client.watch.is_some() && !is_asked && !self.expected.opens() {
+            return self.name_notified(&name, &attributes);
+        }
         match self.seen.entries.insert(name.clone(), attributes) {
             Some(_) => broken(28, format!("{name} is listed twice")),
             None => Ok(()),
@@ -256,18 +268,21 @@ impl Answer<'_> {
     }
 
     fn status(&mut self, data: &Untagged) -> Check {
-        let Data::Status(id, due, more) = &self.expected.data else {
-            return broken(30, "STATUS was not asked for");
-        };
-        let name = data
-            .values
-            .first()
-            .and_then(Node::bytes)
-            .unwrap_or_default();
-        same(30, "the name", &self.name(name)?, due)?;
+        let name = data.values.first().and_then(Node::bytes);
+        let name = self.name(name.unwrap_or_default())?;
         let Some(items) = data.values.get(1) else {
             return broken(30, "STATUS without items");
         };
+        // Who asks always asks for RECENT, and NOTIFY never tells it.
+        if items.value_of("RECENT").is_none()
+            && let Some(id) = self.account.find(&name)
+        {
+            return self.notified(id, items);
+        }
+        let Data::Status(id, due, more) = &self.expected.data else {
+            return broken(30, "STATUS was not asked for");
+        };
+        same(30, "the name", &name, due)?;
         let item = |name| number(items.value_of(name));
         self.account.is_valid(*id, item("UIDVALIDITY")?)?;
         let mailbox = &mut self.account.mailboxes[*id];
@@ -400,6 +415,9 @@ impl Answer<'_> {
         };
         let mailbox = &self.account.mailboxes[view.mailbox];
         view.is_safe(mailbox, self.client.sync)?;
+        if self.client.is_deaf() && !matches!(self.expected.data, Data::Notified(_)) {
+            return Ok(());
+        }
         view.is_current(mailbox, self.expected.expunge)
     }
 
@@ -496,6 +514,10 @@ impl Answer<'_> {
             Data::Enabled(_) => &["ENABLED"],
             Data::Moved(_) => &["COPYUID"],
             Data::Replaced(..) => &["APPENDUID"],
+            Data::Notified(due) if !due.is_empty() => {
+                return broken(49, format!("STATUS of {} mailboxes is missing", due.len()));
+            }
+            Data::Notified(_) => &[],
             Data::Batches(_) => &["UIDBATCHES"],
             Data::Quota(_) => &["QUOTAROOT", "QUOTA"],
         };
@@ -546,6 +568,7 @@ const fn rule_of(command: &Command) -> u8 {
         Command::Delete(_) | Command::Rename(..) => 27,
         Command::Select(..) => 22,
         Command::Idle | Command::Done(_) => 36,
+        Command::Notify(_) => 49,
         Command::Search(_) => 38,
         _ => 31,
     }
@@ -561,7 +584,7 @@ fn same<T: PartialEq + std::fmt::Debug + Copy>(rule: u8, what: &str, told: T, du
     }
 }
 
-fn number(node: Option<&Node>) -> Check<u32> {
+pub(crate) fn number(node: Option<&Node>) -> Check<u32> {
     let number = node
         .and_then(Node::number)
         .and_then(|n| u32::try_from(n).ok());
@@ -668,7 +691,7 @@ fn fetched(
 }
 
 /// Whether a message's data is what it always was (rules 39 and 42).
-fn is_content(item: Item, message: &Message, node: &Node) -> Check {
+pub(crate) fn is_content(item: Item, message: &Message, node: &Node) -> Check {
     let (header, body) = parts(message.serial);
     let due = match item {
         // Looked at as everywhere else.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
+    notify::Notify,
     replace::Replace,
     resync::{Known, Resync},
     words::{Date, Flags, quoted, text},
@@ -54,6 +55,7 @@ pub(crate) enum Command {
     Replace(Replace),
     /// UNAUTHENTICATE, after which the client logs in again.
     Unauthenticate,
+    Notify(Notify),
     /// GETQUOTAROOT.
     Quota(&'static str),
     /// UIDBATCHES, of batches of so many.
@@ -403,6 +405,7 @@ impl Command {
                 name(to)
             ),
             Self::Wrong(line) => (*line).to_owned(),
+            Self::Notify(notify) => notify.line(is_utf8),
             Self::Quota(mailbox) => format!("GETQUOTAROOT {}", name(mailbox)),
             Self::Unauthenticate => "UNAUTHENTICATE".to_owned(),
             Self::UidBatches(size) => format!("UIDBATCHES {size}"),

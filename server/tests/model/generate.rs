@@ -7,6 +7,10 @@ use crate::{
         Access, Act, Answer, Change, Command, Fetch, Has, Item, Key, List, Literal, NewMessage,
         Numbers, Opening, Ranges, Search, Set, Step, Store,
     },
+    notify::{
+        ANNOTATIONS, Events, FLAGS as FLAG_EVENTS, Filter, Group, MESSAGES, NAMES as NAME_EVENTS,
+        Notify, SUBSCRIPTIONS, Status,
+    },
     page::PAGES,
     replace::Replace,
     resync::{Pick, Resync},
@@ -43,6 +47,7 @@ const ANY: &[(u32, Make)] = &[
     (2, |draw| Command::Lsub(draw.pattern())),
     (6, |draw| Command::Status(draw.mailbox(), draw.status())),
     (12, |draw| Command::Append(draw.mailbox(), draw.messages())),
+    (3, |draw| Command::Notify(draw.notify())),
     (1, |draw| Command::Quota(draw.mailbox())),
     (4, |_| Command::Idle),
     (2, |draw| Command::Wrong(draw.wrong())),
@@ -123,6 +128,13 @@ impl Generator {
             view,
             mod_seq: view.map_or(1, |view| mailbox(view).mod_seq),
         };
+        if client.is_deaf() && view.is_some() {
+            return match draw.chance.below(4) {
+                0 => Command::Noop,
+                1 => Command::Unselect,
+                _ => Command::Notify(draw.notify()),
+            };
+        }
         if messages > MESSAGES_GOAL && draw.chance.percent(25) {
             return match draw.chance.percent(50) {
                 true => Command::Expunge,
@@ -290,10 +302,72 @@ impl Draw<'_> {
             "UID NOOP",
             "SELECT",
             "FETCH 0 FLAGS",
+            "NOTIFY SET (SELECTED (MessageNew))",
+            "NOTIFY SET (SELECTED NONE) (SELECTED-DELAYED NONE)",
             "FETCH 1:* FLAGS (CHANGEDSINCE 1 VANISHED)",
             "UID FETCH 1:* FLAGS (VANISHED)",
             "LOGIN tim {5+}\r\nwrong too many words",
         ])
+    }
+
+    fn notify(&mut self) -> Notify {
+        if self.chance.percent(8) {
+            return Notify::None;
+        }
+        let selected = self.chance.percent(85).then(|| self.selected_group());
+        let others = *self.chance.weighed(&[(1, 0), (3, 1), (2, 2)]);
+        let others: Vec<Group> = (0..others).map(|_| self.group()).collect();
+        let mut groups: Vec<Group> = selected.into_iter().chain(others).collect();
+        if groups.is_empty() {
+            groups.push(self.group());
+        }
+        let status = *self.chance.of(&[Status::Told, Status::Untold]);
+        Notify::Set(status, groups)
+    }
+
+    fn selected_group(&mut self) -> Group {
+        let items = [
+            Item::Uid,
+            Item::Flags,
+            Item::Size,
+            Item::Envelope,
+            Item::HeaderPeek,
+        ];
+        let is_wanted = self.chance.percent(50);
+        let items = items
+            .into_iter()
+            .filter(|_| is_wanted && self.chance.percent(50));
+        Group {
+            items: items.collect(),
+            filter: *self.chance.of(&[Filter::Selected, Filter::SelectedDelayed]),
+            events: match self.chance.percent(3) {
+                true => MESSAGES.with(FLAG_EVENTS).with(ANNOTATIONS),
+                false => MESSAGES.with(FLAG_EVENTS),
+            },
+        }
+    }
+
+    fn group(&mut self) -> Group {
+        let name = self.mailbox();
+        let filters = [
+            Filter::Personal,
+            Filter::Inboxes,
+            Filter::Subscribed,
+            Filter::Subtree(name),
+            Filter::Mailboxes(name),
+        ];
+        let events: [Events; 5] = [
+            MESSAGES,
+            MESSAGES.with(FLAG_EVENTS),
+            NAME_EVENTS.with(SUBSCRIPTIONS),
+            MESSAGES.with(NAME_EVENTS),
+            SUBSCRIPTIONS,
+        ];
+        Group {
+            filter: *self.chance.of(&filters),
+            events: *self.chance.of(&events),
+            items: Vec::new(),
+        }
     }
 
     fn messages(&mut self) -> Vec<NewMessage> {

@@ -17,11 +17,13 @@
 mod chance;
 mod check;
 mod command;
+mod expected;
 mod find;
 mod generate;
 mod ids;
 mod list;
 mod mutant;
+mod notify;
 mod page;
 mod place;
 mod predict;

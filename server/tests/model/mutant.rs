@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Says(&'static str, &'static str),
     /// A response of this name names only the first of its UIDs.
     Cuts(&'static str),
+    /// A response of this name is not sent where no command runs.
+    Silences(&'static str),
     /// A response with these words is not sent.
     Misses(&'static str),
     /// It comes after the next response.
@@ -75,6 +77,11 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault::Counts("VANISHED"),
     Fault::Cuts("VANISHED"),
     Fault::Delays("VANISHED"),
+    Fault::Silences("STATUS"),
+    Fault::Silences("LIST"),
+    Fault::Silences("FETCH"),
+    Fault::Silences("EXISTS"),
+    Fault::Says("NO [BADEVENT", "NO [X"),
     Fault::Misses("VANISHED (EARLIER)"),
     Fault::Misses("* OK [APPENDUID"),
     Fault::Misses("* OK [MAILBOXID"),
@@ -99,6 +106,13 @@ pub(crate) const FAULTS: &[Fault] = &[
     ),
 ];
 
+/// Whether a command runs that a response may answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Asked {
+    Yes,
+    No,
+}
+
 /// A server with a fault, which shows now and then.
 #[derive(Clone, Debug)]
 pub(crate) struct Mutant {
@@ -121,7 +135,7 @@ impl Mutant {
     }
 
     /// What becomes of a response.
-    pub(crate) fn filter(&mut self, response: BytesMut) -> Vec<BytesMut> {
+    pub(crate) fn filter(&mut self, response: BytesMut, asked: Asked) -> Vec<BytesMut> {
         if let Some(held) = self.held.take() {
             return vec![response, held];
         }
@@ -152,6 +166,7 @@ impl Mutant {
             Fault::Says(words, others) if text.contains(words) => {
                 one(text.replacen(words, others, 1))
             }
+            Fault::Silences(name) if is(name) && asked == Asked::No => Vec::new(),
             Fault::Misses(words) if text.contains(words) => Vec::new(),
             Fault::Cuts(name) if is(name) => one(first_of(&text).to_owned()),
             Fault::Delays(name) if is(name) => {

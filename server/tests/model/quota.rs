@@ -4,7 +4,7 @@ use wire::imap::client::{Data as Untagged, Node};
 
 use crate::{
     check::Answer,
-    predict::Data,
+    expected::Data,
     told::{Check, broken},
     words::canonical,
     world::Account,
@@ -53,7 +53,10 @@ impl Answer<'_> {
             ))
         };
         let account = &*self.account;
-        let due = account.messages_max.map(|most| (account.messages(), most));
+        // Without a quota of its own an account has as many as the store lets it.
+        let most = account.messages_max;
+        let most = most.unwrap_or(store::Options::default().messages_max);
+        let due = Some((account.messages(), most));
         let mailboxes = of("MAILBOX").map(|(usage, _)| usage);
         match of("MESSAGE") == due && mailboxes == Some(account.tree.len() as u64) {
             true => Ok(()),

@@ -2,7 +2,8 @@
 
 use crate::{
     command::{NewMessage, Numbers, Set},
-    predict::{Code, Data, Expected, refused_append, resolve},
+    expected::{Code, Data, Expected},
+    predict::{refused_append, resolve},
     told::{Mode, Sync, View},
     words::Date,
     world::{Account, Mailbox},

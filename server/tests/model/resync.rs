@@ -9,7 +9,8 @@ use crate::{
     chance::Chance,
     check::{Answer, Seen, numbers},
     command::{Command, Opening, Set},
-    predict::{Data, Expected, change_items, within},
+    expected::{Data, Expected},
+    predict::{change_items, within},
     told::{Check, Mode, Told, View, broken},
     words::Flags,
     world::{Client, Mailbox, World},
@@ -90,6 +91,7 @@ impl Client {
     pub(crate) fn lose_view(&mut self) {
         self.cache = self.keeps();
         self.view = None;
+        self.describes_none();
     }
 
     fn known(&self, resync: Resync) -> Known {

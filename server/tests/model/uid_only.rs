@@ -2,7 +2,8 @@
 
 use crate::{
     command::{Command, Numbers, Opening},
-    predict::{Code, Expected, refused_append},
+    expected::{Code, Expected},
+    predict::refused_append,
     told::{Check, Mode, Sync, View, broken},
 };
 

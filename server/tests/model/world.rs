@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     ids::Ids,
+    notify::{Counts, Hears, Watch},
     place::MESSAGES_MAX,
     resync::Cache,
     told::{Broken, Check, Mode, Revision, Sync, View, broken},
@@ -53,6 +54,8 @@ pub(crate) struct Mailbox {
     pub(crate) mod_seq: u64,
     /// UIDs of messages that are gone, and the mod-sequence with which they went (rule 8).
     gone: BTreeMap<u32, u64>,
+    /// What it was before each change.
+    pub(crate) past: Vec<Counts>,
 }
 
 /// From which UID on messages are `\Recent` to the next session.
@@ -103,6 +106,8 @@ pub(crate) struct Client {
     pub(crate) view: Option<View>,
     /// What it keeps of the mailbox it had before, also when it has gone away.
     pub(crate) cache: Option<Cache>,
+    /// What NOTIFY asked for, once it did.
+    pub(crate) watch: Option<Watch>,
 }
 
 impl World {
@@ -124,7 +129,7 @@ impl World {
     pub(crate) fn contest(&mut self, actor: usize) {
         for (who, client) in self.clients.iter().enumerate() {
             let Some(view) = &client.view else { continue };
-            if client.is_idle && !client.is_rev2 && who != actor {
+            if client.hears() != Hears::Nothing && !client.is_rev2 && who != actor {
                 let mailbox = &mut self.accounts[client.account].mailboxes[view.mailbox];
                 mailbox.recent.contested = Some(Contested {
                     from: mailbox.uid_next,
@@ -350,7 +355,8 @@ impl Account {
 
 impl Mailbox {
     /// The mod-sequence of a change that is made now.
-    const fn change(&mut self) -> u64 {
+    fn change(&mut self) -> u64 {
+        self.past.push(self.counts());
         self.mod_seq += 1;
         self.mod_seq
     }
@@ -376,7 +382,7 @@ impl Mailbox {
 
     /// Gives messages other flags. Those that have them already keep their mod-sequence (rule 7).
     pub(crate) fn set_flags(&mut self, uids: &[u32], flags: impl Fn(Flags) -> Flags) {
-        let mod_seq = self.mod_seq + 1;
+        let (before, mod_seq) = (self.counts(), self.mod_seq + 1);
         for uid in uids {
             let message = self.message_mut(*uid).unwrap();
             let now = flags(message.flags);
@@ -384,6 +390,9 @@ impl Mailbox {
                 (message.flags, message.mod_seq) = (now, mod_seq);
                 self.mod_seq = mod_seq;
             }
+        }
+        if self.mod_seq == mod_seq {
+            self.past.push(before);
         }
     }
 
