@@ -30,6 +30,11 @@ use server::{
     tls, tunnel, up,
 };
 
+/// Gives back to the system what a burst has left behind, by a thread of its own, and keeps what a
+/// session holds close together (`docs/decisions/0020-memory-by-jemalloc.md`).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     match Cli::read(std::env::args_os()) {
         Ok(cli) => run(cli).unwrap_or_else(|failure| report(&failure)).into(),

@@ -45,7 +45,7 @@ pub const ID_FIELD_BYTES_MAX: usize = 30;
 /// A value of ID, bytes (RFC 2971 §3.3).
 pub const ID_VALUE_BYTES_MAX: usize = 1_024;
 /// What a connection's input buffer keeps allocated between commands, bytes.
-pub const IDLE_BUFFER_BYTES_MAX: usize = 4 * 1024;
+pub const IDLE_BUFFER_BYTES_MAX: usize = 1024;
 
 impl Limits {
     /// Before login. What a grammar counts is as after login: the shorter line bounds it, and a

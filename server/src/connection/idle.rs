@@ -11,7 +11,7 @@ use wire::{
     },
 };
 
-use super::{Connection, End, READ_BYTES, told_to_end};
+use super::{Connection, End, READ_BYTES, room, told_to_end};
 use crate::{
     observe::live::Idle,
     session::{
@@ -54,8 +54,7 @@ impl Connection {
                 }
                 Line::Incomplete => {}
             }
-            let buffer = self.framer.buffer_mut();
-            buffer.reserve(READ_BYTES);
+            let buffer = room(&mut self.framer, READ_BYTES);
             tokio::select! {
                 read = self.reader.read_buf(buffer) => match read? {
                     0 => return Err(End::Gone(std::io::ErrorKind::UnexpectedEof.into())),
