@@ -13,6 +13,7 @@ mod deflate;
 mod end;
 mod greet;
 mod idle;
+mod listen;
 mod pace;
 mod traced;
 mod unauthenticate;
@@ -239,6 +240,7 @@ impl Connection {
             return Err(End::Stopping);
         }
         match self.next_frame() {
+            Frame::Incomplete if self.is_listening() => Box::pin(self.listen()).await?,
             Frame::Incomplete => self.receive().await?,
             Frame::Command(command) => return self.command(command).await,
             Frame::Literal(literal) => {
@@ -363,7 +365,9 @@ impl Connection {
 
     /// Writes the tagged answer, after the changes that may be told.
     async fn answer(&mut self, completion: Completion, expunge: Expunge) -> Result<(), End> {
-        self.session.tell(expunge, &mut self.sink).await?;
+        self.session
+            .tell(expunge, &self.context, &mut self.sink)
+            .await?;
         self.sink.complete(&completion);
         self.heard = Instant::now();
         self.ended(completion.status, self.heard);

@@ -17,6 +17,7 @@ mod list;
 mod login;
 mod mailbox;
 mod message_limit;
+mod notify;
 mod own_deleted;
 mod progress;
 mod quota;
@@ -37,7 +38,7 @@ pub mod view;
 use std::sync::Arc;
 
 use mail::{mailbox::MailboxName, set::UidSet};
-use store::{Account, Mailbox};
+use store::{Account, Mailbox, state::MailboxState};
 use wire::{
     encode::{MailboxSpelling, Mode},
     imap::{
@@ -54,10 +55,11 @@ use wire::{
 use self::{
     answer::{Failure, Outcome, bad, no, ok, wrong_state},
     login::LoggedIn,
+    notify::Notify,
     own_deleted::OwnDeleted,
     resync::Gone,
     sink::Sink,
-    view::View,
+    view::{View, Wanted},
 };
 pub use self::{
     append::Appending,
@@ -132,6 +134,8 @@ pub struct Authenticated {
     /// What the client logged in with.
     login: LoggedIn,
     mode: Mode,
+    /// What it wants to be told of, once it has said so (RFC 5465).
+    notify: Option<Box<Notify>>,
     /// Counts the session against its account's limit.
     _guard: Guard,
 }
@@ -247,14 +251,21 @@ impl Session {
         }
     }
 
-    /// Tells the client of changes of its mailbox, as far as the running command allows.
+    /// Tells the client of changes of its mailbox, as far as the running command allows, and of what
+    /// else it asked for.
     ///
     /// # Errors
     /// If the client is gone or does not read.
-    pub async fn tell(&mut self, expunge: Expunge, sink: &mut Sink) -> std::io::Result<()> {
+    pub async fn tell(
+        &mut self,
+        expunge: Expunge,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> std::io::Result<()> {
         match self {
-            Self::Selected(selected) => Box::pin(selected.tell(expunge, sink)).await,
-            _ => Ok(()),
+            Self::Selected(selected) => Box::pin(selected.tell(expunge, context, sink)).await,
+            Self::Authenticated(auth) => Box::pin(auth.tell_others(None, sink)).await,
+            Self::NotAuthenticated => Ok(()),
         }
     }
 }
@@ -300,6 +311,7 @@ impl Authenticated {
             C::Create(create) => self.create(&create, sink).await,
             C::Delete(name) => self.delete(&name, sink).await,
             C::Rename(rename) => self.rename(&rename, sink).await,
+            C::Notify(notify) => self.notify(&notify, None, context, sink).await,
             C::Subscribe(name) => self.subscribe(&name, store::Subscription::On).await,
             C::Unsubscribe(name) => self.subscribe(&name, store::Subscription::Off).await,
             C::List(list) => {
@@ -382,6 +394,10 @@ impl Selected {
             C::Idle => (Session::Selected(self), Reply::Idle),
             C::Compress => (Session::Selected(self), context.compress()),
             C::Unauthenticate => self.unauthenticate(context),
+            C::Notify(notify) => {
+                let outcome = self.notify(&notify, context, sink).await;
+                (Session::Selected(self), reply(outcome))
+            }
             other => {
                 let own = matches!(other, C::Delete(_) | C::Rename(_));
                 let before = self.auth.mode.sync;
@@ -420,7 +436,7 @@ impl Selected {
             C::Close => return self.close().await,
             C::Unselect => {
                 return (
-                    Session::Authenticated(self.auth),
+                    Session::Authenticated(self.leave(&UidSet::new())),
                     Reply::Done(ok("The mailbox is closed.")),
                 );
             }
@@ -438,19 +454,37 @@ impl Selected {
         (Session::Selected(self), reply(outcome))
     }
 
-    /// Tells of changes, and how far a client that keeps account of them has come.
-    async fn tell(&mut self, expunge: Expunge, sink: &mut Sink) -> std::io::Result<()> {
-        let gone = self.tell_changes(expunge, sink).await?;
-        self.settle(gone, sink).await
+    /// Tells of changes, how far a client that keeps account of them has come, and of other
+    /// mailboxes.
+    async fn tell(
+        &mut self,
+        expunge: Expunge,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> std::io::Result<()> {
+        let gone = self.tell_changes(self.auth.tells(expunge), sink).await?;
+        self.describe_new(context, sink).await?;
+        self.settle(gone, sink).await?;
+        self.auth.tell_others(Some(self.mailbox.id()), sink).await
+    }
+
+    /// Tells of messages that are gone after a command that removes some, whatever the client wants
+    /// to be told otherwise: its numbers must be right.
+    async fn tell_removed(&mut self, sink: &mut Sink) -> std::io::Result<Gone> {
+        let wanted = Wanted {
+            expunge: Expunge::May,
+            ..self.auth.tells(Expunge::May)
+        };
+        self.tell_changes(wanted, sink).await
     }
 
     /// Tells of changes, and takes what is recent.
-    async fn tell_changes(&mut self, expunge: Expunge, sink: &mut Sink) -> std::io::Result<Gone> {
+    async fn tell_changes(&mut self, wanted: Wanted, sink: &mut Sink) -> std::io::Result<Gone> {
         let state = self.mailbox.state();
-        let taken =
-            select::take_recent(&*self.mailbox, &state, self.access, self.auth.mode.revision);
-        let mode = self.auth.mode;
-        let news = self.view.tell(&state, expunge, &taken, mode);
+        let taken = self.take_recent(&state, wanted);
+        let (mode, last) = (self.auth.mode, self.view.last());
+        let news = self.view.tell(&state, wanted, &taken, mode);
+        self.note_new(last);
         self.own_deleted.forget_changed(&state);
         for response in self.view.responses(&news, &state, mode) {
             sink.send(&response).await?;
@@ -460,11 +494,26 @@ impl Selected {
 
     /// Tells of new messages only, which is allowed at any time; a UID command may name them.
     async fn tell_new(&mut self, sink: &mut Sink) -> std::io::Result<()> {
+        let wanted = self.auth.tells(Expunge::MustWait);
+        if !wanted.new {
+            return Ok(());
+        }
         let state = self.mailbox.state();
-        let taken =
-            select::take_recent(&*self.mailbox, &state, self.access, self.auth.mode.revision);
+        let taken = self.take_recent(&state, wanted);
+        let last = self.view.last();
         let responses = self.view.tell_new(&state, &taken);
+        self.note_new(last);
         sink.send_all(&responses).await
+    }
+
+    /// Takes what is recent of a version, for a client that is told of it.
+    fn take_recent(&self, state: &MailboxState, wanted: Wanted) -> UidSet {
+        match wanted.new {
+            true => {
+                select::take_recent(&*self.mailbox, state, self.access, self.auth.mode.revision)
+            }
+            false => UidSet::new(),
+        }
     }
 
     /// The messages a command names, or BAD for a number that is not in the view. UIDs may be of

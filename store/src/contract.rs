@@ -289,6 +289,8 @@ pub trait Account: Send + Sync {
     fn tree(&self) -> Arc<Tree>;
     /// Counters of a mailbox, without loading it.
     fn summary(&self, id: MailboxId) -> Result<Summary>;
+    /// What became of the account since a version of it, at one moment; what costs is what changed.
+    fn news(&self, since: u64) -> Result<News>;
     /// How much the account holds.
     fn usage(&self) -> Usage;
     /// Wakes when any mailbox, name or subscription of the account changed; closes when the
@@ -326,6 +328,18 @@ pub struct Tree {
     pub mailboxes: BTreeMap<MailboxKey, Arc<MailboxInfo>>,
     /// Subscribed names by key; a name may have no mailbox.
     pub subscriptions: BTreeMap<MailboxKey, MailboxName>,
+}
+
+/// What became of an account since a version of it.
+#[derive(Clone, Debug)]
+pub struct News {
+    /// The version that is shown now. It counts from 0, when nothing was changed since the account
+    /// was loaded.
+    pub version: u64,
+    /// The names as they are now.
+    pub tree: Arc<Tree>,
+    /// Mailboxes that are there and whose counters have changed, or that are new.
+    pub mailboxes: Vec<(MailboxId, Summary)>,
 }
 
 /// A mailbox in the tree.

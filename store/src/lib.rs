@@ -24,8 +24,8 @@ pub mod state;
 
 pub use contract::{
     Access, Account, AccountChange, AccountInfo, Actor, Appended, Compacted, Delivery, Expunge,
-    FlagsOutcome, Mailbox, MailboxInfo, Measures, NewAccount, NewMessage, Quota, Rebuilding, Room,
-    Shared, Static, Store, Subscription, Transferred, Tree, Upload, Usage,
+    FlagsOutcome, Mailbox, MailboxInfo, Measures, NewAccount, NewMessage, News, Quota, Rebuilding,
+    Room, Shared, Static, Store, Subscription, Transferred, Tree, Upload, Usage,
 };
 pub use error::{Error, Result};
 pub use options::Options;

@@ -278,6 +278,12 @@ impl Framer {
         memchr::memchr_iter(b'\n', &self.buffer).count()
     }
 
+    /// Whether nothing of a command has come yet: what the server says now stands between commands.
+    #[must_use]
+    pub fn is_between_commands(&self) -> bool {
+        matches!(self.mode, Mode::Command(_)) && self.buffer.is_empty()
+    }
+
     /// Drops every byte and begins anew: after STARTTLS nothing that came before the handshake
     /// may count (RFC 9051 §6.2.1).
     pub fn reset(&mut self) {

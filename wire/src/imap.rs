@@ -18,6 +18,7 @@ mod fixture;
 pub mod list;
 pub mod mailbox;
 mod modifier;
+pub mod notify;
 pub(crate) mod object_id;
 pub mod page;
 pub mod quota;

@@ -44,6 +44,10 @@ pub const ID_PAIRS_MAX: usize = 30;
 pub const ID_FIELD_BYTES_MAX: usize = 30;
 /// A value of ID, bytes (RFC 2971 §3.3).
 pub const ID_VALUE_BYTES_MAX: usize = 1_024;
+/// Groups of events in one NOTIFY (RFC 5465 §8).
+pub const NOTIFY_GROUPS_MAX: usize = 100;
+/// Mailboxes that one group of NOTIFY names.
+pub const NOTIFY_NAMES_MAX: usize = 1_000;
 /// What a connection's input buffer keeps allocated between commands, bytes.
 pub const IDLE_BUFFER_BYTES_MAX: usize = 1024;
 

@@ -361,6 +361,8 @@ settings! {
         handshake_time: Duration = "HandshakeTime", "15s", SECOND..=HOUR;
         /// How often a session in IDLE or NOTIFY is sent something, so that routers keep the connection. Such a session is not ended by Imap:SessionTimeout, whichever is longer.
         idle_keep_alive: Duration = "IdleKeepAlive", "4m", SECOND..=DAY;
+        /// Mailboxes, and new messages of the selected one, that a session may be told of at a time by NOTIFY (RFC 5465). When more has changed before its client reads, it is told so, and that NOTIFY is over.
+        notify_backlog: u32 = "NotifyBacklog", "1000", 1..=MANY;
         /// Memory all connections that have not logged in share, those from TrustedNetworks included; when it is used up new ones are refused. A connection counts 24 KiB, 64 KiB with TLS, and what it has sent.
         pre_login_pool_bytes: Bytes = "PreLoginPoolBytes", "256 MiB", MIB..=1 << 50;
         /// Memory one session may use for a search result, or for messages that are gone while it could not be told so.

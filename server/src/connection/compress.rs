@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::io::WriteHalf;
-use wire::imap::response::Status;
+use wire::imap::{response::Status, table::Expunge};
 
 use super::{Connection, End, Instant, deflate::Deflated};
 use crate::{
@@ -18,7 +18,7 @@ impl Connection {
     pub(super) async fn begin_compression(&mut self) -> Result<(), End> {
         let completion = ok("DEFLATE is active.");
         self.session
-            .tell(wire::imap::table::Expunge::May, &mut self.sink)
+            .tell(Expunge::May, &self.context, &mut self.sink)
             .await?;
         self.sink.complete(&completion);
         self.heard = Instant::now();

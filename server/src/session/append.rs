@@ -125,6 +125,7 @@ impl Session {
             .append(appending.to, appending.done)
             .await
             .map_err(try_create)?;
+        self.added(appending.to, &appended.uids);
         if let Some(told) = appending.respelled {
             sink.send(&told).await?;
         }

@@ -215,6 +215,7 @@ async fn open(identity: &Identity, context: &Context) -> Opened {
                 account,
                 login: LoggedIn::new(identity, by),
                 mode: Mode::REV1,
+                notify: None,
                 _guard: guard,
             });
             let code = Code::Capability(session.capabilities(context));

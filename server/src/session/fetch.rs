@@ -29,7 +29,7 @@ use wire::{
         fetch::{Fetch, FetchItem, FetchModifiers, Peek},
         response::{Completion, FetchData, Recent, Subject},
         select::Access,
-        sequence::Numbers,
+        sequence::{Messages, Numbers, SetOrSaved},
     },
 };
 
@@ -153,6 +153,39 @@ impl Selected {
         // A UID that is gone is no error: it may be told of at once (RFC 9051 §6.4.9).
         job.problems.expunged &= fetch.messages.numbers() == Numbers::Seq;
         Ok(limited.completion(job.problems.completion(), sink).await?)
+    }
+
+    /// Tells of messages what their client asked for once and for all (RFC 5465 §5.2): their UIDs
+    /// always, and mod-sequences as in whatever is told unasked (RFC 7162 §3.2.4).
+    pub(super) async fn fetch_unasked(
+        &mut self,
+        uids: &UidSet,
+        items: Vec<FetchItem>,
+        context: &Context,
+        sink: &mut Sink,
+    ) -> Result<(), Failure> {
+        let fetch = Fetch {
+            messages: Messages::Uid(SetOrSaved::Saved),
+            items,
+            modifiers: FetchModifiers::default(),
+        };
+        let mut needs = Needs::of(&fetch, self.access, self.auth.mode);
+        if needs.mod_seq == Unasked::OfMarked {
+            needs.mod_seq = Unasked::Always;
+        }
+        let mut job = Job {
+            fetch: &fetch,
+            needs,
+            problems: Problems::default(),
+            context,
+            order: Order::Mailbox,
+            flags: HashMap::new(),
+        };
+        let batch = context.service.config.imap.max_messages_per_session;
+        for batch in batches(uids, batch as usize) {
+            self.fetch_batch(&batch, &mut job, sink).await?;
+        }
+        Ok(())
     }
 
     /// Those of the messages that are there and on the page asked for (RFC 9394 §3.3).

@@ -13,7 +13,8 @@ use super::{Authenticated, Context, Session, login::LoggedIn};
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// The selected mailbox has a new version.
+    /// There may be something to tell: the selected mailbox has a new version, or something that the
+    /// client asked to be told of has.
     Version,
     /// The session cannot go on.
     Ended(Ended),
@@ -77,6 +78,17 @@ struct Watched {
     login: LoggedIn,
     login_changes: watch::Receiver<u64>,
     mailbox: Option<Versions>,
+    /// Whose changes are told.
+    tells: Tells,
+}
+
+/// Which changes are told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Tells {
+    /// Of the selected mailbox.
+    Selected,
+    /// Of the whole account, the selected mailbox included (RFC 5465).
+    Account,
 }
 
 /// The versions of the selected mailbox, and the UIDVALIDITY the client was told.
@@ -99,6 +111,10 @@ impl Session {
             login: auth.login.clone(),
             login_changes: auth.login.changes(),
             mailbox,
+            tells: match self.is_notified() {
+                true => Tells::Account,
+                false => Tells::Selected,
+            },
         }))
     }
 
@@ -133,9 +149,11 @@ impl Watched {
     async fn next(&mut self) -> Change {
         loop {
             let version = tokio::select! {
-                version = next_version(self.mailbox.as_mut()) => version,
-                // Wakes for every mailbox of the account; only its end matters here.
-                _ = self.account_changes.changed() => false,
+                version = next_version(self.mailbox.as_mut()), if self.tells == Tells::Selected => {
+                    version
+                }
+                // Wakes for every mailbox of the account.
+                _ = self.account_changes.changed() => self.tells == Tells::Account,
                 _ = self.login_changes.changed() => false,
             };
             if let Some(why) = self.ended() {

@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -281,6 +282,20 @@ pub(super) fn deleted_entry(tree: &Tree, written: MailboxName, info: &MailboxInf
     }
 }
 
+/// The line of a name, whether it is a mailbox or not, with everything that is known of it.
+pub(super) fn entry_named(tree: &Tree, name: &MailboxName) -> ListEntry {
+    let key = name.key();
+    let info = tree.mailboxes.get(&key);
+    let candidate = Candidate {
+        name: info.map_or(name, |info| &info.name).clone(),
+        info: info.cloned(),
+        subscribed: tree.subscriptions.contains_key(&key),
+        is_level: false,
+    };
+    let told = Attributes { subscribed: true };
+    candidate.entry(has_children(tree, &key), told)
+}
+
 /// The line of one existing mailbox.
 pub(super) fn entry_of(tree: &Tree, info: &MailboxInfo, told: Attributes) -> ListEntry {
     let key = info.name.key();
@@ -294,7 +309,10 @@ pub(super) fn entry_of(tree: &Tree, info: &MailboxInfo, told: Attributes) -> Lis
 }
 
 fn has_children(tree: &Tree, key: &MailboxKey) -> bool {
-    tree.mailboxes.keys().any(|other| other.is_below(key))
+    let after = (Bound::Excluded(key), Bound::Unbounded);
+    let near = tree.mailboxes.range::<MailboxKey, _>(after);
+    near.take_while(|(other, _)| other.as_str().starts_with(key.as_str()))
+        .any(|(other, _)| other.is_below(key))
 }
 
 /// Every name that may be listed: mailboxes, the levels above them, and subscribed names if those

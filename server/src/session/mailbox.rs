@@ -32,6 +32,9 @@ impl Authenticated {
             }
         }
         let info = self.account.create_mailbox(&name, &special_use).await?;
+        // Its missing parents were made too.
+        let made = name.key();
+        self.did_names(|key| made.suffix_of(key).is_some());
         if let Some(told) = self.respelled(&name, &info) {
             sink.send(&told).await?;
         }
@@ -44,6 +47,7 @@ impl Authenticated {
         let written = self.name(&name.0)?;
         let differs = self.respelled(&written, &info).is_some();
         self.account.delete_mailbox(info.id).await?;
+        self.did_names(|key| *key == info.name.key());
         if differs {
             let deleted = list::deleted_entry(&self.account.tree(), written, &info);
             sink.send(&Untagged::List(deleted)).await?;
@@ -55,12 +59,32 @@ impl Authenticated {
         let from = self.existing_or_parent(&rename.from)?;
         let to = self.name(&rename.to)?;
         self.account.rename_mailbox(&from, &to).await?;
+        self.did_rename(&from, &to);
         // INBOX is still there (RFC 9051 §6.3.6), but what it was renamed to may need telling.
         let told = !from.is_inbox() || to.as_str() != to.key().as_str();
         if self.mode.revision == Revision::Rev2 && told {
             self.tell_renamed(&from, &to, sink).await?;
         }
         Ok(ok("The mailbox is renamed."))
+    }
+
+    /// A renamed tree, missing parents that were made for it, and of INBOX its mail are no news to the
+    /// client.
+    fn did_rename(&mut self, from: &MailboxName, to: &MailboxName) {
+        let (old, new) = (from.key(), to.key());
+        self.did_names(|key| {
+            let within = key.suffix_of(&old).is_some() || key.suffix_of(&new).is_some();
+            within || new.is_below(key)
+        });
+        if from.is_inbox() {
+            let tree = self.account.tree();
+            for info in [&old, &new]
+                .into_iter()
+                .filter_map(|key| tree.mailboxes.get(key))
+            {
+                self.did_messages(info.id);
+            }
+        }
     }
 
     /// LIST with OLDNAME of a renamed mailbox (RFC 9051 §6.3.9.7).
@@ -82,6 +106,7 @@ impl Authenticated {
     pub(super) async fn subscribe(&mut self, name: &Name, subscription: Subscription) -> Outcome {
         let name = self.name(&name.0)?;
         self.account.subscribe(&name, subscription).await?;
+        self.did_subscribe(&name);
         Ok(match subscription {
             Subscription::On => ok("Subscribed."),
             Subscription::Off => ok("No longer subscribed."),

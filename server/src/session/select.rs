@@ -181,7 +181,7 @@ impl Selected {
         if let Err(failure) = self.auth.may_select(select) {
             return (Session::Selected(self), reply(Err(failure)));
         }
-        let auth = self.auth;
+        let auth = self.leave(&UidSet::new());
         match sink.send(&closed()).await {
             Ok(()) => auth.select(select, context, sink).await,
             Err(error) => (Session::Authenticated(auth), Reply::Gone(error)),
@@ -192,13 +192,13 @@ impl Selected {
     /// cannot expunge, the mailbox stays open.
     pub(super) async fn close(self) -> (Session, Reply) {
         let outcome = match self.access {
-            Access::ReadOnly => Ok(()),
-            Access::ReadWrite => self.mailbox.expunge(Expunge::Deleted).await.map(|_| ()),
+            Access::ReadOnly => Ok(UidSet::new()),
+            Access::ReadWrite => self.mailbox.expunge(Expunge::Deleted).await,
         };
         match outcome {
-            Ok(()) => {
+            Ok(gone) => {
                 let done = Reply::Done(ok("The mailbox is closed."));
-                (Session::Authenticated(self.auth), done)
+                (Session::Authenticated(self.leave(&gone)), done)
             }
             Err(error) => (Session::Selected(self), reply(Err(error.into()))),
         }

@@ -1,6 +1,6 @@
 //! STATUS (RFC 9051 §6.3.11) and NAMESPACE (§6.3.10). Both read counters and load no mailbox.
 
-use store::MailboxInfo;
+use store::{MailboxInfo, state::Summary};
 use wire::imap::{
     response::{MailboxStatus, Untagged},
     status::{Status, StatusItem},
@@ -42,19 +42,10 @@ impl Authenticated {
         context: &Context,
     ) -> Result<MailboxStatus, Failure> {
         let summary = self.account.summary(info.id)?;
-        let append_limit = context.message_bytes_max();
         let number = |item: StatusItem| match item {
-            StatusItem::Messages => u64::from(summary.messages),
-            StatusItem::UidNext => u64::from(summary.uid_next.get()),
-            StatusItem::UidValidity => u64::from(summary.uid_validity.get()),
-            StatusItem::Unseen => u64::from(summary.unseen),
-            StatusItem::Deleted => u64::from(summary.deleted),
-            StatusItem::Size => summary.bytes,
-            StatusItem::Recent => u64::from(summary.recent),
-            StatusItem::AppendLimit => append_limit,
-            StatusItem::HighestModSeq => summary.highest_mod_seq.get(),
             StatusItem::MailboxId => info.id.get(),
-            StatusItem::DeletedStorage => summary.deleted_bytes,
+            StatusItem::AppendLimit => context.message_bytes_max(),
+            counted => counter(&summary, counted).unwrap_or_default(),
         };
         let items = items.iter().map(|item| (*item, number(*item))).collect();
         Ok(MailboxStatus {
@@ -62,4 +53,20 @@ impl Authenticated {
             items,
         })
     }
+}
+
+/// A counter as STATUS tells it; nothing for what is no counter.
+pub(super) fn counter(summary: &Summary, item: StatusItem) -> Option<u64> {
+    Some(match item {
+        StatusItem::Messages => u64::from(summary.messages),
+        StatusItem::UidNext => u64::from(summary.uid_next.get()),
+        StatusItem::UidValidity => u64::from(summary.uid_validity.get()),
+        StatusItem::Unseen => u64::from(summary.unseen),
+        StatusItem::Deleted => u64::from(summary.deleted),
+        StatusItem::Size => summary.bytes,
+        StatusItem::Recent => u64::from(summary.recent),
+        StatusItem::HighestModSeq => summary.highest_mod_seq.get(),
+        StatusItem::DeletedStorage => summary.deleted_bytes,
+        StatusItem::AppendLimit | StatusItem::MailboxId => return None,
+    })
 }

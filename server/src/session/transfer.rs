@@ -2,9 +2,7 @@
 
 use mail::{id::MailboxId, set::UidSet};
 use store::{Transferred, error::What};
-use wire::imap::{
-    code::Code, response::Untagged, sequence::Numbers, table::Expunge, transfer::Transfer,
-};
+use wire::imap::{code::Code, response::Untagged, sequence::Numbers, transfer::Transfer};
 
 use super::{
     Context, Selected,
@@ -33,6 +31,7 @@ impl Selected {
         let copying = self.mailbox.copy(&uids, target);
         let copied = progress.during(copying, sink, |_| {}).await?;
         let copied = copied.map_err(try_create)?;
+        self.added(target, &copied.to);
         Ok(match copy_uid(copied) {
             Some(code) => ok_with(code, "Copied."),
             None => ok("There was nothing to copy."),
@@ -55,7 +54,8 @@ impl Selected {
             sink.send(&Untagged::Status(ok_with(code, "Moved.")))
                 .await?;
         }
-        self.tell(Expunge::May, sink).await?;
+        let gone = self.tell_removed(sink).await?;
+        self.settle(gone, sink).await?;
         ended.map_err(try_create)?;
         let done = ok("The messages are in their new mailbox.");
         Ok(limited.completion(done, sink).await?)
@@ -63,7 +63,7 @@ impl Selected {
 
     /// Moves in the store's own steps: what was moved, and how it ended.
     async fn move_steps(
-        &self,
+        &mut self,
         limited: &Limited,
         target: MailboxId,
         sink: &mut Sink,
@@ -76,6 +76,7 @@ impl Selected {
             progress.did(step.count());
             match moved {
                 Ok(moved) => {
+                    self.added(target, &moved.to);
                     let before = all.take();
                     all = Some(match before {
                         Some(before) => Transferred {

@@ -47,6 +47,7 @@ pub struct View {
     recent: UidSet,
     recent_told: u32,
     saved: UidSet,
+    uid_next: Uid,
     uid_validity: UidValidity,
 }
 
@@ -78,6 +79,36 @@ impl Known {
     fn has(&self, uid: Uid, mod_seq: ModSeq) -> bool {
         let covers = |(uids, at): &(UidSet, ModSeq)| mod_seq <= *at && uids.contains(uid);
         self.0.iter().any(covers)
+    }
+}
+
+/// Which changes a client is told of now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    /// Messages that are gone.
+    pub expunge: Expunge,
+    /// New messages.
+    pub new: bool,
+    /// Other flags.
+    pub flags: bool,
+}
+
+impl Wanted {
+    /// Nothing.
+    pub const NOTHING: Self = Self {
+        expunge: Expunge::MustWait,
+        new: false,
+        flags: false,
+    };
+
+    /// All that a command with this rule allows.
+    #[must_use]
+    pub const fn all(expunge: Expunge) -> Self {
+        Self {
+            expunge,
+            new: true,
+            flags: true,
+        }
     }
 }
 
@@ -119,6 +150,7 @@ impl View {
             recent_told: u32::try_from(recent.count()).unwrap_or(u32::MAX),
             recent,
             saved: UidSet::new(),
+            uid_next: state.summary.uid_next,
             uid_validity: state.summary.uid_validity,
         }
     }
@@ -127,6 +159,18 @@ impl View {
     #[must_use]
     pub fn uid_validity(&self) -> UidValidity {
         self.uid_validity
+    }
+
+    /// The UID that the next message would have had when the client was last told of new ones.
+    #[must_use]
+    pub fn uid_next(&self) -> Uid {
+        self.uid_next
+    }
+
+    /// The greatest UID that the client knows of.
+    #[must_use]
+    pub fn last(&self) -> Option<Uid> {
+        self.told.last()
     }
 
     /// Whether what is remembered of what the client was told, beyond what the mailbox has, takes at
@@ -344,6 +388,7 @@ impl View {
             self.note_known(&new, state);
             self.share(state);
         }
+        self.uid_next = state.summary.uid_next;
         self.recent = self.recent.union(taken);
         self.tell_recent(before, &mut out);
         out
@@ -474,26 +519,35 @@ impl View {
         Some(Untagged::Fetch(subject, items))
     }
 
-    /// Brings the client up to date with `state`, as far as the running command allows.
+    /// Brings the client up to date with `state`, as far as is wanted and the running command allows.
     #[must_use]
     pub fn tell(
         &mut self,
         state: &MailboxState,
-        expunge: Expunge,
+        wanted: Wanted,
         taken: &UidSet,
         mode: Mode,
     ) -> News {
-        let (gone, vanished) = match expunge {
+        let (gone, vanished) = match wanted.expunge {
             Expunge::May => self.tell_gone(state, mode),
             Expunge::MustWait => {
                 self.hold_back(state);
                 Default::default()
             }
         };
-        let keywords = self.tell_keywords(state);
-        let changed = self.tell_flags(state);
-        let counts = self.tell_new(state, taken);
-        self.known = Known::default();
+        let (mut keywords, mut changed) = (Vec::new(), Vec::new());
+        if wanted.flags {
+            keywords = self.tell_keywords(state);
+            changed = self.tell_flags(state);
+        }
+        let counts = match wanted.new {
+            true => self.tell_new(state, taken),
+            false => Vec::new(),
+        };
+        if wanted.flags {
+            // The client knows the flags of all now.
+            self.known = Known::default();
+        }
         News {
             vanished,
             gone,

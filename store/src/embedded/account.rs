@@ -20,7 +20,7 @@ use super::{
 use crate::{
     contract::{
         Access, Account, AccountInfo, Actor, Appended, Delivery, Mailbox, MailboxInfo, NewMessage,
-        Subscription, Tree, Upload, Usage,
+        News, Subscription, Tree, Upload, Usage,
     },
     error::{Error, Result, What},
     rules::{
@@ -108,6 +108,14 @@ impl Account for EmbeddedAccount {
     fn summary(&self, id: MailboxId) -> Result<Summary> {
         self.check_mailbox(id, Right::Lookup)?;
         self.planner.shown(|shown| shown.summary(id))
+    }
+
+    fn news(&self, since: u64) -> Result<News> {
+        self.check(Right::Lookup)?;
+        let mut news = self.planner.shown(|shown| shown.news(since));
+        news.mailboxes
+            .retain(|(id, _)| self.check_mailbox(*id, Right::Lookup).is_ok());
+        Ok(news)
     }
 
     fn usage(&self) -> Usage {

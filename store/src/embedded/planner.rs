@@ -6,6 +6,7 @@
 //! again from what is shown, but UIDs and mod-sequences go on above every number a failed plan used
 //! (design.md §2, "a failed commit").
 
+mod changed;
 mod planned;
 mod shown;
 mod threads;

@@ -111,6 +111,7 @@ contract! {
     sessions::many_writers_get_different_numbers,
     sessions::a_caller_that_goes_away_loses_nothing,
     sessions::account_changes_wake,
+    sessions::news_are_what_changed_since_a_version,
     sessions::a_closed_store_refuses,
     sessions::mailboxes_leave_memory_and_come_back,
 }

@@ -146,6 +146,39 @@ pub(crate) async fn account_changes_wake(given: &mut Given) {
     assert!(!changes.has_changed().unwrap());
 }
 
+pub(crate) async fn news_are_what_changed_since_a_version(given: &mut Given) {
+    let account = given.account("a").await;
+    let (inbox, sent) = (
+        id_of(&*account, "INBOX").unwrap(),
+        id_of(&*account, "Sent").unwrap(),
+    );
+    let before = account.news(0).unwrap();
+    let since = |version: u64| {
+        let mut ids: Vec<_> = account.news(version).unwrap().mailboxes;
+        ids.sort_by_key(|(id, _)| *id);
+        ids
+    };
+    assert_eq!(since(before.version), []);
+    append(&*account, inbox, "a\r\n\r\n").await;
+    let once = account.news(before.version).unwrap();
+    assert_eq!(once.mailboxes, [(inbox, account.summary(inbox).unwrap())]);
+    append(&*account, sent, "a\r\n\r\n").await;
+    append(&*account, inbox, "b\r\n\r\n").await;
+    let now = account.summary(inbox).unwrap();
+    let both = [(inbox, now), (sent, account.summary(sent).unwrap())];
+    assert_eq!(since(before.version), both, "each once");
+    assert_eq!(since(once.version), both);
+    let twice = account.news(once.version).unwrap();
+    assert!(Arc::ptr_eq(&before.tree, &twice.tree));
+    // Names and mailboxes that come and go.
+    let new = account.create_mailbox(&name("x"), &[]).await.unwrap().id;
+    assert_eq!(since(twice.version), [(new, account.summary(new).unwrap())]);
+    account.delete_mailbox(new).await.unwrap();
+    let gone = account.news(twice.version).unwrap();
+    assert_eq!(gone.mailboxes, []);
+    assert!(gone.version > twice.version && !gone.tree.mailboxes.contains_key(&name("x").key()));
+}
+
 pub(crate) async fn a_closed_store_refuses(given: &mut Given) {
     let account = given.account("a").await;
     let inbox = open(&*account, "INBOX").await;

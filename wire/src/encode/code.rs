@@ -7,6 +7,7 @@ use super::{
 };
 use crate::imap::{
     code::{Code, NewKeywords},
+    notify::EVENTS,
     object_id,
 };
 
@@ -54,6 +55,12 @@ fn data(out: &mut Vec<u8>, code: &Code) {
             out.push(b' ');
             list(out, *charsets, |out, charset| {
                 astring(out, charset.as_bytes(), Quoting::Ascii);
+            });
+        }
+        Code::BadEvent => {
+            out.push(b' ');
+            list(out, &EVENTS, |out, event| {
+                out.extend_from_slice(event.as_bytes())
             });
         }
         Code::Capability(capabilities) => {

@@ -8,7 +8,7 @@ use mail::{
 };
 
 use super::{
-    Encoder, MailboxSpelling, Revision,
+    Encoder, MailboxSpelling,
     text::{Quoting, astring, list, name_of, number, separated, string},
 };
 use crate::{
@@ -48,12 +48,9 @@ impl Encoder {
         self.extended(out, entry);
     }
 
-    /// Extended data. OLDNAME is IMAP4rev2's (RFC 9051 §6.3.9.7): other sessions are not told.
+    /// Extended data.
     fn extended(self, out: &mut Vec<u8>, entry: &ListEntry) {
-        let old_name = entry
-            .old_name
-            .as_ref()
-            .filter(|_| self.mode.revision == Revision::Rev2);
+        let old_name = entry.old_name.as_ref();
         if old_name.is_none() && entry.child_info.is_none() {
             return;
         }
@@ -69,8 +66,17 @@ impl Encoder {
                 out.push(b' ');
             }
             out.extend_from_slice(b"\"OLDNAME\" (");
-            // As the client wrote it, not in NFC: it is to be recognised.
-            string(out, old_name.as_str().as_bytes(), Quoting::Utf8);
+            // As the client wrote or knew it, not in NFC: it is to be recognised.
+            match self.mode.names {
+                MailboxSpelling::ModifiedUtf7 => {
+                    string(
+                        out,
+                        utf7::encode(old_name.as_str()).as_bytes(),
+                        Quoting::Ascii,
+                    );
+                }
+                MailboxSpelling::Utf8 => string(out, old_name.as_str().as_bytes(), Quoting::Utf8),
+            }
             out.push(b')');
         }
         out.push(b')');

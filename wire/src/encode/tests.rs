@@ -136,6 +136,7 @@ fn codes_without_data() {
         Code::Limit,
         Code::NonExistent,
         Code::NoPerm,
+        Code::NotificationOverflow,
         Code::NotSaved,
         Code::OverQuota,
         Code::Parse,
@@ -153,7 +154,7 @@ fn codes_without_data() {
     ];
     let names = "ALERT ALREADYEXISTS AUTHENTICATIONFAILED AUTHORIZATIONFAILED CANNOT CLIENTBUG \
         CLOSED CONTACTADMIN CORRUPTION EXPIRED EXPUNGEISSUED HASCHILDREN INUSE LIMIT NONEXISTENT \
-        NOPERM NOTSAVED OVERQUOTA PARSE PRIVACYREQUIRED READ-ONLY READ-WRITE SERVERBUG TOOBIG \
+        NOPERM NOTIFICATIONOVERFLOW NOTSAVED OVERQUOTA PARSE PRIVACYREQUIRED READ-ONLY READ-WRITE SERVERBUG TOOBIG \
         TRYCREATE UIDNOTSTICKY UIDREQUIRED UNAVAILABLE UNKNOWN-CTE USEATTR";
     assert_eq!(codes.len(), names.split(' ').count());
     for (code, name) in codes.into_iter().zip(names.split(' ')) {
@@ -175,6 +176,10 @@ fn codes_with_data() {
     check(
         Code::Capability("IMAP4rev1 ID".into()),
         "[CAPABILITY IMAP4rev1 ID] ",
+    );
+    check(
+        Code::BadEvent,
+        "[BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)] ",
     );
     check(Code::BadCharset(&[]), "[BADCHARSET] ");
     check(
@@ -454,7 +459,11 @@ fn extended_list_data() {
         &both,
         "\"ü\" (\"CHILDINFO\" (\"SUBSCRIBED\") \"OLDNAME\" (\"u\u{308}\"))",
     );
-    check(Mode::REV1, &both, "&APw- (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+    check(
+        Mode::REV1,
+        &both,
+        "&APw- (\"CHILDINFO\" (\"SUBSCRIBED\") \"OLDNAME\" (\"u&Awg-\"))",
+    );
     let special = ListEntry {
         old_name: None,
         child_info: Some(SelectOptions {
@@ -475,7 +484,7 @@ fn extended_list_data() {
         ..both
     };
     check(Mode::REV2, &old, "\"ü\" (\"OLDNAME\" (\"u\u{308}\"))");
-    check(Mode::REV1_UTF8, &old, "\"ü\"");
+    check(Mode::REV1_UTF8, &old, "\"ü\" (\"OLDNAME\" (\"u\u{308}\"))");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Response codes with their data (RFC 9051 §7.1, RFC 5530, RFC 4315, RFC 7889, RFC 7162 §7, RFC 8474).
+//! Response codes with their data (RFC 9051 §7.1, RFC 5530, RFC 4315, RFC 7889, RFC 7162 §7, RFC 8474,
+//! RFC 5465).
 
 use mail::{
     flag::SystemFlags,
@@ -23,6 +24,8 @@ pub enum Code {
     AuthorizationFailed,
     /// BADCHARSET, with the charsets that are supported
     BadCharset(&'static [&'static str]),
+    /// BADEVENT (RFC 5465 §3.1): the events that are supported
+    BadEvent,
     /// CANNOT
     Cannot,
     /// CAPABILITY: every capability, already joined by single spaces
@@ -64,6 +67,8 @@ pub enum Code {
     NonExistent,
     /// NOPERM
     NoPerm,
+    /// NOTIFICATIONOVERFLOW (RFC 5465 §5.8)
+    NotificationOverflow,
     /// NOTSAVED
     NotSaved,
     /// OVERQUOTA
@@ -117,6 +122,7 @@ impl Code {
             Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
             Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
             Self::BadCharset(..) => "BADCHARSET",
+            Self::BadEvent => "BADEVENT",
             Self::Cannot => "CANNOT",
             Self::Capability(..) => "CAPABILITY",
             Self::ClientBug => "CLIENTBUG",
@@ -137,6 +143,7 @@ impl Code {
             Self::Modified(..) => "MODIFIED",
             Self::NonExistent => "NONEXISTENT",
             Self::NoPerm => "NOPERM",
+            Self::NotificationOverflow => "NOTIFICATIONOVERFLOW",
             Self::NotSaved => "NOTSAVED",
             Self::OverQuota => "OVERQUOTA",
             Self::Parse => "PARSE",

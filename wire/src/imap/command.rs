@@ -1,7 +1,8 @@
 //! A whole command as a value, grouped by the states in which it is allowed (RFC 9051 §6).
 
 use super::{
-    append, auth, basic, list, mailbox, quota, replace, search, select, sequence, status, store,
+    append, auth, basic, list, mailbox, notify, quota, replace, search, select, sequence, status,
+    store,
     table::{self, Expunge, Property},
     transfer, uid_batches,
 };
@@ -89,6 +90,8 @@ pub enum Authenticated {
     Append(append::Append),
     /// IDLE
     Idle,
+    /// NOTIFY (RFC 5465)
+    Notify(notify::Notify),
     /// COMPRESS DEFLATE (RFC 4978)
     Compress,
     /// UNAUTHENTICATE (RFC 8437)
@@ -210,6 +213,7 @@ impl Authenticated {
             Self::Status(_) => &table::STATUS,
             Self::Append(_) => &table::APPEND,
             Self::Idle => &table::IDLE,
+            Self::Notify(_) => &table::NOTIFY,
             Self::Compress => &table::COMPRESS,
             Self::Unauthenticate => &table::UNAUTHENTICATE,
             Self::GetQuota(_) => &table::GETQUOTA,

@@ -194,11 +194,17 @@ fn items(c: &mut Cursor<'_>) -> Parsed<Vec<FetchItem>> {
     if let Some(items) = written_out(c) {
         return Ok(items);
     }
-    let mut items = Vec::new();
-    if c.peek() != Some(b'(') {
-        items.push(item(c)?);
-        return Ok(items);
+    match c.peek() {
+        Some(b'(') => listed_items(c),
+        _ => Ok(vec![item(c)?]),
     }
+}
+
+/// ```abnf
+/// "(" fetch-att *(SP fetch-att) ")"
+/// ```
+pub(super) fn listed_items(c: &mut Cursor<'_>) -> Parsed<Vec<FetchItem>> {
+    let mut items = Vec::new();
     c.list(|c| {
         if items.len() >= c.limits().fetch_items_max {
             return c.fail("fewer items");

@@ -120,7 +120,8 @@ pub struct ListEntry {
     pub attributes: Vec<ListAttribute>,
     /// The name, not yet encoded; the root (`LIST "" ""`) has none.
     pub name: Option<MailboxName>,
-    /// `OLDNAME` (RFC 9051 §6.3.9.7).
+    /// `OLDNAME`: the spelling that an IMAP4rev2 client used (RFC 9051 §6.3.9.7), or the name
+    /// before a RENAME, to whoever asked for that (RFC 5465 §5.4).
     pub old_name: Option<MailboxName>,
     /// `CHILDINFO` (RFC 9051 §6.3.9.6): the selection options that a descendant satisfies.
     pub child_info: Option<SelectOptions>,

@@ -6,8 +6,8 @@
 
 use super::command::Command;
 use super::{
-    append, auth, basic, compress, fetch, list, mailbox, quota, replace, search, select, status,
-    store, transfer, uid_batches,
+    append, auth, basic, compress, fetch, list, mailbox, notify, quota, replace, search, select,
+    status, store, transfer, uid_batches,
 };
 use crate::cursor::{Cursor, Parsed};
 
@@ -264,6 +264,15 @@ pub static IDLE: Property = Property {
     source: "RFC 9051 §6.3.13",
     grammar: basic::idle,
 };
+/// NOTIFY (RFC 5465 §3.1).
+pub static NOTIFY: Property = Property {
+    name: "NOTIFY",
+    group: Group::Authenticated,
+    expunge: Expunge::May,
+    capability: Some("NOTIFY"),
+    source: "RFC 5465 §3.1",
+    grammar: notify::notify,
+};
 /// COMPRESS (RFC 4978 §3).
 pub static COMPRESS: Property = Property {
     name: "COMPRESS",
@@ -482,7 +491,7 @@ pub static UID_MOVE: Property = Property {
 };
 
 /// Every command, in the order of RFC 9051 §6.
-pub static TABLE: [&Property; 45] = [
+pub static TABLE: [&Property; 46] = [
     &CAPABILITY,
     &NOOP,
     &LOGOUT,
@@ -504,6 +513,7 @@ pub static TABLE: [&Property; 45] = [
     &STATUS,
     &APPEND,
     &IDLE,
+    &NOTIFY,
     &COMPRESS,
     &UNAUTHENTICATE,
     &GETQUOTA,
@@ -564,6 +574,7 @@ mod tests {
         "STATUS a (SIZE)",
         "APPEND a {1}\r\n",
         "IDLE",
+        "NOTIFY NONE",
         "COMPRESS DEFLATE",
         "UNAUTHENTICATE",
         "GETQUOTA a",

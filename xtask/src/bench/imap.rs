@@ -119,6 +119,11 @@ impl Imap {
 
     /// Reads up to the tagged line of the last command.
     pub(super) fn answer(&mut self) -> Fallible<Answer> {
+        self.answer_seen(|_| ())
+    }
+
+    /// The same, showing each line that begins a response.
+    pub(super) fn answer_seen(&mut self, mut see: impl FnMut(&[u8])) -> Fallible<Answer> {
         let tag = format!("b{} ", self.tag).into_bytes();
         let mut answer = Answer::default();
         let mut continues = false;
@@ -132,6 +137,7 @@ impl Imap {
                     return Ok(answer);
                 }
                 classify(bytes, &mut answer);
+                see(bytes);
             }
             let literal = literal_size(bytes);
             continues = literal.is_some();
@@ -140,6 +146,14 @@ impl Imap {
                 answer.literal_bytes += size as u64;
                 answer.bytes += size as u64;
             }
+        }
+    }
+
+    /// The socket, for somebody who waits for what is said unasked. Nothing may have come already.
+    pub(super) fn into_stream(self) -> Fallible<TcpStream> {
+        match self.start == self.end {
+            true => Ok(self.stream),
+            false => Err("the server said more than was asked".into()),
         }
     }
 

@@ -8,18 +8,20 @@ mod imap;
 mod lmtp;
 mod mail;
 mod observe;
+mod push;
 mod report;
+mod resync;
 mod rows;
 mod server;
 mod work;
 
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use crate::Fallible;
 use report::Results;
-use rows::{Passes, Row};
+use rows::{Passes, Row, Table};
 use server::{Kind, Scratch, Server};
 use work::{Measured, Plan};
 
@@ -29,14 +31,16 @@ cargo run --release -p xtask -- bench [OPTIONS]
   --runs N            passes of each row after its first (default 5)
   --seconds N         how long one pass of a rate lasts (default 3)
   --only dovecot|relate
+  --table mail|sync   only this table
   --row WORD          only rows whose name holds WORD
-  --write             put the table into docs/benchmarks.md
+  --write             put the tables into docs/benchmarks.md
 ";
 
 /// What the command line asked for.
 struct Options {
     plan: Plan,
     only: Option<Kind>,
+    table: Option<Table>,
     row: Option<String>,
     write: bool,
 }
@@ -50,6 +54,7 @@ impl Options {
                 pass: Duration::from_secs(3),
             },
             only: None,
+            table: None,
             row: None,
             write: false,
         };
@@ -73,12 +78,20 @@ impl Options {
             "--messages" => self.plan.messages = number()?.max(10),
             "--runs" => self.plan.runs = number()?.max(1),
             "--seconds" => self.plan.pass = Duration::from_secs(number()?.max(1) as u64),
+            "--table" if Table::ALL.iter().any(|table| table.word() == value) => {
+                self.table = Table::ALL.into_iter().find(|table| table.word() == value);
+            }
             "--row" => self.row = Some(value.to_lowercase()),
             "--only" if value == Kind::Dovecot.word() => self.only = Some(Kind::Dovecot),
             "--only" if value == Kind::Relate.word() => self.only = Some(Kind::Relate),
             _ => return Err(format!("{word} {value}: no such option\n{USAGE}")),
         }
         Ok(())
+    }
+
+    fn tables(&self) -> impl Iterator<Item = Table> {
+        let wanted = |table: &Table| self.table.is_none_or(|only| only == *table);
+        Table::ALL.into_iter().filter(wanted)
     }
 
     fn wants(&self, row: &Row) -> bool {
@@ -97,21 +110,23 @@ pub(crate) fn command(root: &Path, words: &[&str]) -> Fallible<ExitCode> {
     let options = Options::read(words)?;
     let scratch = Scratch::new("bench")?;
     let mut servers = start(root, &scratch, &options)?;
-    let mut results = Vec::new();
-    for row in rows::table(options.plan.messages) {
-        if options.wants(&row) {
-            results.push(measure(row, &mut servers, options.plan));
+    let mut has_failed = false;
+    for table in options.tables() {
+        let rows = table.rows(options.plan.messages);
+        let rows = rows.into_iter().filter(|row| options.wants(row));
+        let results: Vec<_> = rows
+            .map(|row| measure(row, &mut servers, options.plan))
+            .collect();
+        let text = account(root, &results, &mut servers, &options)?;
+        println!("\n{text}");
+        if options.write {
+            write(root, table, &text)?;
         }
+        has_failed |= results.iter().any(Results::failed);
     }
-    let text = account(&results, &mut servers, &options)?;
-    println!("\n{text}");
-    if options.write {
-        write(root, &text)?;
-    }
-    Ok(if results.iter().any(Results::failed) {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
+    Ok(match has_failed {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
     })
 }
 
@@ -147,7 +162,7 @@ fn measure(row: Row, servers: &mut [Server], plan: Plan) -> Results {
         for (server, (_, measured)) in servers.iter_mut().zip(&mut of) {
             if matches!(
                 measured.last(),
-                None | Some(Measured::Query(..) | Measured::Value(_) | Measured::WithWorst(..))
+                None | Some(Measured::Query(..) | Measured::Value(_) | Measured::Delays(_))
             ) {
                 let pass = work::run(&row.work, server, plan);
                 measured.push(pass.unwrap_or_else(Measured::Failed));
@@ -160,9 +175,15 @@ fn measure(row: Row, servers: &mut [Server], plan: Plan) -> Results {
 }
 
 /// Table, settings and what was compared, as Markdown.
-fn account(results: &[Results], servers: &mut [Server], options: &Options) -> Fallible<String> {
+fn account(
+    root: &Path,
+    results: &[Results],
+    servers: &mut [Server],
+    options: &Options,
+) -> Fallible<String> {
     let mut text = format!(
-        "{} messages of about 4.7 KB in one mailbox; medians of {} passes, the servers taking turns; ratio above 1 is in favour of relate-imap.\n{}\n\n{}",
+        "Measured {}. {} messages of about 4.7 KB in one mailbox; medians of {} passes, the servers taking turns; ratio above 1 is in favour of relate-imap.\n{}\n\n{}",
+        when(root)?,
         options.plan.messages,
         options.plan.runs,
         machine(),
@@ -181,6 +202,18 @@ fn account(results: &[Results], servers: &mut [Server], options: &Options) -> Fa
     Ok(text)
 }
 
+/// The date and the commit.
+fn when(root: &Path) -> Fallible<String> {
+    let said = |program: &str, words: &[&str]| {
+        let output = Command::new(program).args(words).current_dir(root).output();
+        let output = output.map_err(|error| format!("{program}: {error}"))?;
+        Ok::<_, String>(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let date = said("date", &["-u", "+%-d %B %Y"])?;
+    let commit = said("git", &["describe", "--always", "--dirty", "--exclude=*"])?;
+    Ok(format!("{date} at {commit}"))
+}
+
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let about = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -195,16 +228,14 @@ fn machine() -> String {
     )
 }
 
-const BEGIN: &str = "<!-- bench: begin -->\n";
-const END: &str = "<!-- bench: end -->\n";
-
-/// Replaces what stands between the marks of docs/benchmarks.md.
-fn write(root: &Path, text: &str) -> Fallible<()> {
+/// Replaces what stands between the marks of a table in docs/benchmarks.md.
+fn write(root: &Path, table: Table, text: &str) -> Fallible<()> {
+    let mark = |end: &str| format!("<!-- bench {}: {end} -->\n", table.word());
+    let (begin, end) = (mark("begin"), mark("end"));
     let path = root.join("docs/benchmarks.md");
     let old = crate::read(&path)?;
-    let (Some((head, rest)), Some((_, tail))) = (old.split_once(BEGIN), old.split_once(END)) else {
+    let (Some((head, _)), Some((_, tail))) = (old.split_once(&begin), old.split_once(&end)) else {
         return Err(format!("{}: the marks are gone", path.display()));
     };
-    let _ = rest;
-    std::fs::write(&path, format!("{head}{BEGIN}{text}{END}{tail}")).map_err(|e| e.to_string())
+    std::fs::write(&path, format!("{head}{begin}{text}{end}{tail}")).map_err(|e| e.to_string())
 }

@@ -1,64 +1,21 @@
-//! What is read off the machine rather than timed: memory, device syncs, delays of notifications.
+//! What is read off the machine rather than timed: memory and device syncs.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::imap::Imap;
 use super::mail;
 use super::server::{ACCOUNTS, Scratch, Server, account};
 use super::work::{Measured, connect};
 use crate::Fallible;
 
-const DELIVERIES: usize = 40;
 const IDLE_SESSIONS: usize = 200;
 const SYNCED_MESSAGES: usize = 128;
-/// How long one notification may take before the row fails.
-const NOTIFICATION_LIMIT: Duration = Duration::from_secs(60);
-/// Between two deliveries, so that they do not fall into one notification.
+/// Between two looks at whether strace has attached.
 const PAUSE: Duration = Duration::from_millis(30);
 const SETTLE: Duration = Duration::from_millis(1_000);
 const ATTACH_LIMIT: Duration = Duration::from_secs(20);
-
-/// Delays from the LMTP reply to EXISTS in an IDLE session.
-pub(super) fn idle_delay(server: &Server) -> Fallible<Measured> {
-    let user = account(1);
-    let mut imap = server.selected(&user, "INBOX")?;
-    let mut lmtp = server.lmtp()?;
-    imap.send(b"IDLE")?;
-    imap.wait_for("+")?;
-    let (seen, times) = sync_channel(1);
-    let watcher = thread::spawn(move || watch(&mut imap, &seen));
-    let mut delays = Vec::new();
-    for turn in 0..DELIVERIES {
-        lmtp.deliver(&user, &mail::message(turn, usize::MAX))?;
-        delays.push(delay(Instant::now(), &times)?);
-        thread::park_timeout(PAUSE);
-    }
-    drop(times);
-    drop(watcher);
-    delays.sort_by(f64::total_cmp);
-    let worst = delays.last().copied().unwrap_or_default();
-    Ok(Measured::WithWorst(delays[delays.len() / 2], worst))
-}
-
-fn delay(delivered: Instant, times: &Receiver<Instant>) -> Fallible<f64> {
-    let told = times
-        .recv_timeout(NOTIFICATION_LIMIT)
-        .map_err(|_| "an IDLE session was not told of a delivery")?;
-    Ok(told.saturating_duration_since(delivered).as_secs_f64() * 1_000.0)
-}
-
-/// Tells the time of each EXISTS, as long as anybody listens.
-fn watch(imap: &mut Imap, seen: &SyncSender<Instant>) {
-    for _ in 0..DELIVERIES {
-        if imap.wait_for(" EXISTS").is_err() || seen.send(Instant::now()).is_err() {
-            return;
-        }
-    }
-}
 
 /// Memory that one more idle session costs: proportional set size of all processes.
 ///

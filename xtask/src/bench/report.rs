@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::push::Delays;
 use super::rows::{Passes, Row, Same, Unit};
 use super::server::Kind;
 use super::work::Measured;
@@ -18,10 +19,24 @@ enum Figure {
     Number {
         /// The median of the passes that count.
         value: f64,
-        /// The first pass, where it stands by itself, or the worst case.
-        second: Option<f64>,
+        /// The first pass, where it stands by itself.
+        first: Option<f64>,
+        /// How long the answer is, where that is shown.
+        bytes: Option<u64>,
     },
+    Delays(Delays),
     Words(String),
+}
+
+impl Figure {
+    /// What a ratio is made of: the figure that counts, and the first pass.
+    fn ratable(&self) -> Option<(f64, Option<f64>)> {
+        match self {
+            Self::Number { value, first, .. } => Some((*value, *first)),
+            Self::Delays(delays) => Some((delays.reply.1, None)),
+            Self::Words(_) => None,
+        }
+    }
 }
 
 impl Results {
@@ -48,26 +63,19 @@ impl Results {
     }
 
     fn ratio(&self, dovecot: Option<&Figure>, relate: Option<&Figure>) -> String {
-        let (
-            Some(Figure::Number {
-                value: theirs,
-                second: their_second,
-            }),
-            Some(Figure::Number {
-                value: ours,
-                second: our_second,
-            }),
-        ) = (dovecot, relate)
-        else {
+        let (Some((theirs, their_first)), Some((ours, our_first))) = (
+            dovecot.and_then(Figure::ratable),
+            relate.and_then(Figure::ratable),
+        ) else {
             return "-".to_owned();
         };
         if let Some(difference) = self.difference() {
             return difference;
         }
-        let main = times(self.row.unit, *theirs, *ours);
-        match (their_second, our_second) {
-            (Some(theirs), Some(ours)) if self.row.passes == Passes::FirstThenWarm => {
-                format!("{main} (first {})", times(self.row.unit, *theirs, *ours))
+        let main = times(self.row.unit, theirs, ours);
+        match (their_first, our_first) {
+            (Some(theirs), Some(ours)) => {
+                format!("{main} (first {})", times(self.row.unit, theirs, ours))
             }
             _ => main,
         }
@@ -84,7 +92,7 @@ impl Results {
                 _ => None,
             });
         let key = |answer: &super::imap::Answer| match self.row.same {
-            Same::Messages => (answer.messages, 0),
+            Same::Messages | Same::News => (answer.messages, 0),
             Same::MessagesAndLiterals => (answer.messages, answer.literal_bytes),
             Same::Numbers => (answer.numbers, answer.digest),
             Same::Nothing => (0, 0),
@@ -114,7 +122,7 @@ impl Results {
         };
         let label = &self.row.label;
         Some(match self.row.same {
-            Same::Messages => {
+            Same::Messages | Same::News => {
                 let bytes: Vec<_> = self
                     .of
                     .iter()
@@ -143,27 +151,26 @@ impl Results {
 
 fn figure(row: &Row, passes: &[Measured]) -> Figure {
     let mut values = Vec::new();
-    let mut worst = None;
+    let mut bytes = None;
     for pass in passes {
         match pass {
-            Measured::Query(value, _) | Measured::Value(value) => values.push(*value),
-            Measured::WithWorst(value, bad) => {
+            Measured::Query(value, answer) => {
                 values.push(*value);
-                worst = Some(*bad);
+                bytes = (row.same == Same::News).then_some(answer.bytes);
             }
+            Measured::Value(value) => values.push(*value),
+            Measured::Delays(delays) => return Figure::Delays(*delays),
             Measured::NotOffered => return Figure::Words("not offered".into()),
             Measured::Unknown(why) => return Figure::Words(format!("not measured: {why}")),
             Measured::Failed(why) => return Figure::Words(format!("failed: {why}")),
         }
     }
-    let first = values.first().copied();
-    if row.passes == Passes::FirstThenWarm && values.len() > 1 {
-        values.remove(0);
-        worst = first;
-    }
+    let stands_apart = row.passes == Passes::FirstThenWarm && values.len() > 1;
+    let first = stands_apart.then(|| values.remove(0));
     Figure::Number {
         value: median(&mut values),
-        second: worst,
+        first,
+        bytes,
     }
 }
 
@@ -175,16 +182,24 @@ fn median(values: &mut [f64]) -> f64 {
 fn show(row: &Row, figure: &Figure) -> String {
     match figure {
         Figure::Words(words) => words.clone(),
-        Figure::Number { value, second } => {
-            let unit = row.unit.word();
-            let main = format!("{} {unit}", number(*value));
-            match second {
-                Some(first) if row.passes == Passes::FirstThenWarm => {
-                    format!("{main} (first {})", number(*first))
-                }
-                Some(worst) => format!("{} / {} {unit}", number(*value), number(*worst)),
-                None => main.trim_end().to_owned(),
+        Figure::Delays(Delays { reply, transaction }) => {
+            let pair =
+                |(median, most): &(f64, f64)| format!("{} / {}", number(*median), number(*most));
+            format!("{} ms ({})", pair(reply), pair(transaction))
+        }
+        Figure::Number {
+            value,
+            first,
+            bytes,
+        } => {
+            let mut shown = format!("{} {}", number(*value), row.unit.word());
+            if let Some(first) = first {
+                let _ = write!(shown, " (first {})", number(*first));
             }
+            if let Some(bytes) = bytes {
+                let _ = write!(shown, ", {bytes} bytes");
+            }
+            shown.trim_end().to_owned()
         }
     }
 }
@@ -251,7 +266,7 @@ mod tests {
     use super::*;
 
     fn results(ours: &[f64], theirs: &[f64], our_messages: u64) -> Results {
-        let row = rows::table(10).swap_remove(0);
+        let row = rows::Table::Mail.rows(10).swap_remove(0);
         assert_eq!(row.work, Work::Query("FETCH 1:* (FLAGS)".into()));
         let passes = |values: &[f64], messages| {
             let answer = Answer {
@@ -283,6 +298,36 @@ mod tests {
     fn different_answers_have_no_ratio() {
         let cells = results(&[1.0, 1.0], &[2.0, 2.0], 9).cells();
         assert_eq!(cells[3], "answers differ: 9/0, 10/0");
+    }
+
+    #[test]
+    fn the_bytes_of_news_stand_beside_the_time() {
+        let mut results = results(&[2.0, 1.0], &[6.0, 4.0], 10);
+        results.row.same = Same::News;
+        for (_, passes) in &mut results.of {
+            for pass in passes {
+                if let Measured::Query(_, answer) = pass {
+                    answer.bytes = 5_000;
+                }
+            }
+        }
+        assert_eq!(results.cells()[1], "4.00 ms (first 6.00), 5000 bytes");
+        assert_eq!(results.cells()[3], "4.00x (first 3.00x)");
+    }
+
+    #[test]
+    fn delays_are_rated_by_what_one_in_a_hundred_exceeds() {
+        let mut results = results(&[1.0], &[2.0], 10);
+        results.row.passes = Passes::Once;
+        for ((_, passes), most) in results.of.iter_mut().zip([300.0, 1.5]) {
+            *passes = vec![Measured::Delays(Delays {
+                reply: (0.25, most),
+                transaction: (2.0, most * 2.0),
+            })];
+        }
+        let cells = results.cells();
+        assert_eq!(cells[2], "0.25 / 1.50 ms (2.00 / 3.00)");
+        assert_eq!(cells[3], "200x");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The rows of the table: what is measured, how servers are compared by it, and what it must reach.
 
 use super::mail::{RARE_WORD, SUBJECT_WORD};
+use super::push::{By, Place, Watch};
+use super::resync::How;
 
 /// What the figure of a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub(super) enum Same {
     MessagesAndLiterals,
     /// How many numbers came, in which order.
     Numbers,
+    /// The count of messages; the bytes of the whole answer are shown beside the time.
+    News,
     /// There is no answer to compare.
     Nothing,
 }
@@ -59,8 +63,10 @@ pub(super) enum Work {
     Store(usize),
     /// Connect, LOGIN, SELECT, LOGOUT.
     Session,
-    /// From the LMTP reply to EXISTS in an IDLE session: median and worst.
-    IdleDelay,
+    /// From a delivery to the line of those who watch.
+    Push(Watch),
+    /// A client comes back to the large mailbox after 100 changes.
+    Resync(How),
     /// Memory that one idle session adds.
     IdleMemory,
     /// Device syncs per message delivered over so many connections.
@@ -85,13 +91,32 @@ pub(super) struct Row {
     pub(super) goal: &'static str,
 }
 
-/// The table, for a mailbox of `messages`.
-pub(super) fn table(messages: usize) -> Vec<Row> {
-    let mut rows = reading(messages);
-    rows.extend(searching());
-    rows.extend(writing());
-    rows.extend(serving(messages));
-    rows
+/// A table of docs/benchmarks.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    /// Reading, searching, writing, serving.
+    Mail,
+    /// Being told, and coming back.
+    Sync,
+}
+
+impl Table {
+    pub(super) const ALL: [Self; 2] = [Self::Mail, Self::Sync];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+            Self::Sync => "sync",
+        }
+    }
+
+    /// Its rows, for a mailbox of `messages`.
+    pub(super) fn rows(self, messages: usize) -> Vec<Row> {
+        match self {
+            Self::Mail => [reading(messages), searching(), writing(), serving(messages)].concat(),
+            Self::Sync => [pushing(), returning(messages)].concat(),
+        }
+    }
 }
 
 fn query(command: &str, same: Same, goal: &'static str) -> Row {
@@ -203,13 +228,6 @@ fn serving(messages: usize) -> Vec<Row> {
     vec![
         rate("LOGIN + SELECT + LOGOUT", Work::Session, "3 times"),
         other(
-            "delivery to IDLE notification, p50 / worst",
-            Milliseconds,
-            Once,
-            Work::IdleDelay,
-            "0.5 / 5 ms",
-        ),
-        other(
             "memory per idle session, plain",
             Kibibytes,
             Once,
@@ -252,4 +270,75 @@ fn serving(messages: usize) -> Vec<Row> {
             "2 s of 1,000,000",
         ),
     ]
+}
+
+fn push(sessions: usize, by: By, place: Place, goal: &'static str) -> Row {
+    let line = match by {
+        By::Idle => "IDLE",
+        By::Notify => "NOTIFY",
+    };
+    let who = match (sessions, place) {
+        (1, _) => "1 session".to_owned(),
+        (_, Place::One) => format!("{sessions} sessions on one mailbox"),
+        (_, Place::Different) => format!("{sessions} sessions on as many mailboxes"),
+    };
+    let watch = Watch {
+        sessions,
+        by,
+        place,
+    };
+    other(
+        &format!("delivery to {line}, {who}: p50 / p99"),
+        Unit::Milliseconds,
+        Passes::Once,
+        Work::Push(watch),
+        goal,
+    )
+}
+
+fn pushing() -> Vec<Row> {
+    let rows = |by| {
+        [
+            push(1, by, Place::One, "p99 5 ms"),
+            push(20, by, Place::One, ""),
+            push(1_000, by, Place::One, "p99 100 ms"),
+            push(1_000, by, Place::Different, "p99 100 ms"),
+        ]
+    };
+    [By::Idle, By::Notify].into_iter().flat_map(rows).collect()
+}
+
+fn returning(messages: usize) -> Vec<Row> {
+    let rows = [
+        ("SELECT (QRESYNC)", How::QResync, "5 ms"),
+        (
+            "SELECT (QRESYNC), server just started",
+            How::QResyncCold,
+            "",
+        ),
+        (
+            "connect, LOGIN, ENABLE, SELECT (QRESYNC)",
+            How::QResyncFromConnect,
+            "",
+        ),
+        ("SELECT (CONDSTORE), FETCH CHANGEDSINCE", How::CondStore, ""),
+        (
+            "SELECT (CONDSTORE), FETCH CHANGEDSINCE, SEARCH ALL",
+            How::CondStoreAndSearch,
+            "",
+        ),
+        ("SELECT, FETCH 1:* (FLAGS)", How::AllFlags, ""),
+    ];
+    rows.map(|(what, how, goal)| Row {
+        label: format!("back to {messages} messages after 100 changes: {what}"),
+        unit: Unit::Milliseconds,
+        passes: match how {
+            How::QResyncCold => Passes::Repeated,
+            _ => Passes::FirstThenWarm,
+        },
+        same: Same::News,
+        work: Work::Resync(how),
+        goal,
+    })
+    .into()
 }

@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::imap::Imap;
 use super::lmtp::Lmtp;
+use super::resync::Known;
 use crate::Fallible;
 
 /// How many accounts each server has; connection `n` of a row uses account `n` of these.
@@ -48,6 +49,8 @@ pub(super) struct Server {
     password: String,
     /// The server's first process; everything it starts shares its session.
     pid: u32,
+    /// What a client knew of the large mailbox before it was changed.
+    pub(super) known: Option<Known>,
 }
 
 /// The name of account `number`.
@@ -79,6 +82,7 @@ impl Server {
             lmtp_port: 0,
             password: String::new(),
             pid: 0,
+            known: None,
         };
         for line in server.read_until("ready")? {
             server.learn(&line);

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use super::imap::{Answer, Imap};
 use super::mail;
 use super::observe;
+use super::push;
+use super::resync;
 use super::rows::Work;
 use super::server::{READER, Server, account};
 use crate::Fallible;
@@ -27,8 +29,8 @@ pub(super) enum Measured {
     Query(f64, Answer),
     /// A figure.
     Value(f64),
-    /// A figure and its worst case.
-    WithWorst(f64, f64),
+    /// How soon sessions were told.
+    Delays(push::Delays),
     /// The server does not have the command.
     NotOffered,
     /// This machine cannot measure it.
@@ -86,7 +88,8 @@ pub(super) fn run(work: &Work, server: &mut Server, plan: Plan) -> Fallible<Meas
         Work::Lmtp(connections) => lmtp(server, *connections, plan).map(Measured::Value),
         Work::Store(connections) => store(server, *connections, plan).map(Measured::Value),
         Work::Session => sessions(server, plan).map(Measured::Value),
-        Work::IdleDelay => observe::idle_delay(server),
+        Work::Push(watch) => push::delays(server, *watch),
+        Work::Resync(how) => resync::run(server, *how),
         Work::IdleMemory => observe::idle_memory(server),
         Work::Syncs(connections) => observe::syncs(server, *connections),
         Work::SelectCold => {

@@ -230,6 +230,40 @@ async fn idle_is_not_ended_by_a_keep_alive_as_long_as_the_session_time() {
     }
 }
 
+/// Nor does it end who is told of changes by NOTIFY (RFC 5465 §3.1) and says nothing; who asked for
+/// nothing is silent.
+#[tokio::test]
+async fn rule_47_notify_is_kept_alive_as_idle_is() {
+    let server = Server::start(&["Limits:IdleKeepAlive=10m"]).await;
+    let mut client = server.selected().await;
+    client.run("NOTIFY SET (INBOXES (MailboxName))").await;
+    pause();
+    for _ in 0..5 {
+        advance(Duration::from_secs(601)).await;
+        assert_eq!(client.line().await, "* OK Still here.");
+    }
+    advance(Duration::from_secs(599)).await;
+    client.run("NOTIFY NONE").await;
+    advance(Duration::from_secs(31 * 60)).await;
+    client.is_told_bye("too long").await;
+    resume();
+}
+
+/// After an overflow (RFC 5465 §5.8) a client is told of nothing any more, so that it is silent.
+#[tokio::test]
+async fn rule_47_who_is_no_longer_told_is_silent() {
+    let server = Server::start(&["Limits:NotifyBacklog=2"]).await;
+    let (mut client, mut other) = (server.selected().await, server.selected().await);
+    client.run("NOTIFY SET (PERSONAL (MailboxName))").await;
+    other.run("CREATE a/b/c").await;
+    let told = client.line().await;
+    assert!(told.starts_with("* OK [NOTIFICATIONOVERFLOW]"), "{told}");
+    pause();
+    advance(Duration::from_secs(31 * 60)).await;
+    client.is_told_bye("too long").await;
+    resume();
+}
+
 #[tokio::test]
 async fn messages_are_fetched_in_steps_of_what_is_set_and_none_is_left_out() {
     let server = Server::start(&["Imap:MaxMessagesPerSession=2"]).await;

@@ -336,11 +336,15 @@ impl Session {
     fn tell(&mut self, expunge: Expunge) {
         let state = self.mailbox.state.clone();
         let mode = self.mode;
-        let news = self.view.tell(&state, expunge, &UidSet::new(), mode);
+        let news = self
+            .view
+            .tell(&state, Wanted::all(expunge), &UidSet::new(), mode);
         let told: Vec<_> = self.view.responses(&news, &state, mode).collect();
         self.hear(&told);
         self.client.is_up_to_date(&state, expunge);
-        let again = self.view.tell(&state, expunge, &UidSet::new(), mode);
+        let again = self
+            .view
+            .tell(&state, Wanted::all(expunge), &UidSet::new(), mode);
         let again = self.view.responses(&again, &state, mode).count();
         assert_eq!(again, 0, "news is told once");
     }

@@ -7,9 +7,9 @@ use std::{
 
 use mail::id::{MailboxId, UidValidity};
 
-use super::NewAccountState;
+use super::{NewAccountState, changed::Changed};
 use crate::{
-    contract::{AccountInfo, MailboxInfo, Tree, Usage},
+    contract::{AccountInfo, MailboxInfo, News, Tree, Usage},
     embedded::{cache::Cell, frame::Lsn, index::AccountImage, record::Record},
     error::{Error, Result, What},
     rules::names::Retired,
@@ -27,6 +27,7 @@ pub(crate) struct Shown {
     /// UIDVALIDITYs of names that are gone, as they were when the account was loaded; what came
     /// since is planned.
     pub(super) retired: Retired,
+    changed: Changed,
     lsn: Option<Lsn>,
     failed_epoch: Option<u64>,
     /// The plan that is shown.
@@ -81,6 +82,7 @@ impl Shown {
             summaries,
             removed: false,
             retired: image.retired,
+            changed: Changed::default(),
             lsn,
             failed_epoch: None,
             number: 0,
@@ -113,6 +115,17 @@ impl Shown {
             .get(&id)
             .copied()
             .ok_or(Error::NotFound(What::Mailbox))
+    }
+
+    /// What became of the account since a version of it.
+    pub(crate) fn news(&self, since: u64) -> News {
+        let changed = self.changed.since(since);
+        let counted = |id| Some((id, *self.summaries.get(&id)?));
+        News {
+            version: self.changed.version(),
+            tree: Arc::clone(&self.tree),
+            mailboxes: changed.filter_map(counted).collect(),
+        }
     }
 
     pub(super) fn set_summary(&mut self, id: MailboxId, summary: Summary) {
@@ -157,6 +170,7 @@ impl Shown {
     }
 
     fn show(&mut self, version: Version) {
+        self.changed.step();
         if let Some(tree) = version.tree {
             self.tree = tree;
         }
@@ -164,13 +178,16 @@ impl Shown {
             let summary = self.summaries.entry(id);
             let summary = summary.or_insert_with(|| Summary::empty(uid_validity));
             summary.uid_validity = uid_validity;
+            self.changed.note(id);
         }
         for (cell, state) in version.states {
             let summary = cell.show(state);
             self.set_summary(cell.id, summary);
+            self.changed.note(cell.id);
         }
         for (id, cell) in version.closed {
             self.summaries.remove(&id);
+            self.changed.forget(id);
             if let Some(cell) = cell {
                 cell.close();
             }

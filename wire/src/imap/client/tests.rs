@@ -318,10 +318,12 @@ proptest! {
             };
             prop_assert_eq!(read, want);
             let old = data.values[3].value_of("OLDNAME").and_then(Node::list);
-            prop_assert_eq!(old.is_some(), mode == Mode::REV2);
-            if let Some(old) = old {
-                prop_assert_eq!(&old[0], &string(name.as_str()));
-            }
+            let old = old.and_then(|old| old[0].bytes()).unwrap();
+            let old = match mode {
+                Mode::REV1 => utf7::decode(old).unwrap(),
+                _ => String::from_utf8(old.to_vec()).unwrap(),
+            };
+            prop_assert_eq!(old, name.as_str());
         }
     }
 
