@@ -2,12 +2,14 @@
 //! faults.
 //!
 //! [`RealDisk`] is the file system, [`SimDisk`] a disk in memory that loses power and fails on
-//! demand, [`Lazy`] a real disk behind a write cache that dies with the process.
+//! demand, [`Lazy`] a real disk behind a write cache that dies with the process, [`Held`] one on which
+//! syncing waits.
 //!
 //! What a caller may count on: written bytes survive a power cut once [`DiskFile::sync`] returned;
 //! names survive once [`Disk::sync_dir`] returned. After an error any part of the call may have
 //! happened.
 
+mod held;
 mod lazy;
 mod real;
 mod sim;
@@ -19,6 +21,7 @@ use std::{
     sync::Arc,
 };
 
+pub use held::{Held, Hold};
 pub use lazy::{Broken, Lazy};
 pub use real::RealDisk;
 pub use sim::{Fault, Plan, SimDisk};

@@ -47,13 +47,13 @@ set status_format = "-- %f %m messages --"
 class Screen:
     """neomutt in a tmux of its own."""
 
-    def __init__(self, server, url, starttls="no", mailbox=None):
-        self.work = pathlib.Path(tempfile.mkdtemp(prefix="neomutt-"))
+    def __init__(self, server, url, starttls="no", mailbox=None, work=None, more=""):
+        self.work = work or pathlib.Path(tempfile.mkdtemp(prefix="neomutt-"))
         self.socket = "clients-%d" % os.getpid()
         quoted = server.password.replace("\\", "\\\\").replace('"', '\\"')
         (self.work / "pass.rc").write_text('set imap_pass = "%s"\n' % quoted)
-        (self.work / "rc").write_text(CONFIG.format(user=server.user, work=self.work, url=url, starttls=starttls, certificate=server.certificate))
-        command = "neomutt -n -F %s/rc -f %s" % (self.work, mailbox or url + "/INBOX")
+        (self.work / "rc").write_text(CONFIG.format(user=server.user, work=self.work, url=url, starttls=starttls, certificate=server.certificate) + more)
+        command = "neomutt -n -d 3 -l %s/log -F %s/rc -f %s" % (self.work, self.work, mailbox or url + "/INBOX")
         self.tmux("new-session", "-d", "-x", "120", "-y", "40", command)
 
     def tmux(self, *arguments):
@@ -184,6 +184,31 @@ def browses_folders(server):
     screen.type("C-u", "=Archive", "Enter")
     screen.shows("Archive 1 messages")
     screen.quit()
+
+
+@check("CONDSTORE", "QRESYNC")
+def comes_back_to_what_changed(server):
+    more = "set imap_condstore = yes\nset imap_qresync = yes\n"
+    screen = Screen(server, plain(server), more=more)
+    screen.shows("4 messages")
+    screen.quit()
+    m = client(server)
+    first, second = m.search()[:2]
+    m.set_flags(first, [b"\\Flagged"])
+    screen = Screen(server, plain(server), work=screen.work, more=more)
+    text = screen.shows("4 messages")
+    assert re.search(r"^ *1 .*! *letter 1", text, re.M), text
+    screen.quit()
+    said = (screen.work / "log0").read_text(errors="replace")
+    assert re.search(r"UID FETCH \S+ \(FLAGS\) \(CHANGEDSINCE \d+ VANISHED\)", said), said[-2000:]
+    assert "QRESYNC failed" not in said and "BODY.PEEK[HEADER" not in said, said[-2000:]
+    m.delete_messages(second)
+    m.expunge()
+    # It is told which is gone. This version then opens the mailbox once more, with Dovecot as well.
+    screen = Screen(server, plain(server), work=screen.work, more=more)
+    assert "letter 2" not in screen.shows("3 messages")
+    screen.quit()
+    assert "Handling VANISHED" in (screen.work / "log0").read_text(errors="replace")
 
 
 if __name__ == "__main__":

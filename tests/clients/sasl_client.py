@@ -114,12 +114,13 @@ def people(directory):
 
 
 @contextlib.contextmanager
-def serving():
+def serving(**auth):
+    """A server that knows every mechanism, and further settings of `Auth`."""
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
         issuer = Issuer(directory)
         settings = {"Limits": {"LoginFailureDelays": "0s", "LoginFailuresPerMinute": 1000}, "Imap": people(directory),
-                    "Auth": {"AnonymousAccount": USER}, "OAuth": issuer.settings()}
+                    "Auth": {"AnonymousAccount": USER, **auth}, "OAuth": issuer.settings()}
         server = servers.Relate(name, [USER], settings)
         server.issuer = issuer
         server.start()
@@ -273,6 +274,26 @@ def scram_plus_by_gsasl(_):
                       (server.password, "--priority=NORMAL:-VERS-TLS1.3")):
             mechanism = "SCRAM-SHA-256" if "--no-cb" in wrong else "SCRAM-SHA-256-PLUS"
             said, let_in = gsasl(server, mechanism, *wrong)
+            assert not let_in and "AUTHENTICATIONFAILED" in said, said[-300:]
+
+
+@check("AUTH=SCRAM-SHA-1", "AUTH=SCRAM-SHA-1-PLUS")
+def scram_sha_1_by_scramp_and_gsasl(_):
+    with serving(ScramSha1=True) as server:
+        # What it needs is made when the password is shown.
+        curl(server, "PLAIN", user="%s:%s" % (USER, server.password))
+        for connection in imaplibs(server):
+            assert scram(connection, "SCRAM-SHA-1", USER, server.password)[0] == "OK"
+            connection.logout()
+        for connection in imaplibs(server):
+            binding = scramp.make_channel_binding("tls-server-end-point", connection.sock)
+            assert scram(connection, "SCRAM-SHA-1-PLUS", USER, server.password, binding)[0] == "OK"
+            connection.logout()
+        bound = base64.b64encode(b"p=tls-exporter,,").decode()[:20]
+        for mechanism, options, is_bound in (("SCRAM-SHA-1-PLUS", (), True), ("SCRAM-SHA-1", ("--no-cb",), False)):
+            said, let_in = gsasl(server, mechanism, server.password, *options)
+            assert let_in and (bound in said) == is_bound, said[-300:]
+            said, let_in = gsasl(server, mechanism, "wrong", *options)
             assert not let_in and "AUTHENTICATIONFAILED" in said, said[-300:]
 
 

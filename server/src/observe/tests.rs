@@ -1,16 +1,14 @@
 //! Each metric changes by what it is said to count, and by that only.
 
 use std::{
-    io::{self, IoSlice},
     path::Path,
     time::{Duration, UNIX_EPOCH},
 };
 
-use parking_lot::{Condvar, Mutex};
 use store::{
     Access, Account, Actor, NewAccount, Quota,
     clock::ManualClock,
-    disk::{Disk, DiskFile, Fault, Lock, OpenMode, Plan, SimDisk},
+    disk::{Fault, Held, Plan, SimDisk},
     embedded::EmbeddedStore,
 };
 use tokio::{
@@ -50,121 +48,19 @@ pub(crate) async fn value(service: &Service, name: &str, label: &str) -> Option<
     (!numbers.is_empty()).then(|| numbers.iter().sum())
 }
 
-/// A disk that keeps files of one kind from being synced while somebody holds it.
-#[derive(Clone, Debug)]
-struct Held {
-    inner: SimDisk,
-    extension: &'static str,
-    gate: Arc<(Mutex<bool>, Condvar)>,
-}
-
-#[derive(Debug)]
-struct HeldFile {
-    inner: Arc<dyn DiskFile>,
-    gate: Option<Arc<(Mutex<bool>, Condvar)>>,
-}
-
-/// Holds a disk until it is dropped.
-struct Hold(Arc<(Mutex<bool>, Condvar)>);
-
-impl Held {
-    fn new(extension: &'static str) -> Self {
-        Self {
-            inner: SimDisk::new(),
-            extension,
-            gate: Arc::default(),
-        }
-    }
-
-    fn hold(&self) -> Hold {
-        *self.gate.0.lock() = true;
-        Hold(Arc::clone(&self.gate))
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        *self.0.0.lock() = false;
-        self.0.1.notify_all();
-    }
-}
-
-impl Disk for Held {
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.inner.create_dir(path)
-    }
-
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
-        let is_held = path.extension().is_some_and(|it| it == self.extension);
-        Ok(Arc::new(HeldFile {
-            inner: self.inner.open(path, mode)?,
-            gate: is_held.then(|| Arc::clone(&self.gate)),
-        }))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.inner.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.inner.remove(path)
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        self.inner.list(dir)
-    }
-
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.inner.sync_dir(dir)
-    }
-
-    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
-        self.inner.free_bytes(dir)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Result<Lock, Option<u32>>> {
-        self.inner.lock(path)
-    }
-}
-
-impl DiskFile for HeldFile {
-    fn len(&self) -> io::Result<u64> {
-        self.inner.len()
-    }
-
-    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
-        self.inner.read_at(offset, into)
-    }
-
-    fn write_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        self.inner.write_at(offset, parts)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.inner.set_len(len)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        if let Some(gate) = &self.gate {
-            gate.1.wait_while(&mut gate.0.lock(), |is_held| *is_held);
-        }
-        self.inner.sync()
-    }
-}
-
 /// A server with the account tim, and its disk.
 struct Given {
     service: Arc<Service>,
-    disk: Held,
+    disk: Held<SimDisk>,
     clock: Arc<ManualClock>,
 }
 
 impl Given {
     async fn new(set: &[&str]) -> Self {
-        Self::on(Held::new("seg"), set, None).await
+        Self::on(Held::new(SimDisk::new(), "seg"), set, None).await
     }
 
-    async fn on(disk: Held, set: &[&str], tls: Option<Tls>) -> Self {
+    async fn on(disk: Held<SimDisk>, set: &[&str], tls: Option<Tls>) -> Self {
         let options = config::Options {
             set: set.iter().map(|set| (*set).to_owned()).collect(),
             ..config::Options::default()
@@ -447,7 +343,7 @@ async fn what_waits_for_the_disk_is_counted() {
 
 #[tokio::test]
 async fn what_the_index_lacks_is_counted() {
-    let given = Given::on(Held::new("redb"), &[], None).await;
+    let given = Given::on(Held::new(SimDisk::new(), "redb"), &[], None).await;
     let held = given.disk.hold();
     // After each change the index is made durable: it waits for that, and what comes then for it.
     let lags = async {
@@ -521,7 +417,7 @@ async fn the_disk_the_certificate_and_the_start_are_known_where_they_are() {
     let certificate = tls::load(&source).unwrap();
     let tls = Tls::new(&certificate).unwrap();
     let path = format!("Store:Path={}", files.path().display());
-    let given = Given::on(Held::new("seg"), &[&path], Some(tls)).await;
+    let given = Given::on(Held::new(SimDisk::new(), "seg"), &[&path], Some(tls)).await;
     let end = certificate.not_after().duration_since(UNIX_EPOCH).unwrap();
     given
         .are(&[("tls.certificate.expiry", "", end.as_secs() as f64)])

@@ -59,7 +59,10 @@ impl Authenticated {
     fn quota(&self, context: &Context) -> Untagged {
         let (quota, usage) = (self.account.info().quota, self.account.usage());
         let mailboxes = self.account.tree().mailboxes.len() as u64;
-        let mailboxes_max = context.service.config.limits.mailboxes;
+        let limits = &context.service.config.limits;
+        // The server's own limits are told as well (RFC 9208 §3.2).
+        let (mailboxes_max, messages_max) = (limits.mailboxes, u64::from(limits.messages));
+        let messages = quota.messages.unwrap_or(messages_max).min(messages_max);
         let storage = quota.bytes.map(|limit| limit / STORAGE_UNIT);
         let resources = [
             (
@@ -67,7 +70,7 @@ impl Authenticated {
                 usage.bytes.div_ceil(STORAGE_UNIT),
                 storage,
             ),
-            (Resource::Message, usage.messages, quota.messages),
+            (Resource::Message, usage.messages, Some(messages)),
             (Resource::Mailbox, mailboxes, Some(u64::from(mailboxes_max))),
         ];
         let limited = resources.into_iter();

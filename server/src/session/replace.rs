@@ -6,7 +6,7 @@ use wire::imap::{code::Code, replace::Replace, response::Untagged};
 
 use super::{
     Context, Selected, Session,
-    answer::{Failure, Outcome, no, ok, ok_with, refuse, wrong_state},
+    answer::{Failure, Outcome, no, ok_with, refuse, wrong_state},
     append::Appending,
     sink::Sink,
     transfer::try_create,
@@ -68,8 +68,8 @@ impl Selected {
         sink.send(&Untagged::Status(ok_with(code, "The message is kept.")))
             .await?;
         self.tell_new(sink).await?;
-        let gone = self.tell_removed(sink).await?;
-        self.settle(gone, sink).await?;
-        Ok(ok("The message has taken the other's place."))
+        // For RFC 7162 it has gone as by UID EXPUNGE (RFC 8508 §4.5).
+        let done = "The message has taken the other's place.";
+        self.ok_gone(done, sink).await
     }
 }

@@ -53,7 +53,8 @@ impl Selected {
         let mut stored = Stored::default();
         // In the store's own steps, so that each has one mod-sequence.
         for step in limited.steps(&limited.uids, STEP_MESSAGES) {
-            self.store_step(&step, store, &mut stored, sink).await?;
+            let on = (&mut progress, &mut *sink);
+            self.store_step(&step, store, &mut stored, on).await?;
             progress.did(step.count());
             progress.tell_if_due(sink).await?;
         }
@@ -89,13 +90,12 @@ impl Selected {
         uids: &UidSet,
         store: &Store,
         stored: &mut Stored,
-        sink: &mut Sink,
+        (progress, sink): (&mut Progress, &mut Sink),
     ) -> Result<(), Failure> {
         let before = self.mailbox.state();
         let condition = store.unchanged_since;
-        let outcome = self
-            .change_flags(uids, (store.change, &store.flags), condition)
-            .await?;
+        let changing = self.change_flags(uids, (store.change, &store.flags), condition);
+        let outcome = progress.during(changing, sink, |_| {}).await??;
         let after = self.mailbox.state();
         sink.send_all(&self.view.tell_keywords(&after)).await?;
         // What became of the messages that were left alone saves the client from asking.
@@ -243,8 +243,7 @@ impl Selected {
         Ok(limited.completion(completion, sink).await?)
     }
 
-    /// Removes messages and tells which are gone; with CONDSTORE or QRESYNC also how far the client
-    /// has come with that (RFC 7162 §3.2.7, §3.2.9).
+    /// Removes messages, and tells which are gone.
     async fn expunge_of(&mut self, which: store::Expunge, sink: &mut Sink) -> Outcome {
         let mut progress = Progress::new(sink, None);
         let expunging = self.mailbox.expunge(which);
@@ -252,12 +251,18 @@ impl Selected {
         if gone.is_empty() {
             return Ok(ok("Expunged."));
         }
+        self.ok_gone("Expunged.", sink).await
+    }
+
+    /// OK to what removed messages. It is told which are gone; with CONDSTORE or QRESYNC also how far
+    /// the client has come with that (RFC 7162 §3.2.7, §3.2.9).
+    pub(super) async fn ok_gone(&mut self, text: &'static str, sink: &mut Sink) -> Outcome {
         self.tell_removed(sink).await?;
         if self.auth.mode.sync == Sync::Plain {
-            return Ok(ok("Expunged."));
+            return Ok(ok(text));
         }
         let highest = Code::HighestModSeq(self.view.settled());
-        Ok(ok_with(highest, "Expunged."))
+        Ok(ok_with(highest, text))
     }
 }
 

@@ -45,7 +45,7 @@ impl Run {
     /// A fresh server. A mutant stands between it and the checker.
     pub(crate) async fn new(mutant: Option<Mutant>) -> Self {
         Self {
-            world: World::new(ACCOUNTS.len(), CLIENTS),
+            world: World::new(CLIENTS),
             place: Place::new().await,
             lines: (0..CLIENTS).map(|_| None).collect(),
             asking: ACCOUNTS.iter().map(|_| None).collect(),
@@ -94,18 +94,20 @@ impl Run {
     }
 
     async fn connect(&mut self, who: usize) -> Check {
-        let account = self.world.clients[who].account;
         let mut line = self.place.connect();
         self.note(format!("S[c{who}]: * OK <?>"));
-        self.note(format!(
-            "C[c{who}]: x LOGIN {} {PASSWORD}",
-            ACCOUNTS[account]
-        ));
-        self.note(format!("S[c{who}]: x OK <?>"));
-        log_in(&mut line, ACCOUNTS[account]).await?;
+        within(line.hear()).await?;
         self.lines[who] = Some(line);
+        self.log_in_again(who).await?;
         self.world.clients[who].is_connected = true;
         Ok(())
+    }
+
+    async fn log_in_again(&mut self, who: usize) -> Check {
+        let name = ACCOUNTS[self.world.clients[who].account];
+        self.note(format!("C[c{who}]: x LOGIN {name} {PASSWORD}"));
+        self.note(format!("S[c{who}]: x OK <?>"));
+        log_in(self.line(who), name).await
     }
 
     fn leave(&mut self, who: usize) {
@@ -134,6 +136,7 @@ impl Run {
             Command::Done(_) => self.idle_tags[who].clone(),
             _ => format!("t{}", self.tags),
         };
+        let command = &self.world.worked_out(who, command);
         let pieces = command.pieces(&tag, self.world.clients[who].is_utf8);
         self.world.contest(who);
         let mut expected = self.world.predict(who, command);
@@ -157,6 +160,9 @@ impl Run {
         } else {
             self.until_tagged(who, command, (&tag, &mut expected, &mut seen))
                 .await?;
+            if expected.next == Next::Fresh {
+                self.log_in_again(who).await?;
+            }
         }
         self.others(who).await
     }
@@ -374,6 +380,7 @@ impl Run {
     async fn ask_validity(&mut self, account: usize, name: &str) -> Check<u32> {
         if self.asking[account].is_none() {
             let mut line = self.place.connect();
+            within(line.hear()).await?;
             log_in(&mut line, ACCOUNTS[account]).await?;
             self.asking[account] = Some(line);
         }
@@ -414,7 +421,6 @@ async fn within<T>(work: impl Future<Output = T>) -> Check<T> {
 }
 
 async fn log_in(line: &mut Line, user: &str) -> Check {
-    within(line.hear()).await?;
     line.send(format!("x LOGIN {user} {PASSWORD}\r\n").as_bytes())
         .await;
     asked(line).await.map(|_| ())

@@ -39,12 +39,13 @@ pub(crate) enum State {
 pub(crate) enum Step {
     /// `C[name]: text` sends a line.
     Send(String, String),
-    /// `c[name]: text` sends without a line end; `\r`, `\n`, `\0` and `\xHH` are replaced.
+    /// `c[name]: text` sends without a line end, `c*20: text` twenty times; `\r`, `\n`, `\0` and
+    /// `\xHH` are replaced.
     SendRaw(String, String),
     /// `C: … {+}` with `L:` lines sends a literal of these lines, its size filled in.
     SendLiteral(String, String, String, String),
-    /// `S[name]: pattern` expects one line.
-    Expect(String, String),
+    /// `S[name]: pattern` expects one line; `S*20: pattern` expects twenty.
+    Expect(String, String, usize),
     /// `U[name]: pattern` lines that stand together come in any order; `O[name]: pattern` among or
     /// after them may come or not.
     Unordered(String, Vec<(Need, String)>),
@@ -54,6 +55,12 @@ pub(crate) enum Step {
     Kill(String),
     /// `G: a b` the number captured as `a` is greater than the one captured as `b`.
     Greater(String, String),
+    /// `N: a b c` no two of the words captured as these are the same.
+    Different(Vec<String>),
+    /// `D: hold`, `one` or `go`: what the disk does with what has to be durable.
+    Disk(DiskStep),
+    /// `T: 15` so many seconds go by, once the disk is asked for something if it is held.
+    Time(u64),
     /// `Z[name]: on` from here on the client compresses both ways (RFC 4978); `off` ends that.
     Compress(String, Compression),
     /// `R:` the store is closed and opened again; every connection is gone.
@@ -67,6 +74,17 @@ pub(crate) enum Compression {
     On,
     /// It ends that.
     Off,
+}
+
+/// What becomes of the log's syncs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum DiskStep {
+    /// They wait from here on.
+    Hold,
+    /// One is let on, and the next has come.
+    One,
+    /// All are let on.
+    Go,
 }
 
 /// Whether a line has to come.
@@ -88,6 +106,9 @@ impl Need {
     }
 }
 
+/// The lines of a transcript, numbered from 0.
+type Lines<'a> = std::iter::Peekable<std::iter::Enumerate<std::str::Lines<'a>>>;
+
 /// Reads a transcript.
 pub(crate) fn parse(text: &str) -> Result<Script, String> {
     let mut script = Script {
@@ -103,55 +124,76 @@ pub(crate) fn parse(text: &str) -> Result<Script, String> {
             option(&mut script.options, header.trim());
             continue;
         }
-        let (kind, name, rest) = split(line).ok_or_else(|| format!("line {}: {line}", at + 1))?;
-        let step = match kind {
-            "C" => {
-                let mut literal: Option<String> = None;
-                while let Some(text) = lines.peek().and_then(|(_, l)| l.strip_prefix("L:")) {
-                    let body = literal.get_or_insert_default();
-                    body.push_str(text.strip_prefix(' ').unwrap_or(text));
-                    body.push_str("\r\n");
-                    lines.next();
-                }
-                match literal {
-                    None => Step::Send(name, rest),
-                    Some(body) => {
-                        let after = lines.peek().and_then(|(_, l)| l.strip_prefix("L+:"));
-                        let after = after.map(|a| a.strip_prefix(' ').unwrap_or(a).to_owned());
-                        if after.is_some() {
-                            lines.next();
-                        }
-                        Step::SendLiteral(name, rest, body, after.unwrap_or_default())
-                    }
-                }
-            }
-            "c" => Step::SendRaw(name, rest),
-            "S" => Step::Expect(name, rest),
-            "U" | "O" => {
-                let mut all = vec![(Need::of(kind).unwrap_or(Need::Required), rest)];
-                while let Some((kind, other, rest)) = lines.peek().and_then(|(_, l)| split(l)) {
-                    let Some(need) = Need::of(kind).filter(|_| other == name) else {
-                        break;
-                    };
-                    all.push((need, rest));
-                    lines.next();
-                }
-                Step::Unordered(name, all)
-            }
-            "X" => Step::Closed(name),
-            "K" => Step::Kill(name),
-            "G" => {
-                let two = rest.split_once(' ').ok_or("G: needs two names")?;
-                Step::Greater(two.0.to_owned(), two.1.to_owned())
-            }
-            "Z" if rest == "on" => Step::Compress(name, Compression::On),
-            "Z" if rest == "off" => Step::Compress(name, Compression::Off),
-            "R" => Step::Restart,
-            other => return Err(format!("line {}: unknown step {other}", at + 1)),
-        };
+        let step = step(line, &mut lines).ok_or_else(|| format!("line {}: {line}", at + 1))?;
         script.steps.push((at + 1, step));
     }
     Ok(script)
+}
+
+/// The step that begins with this line; the rest of it is taken from those that follow.
+fn step(line: &str, lines: &mut Lines<'_>) -> Option<Step> {
+    let (kind, name, rest) = split(line)?;
+    let (kind, times) = match kind.split_once('*') {
+        Some((kind @ ("c" | "S"), times)) => (kind, times.parse().ok()?),
+        Some(_) => return None,
+        None => (kind, 1),
+    };
+    let words = || rest.split(' ').map(str::to_owned);
+    Some(match (kind, rest.as_str()) {
+        ("C", _) => command(name, rest, lines),
+        ("c", _) => Step::SendRaw(name, rest.repeat(times)),
+        ("S", _) => Step::Expect(name, rest, times),
+        ("U" | "O", _) => unordered(Need::of(kind)?, name, rest, lines),
+        ("X", _) => Step::Closed(name),
+        ("K", _) => Step::Kill(name),
+        ("G", _) => Step::Greater(words().next()?, words().nth(1)?),
+        ("N", _) => Step::Different(words().collect()),
+        ("D", "hold") => Step::Disk(DiskStep::Hold),
+        ("D", "one") => Step::Disk(DiskStep::One),
+        ("D", "go") => Step::Disk(DiskStep::Go),
+        ("T", secs) => Step::Time(secs.parse().ok()?),
+        ("Z", "on") => Step::Compress(name, Compression::On),
+        ("Z", "off") => Step::Compress(name, Compression::Off),
+        ("R", _) => Step::Restart,
+        _ => return None,
+    })
+}
+
+/// `C:` with the `L:` lines of its literal, and what follows that.
+fn command(name: String, text: String, lines: &mut Lines<'_>) -> Step {
+    let mut literal: Option<String> = None;
+    while let Some(line) = next_of("L:", lines) {
+        let body = literal.get_or_insert_default();
+        body.push_str(line);
+        body.push_str("\r\n");
+    }
+    match literal {
+        None => Step::Send(name, text),
+        Some(body) => {
+            let after = next_of("L+:", lines).unwrap_or_default().to_owned();
+            Step::SendLiteral(name, text, body, after)
+        }
+    }
+}
+
+/// What stands in the next line if it is of this kind.
+fn next_of<'a>(kind: &str, lines: &mut Lines<'a>) -> Option<&'a str> {
+    let text = lines.peek()?.1.strip_prefix(kind)?;
+    lines.next();
+    Some(text.strip_prefix(' ').unwrap_or(text))
+}
+
+/// All `U:` and `O:` lines of one client that stand together.
+fn unordered(need: Need, name: String, first: String, lines: &mut Lines<'_>) -> Step {
+    let mut all = vec![(need, first)];
+    while let Some((kind, other, rest)) = lines.peek().and_then(|(_, l)| split(l)) {
+        let Some(need) = Need::of(kind).filter(|_| other == name) else {
+            break;
+        };
+        all.push((need, rest));
+        lines.next();
+    }
+    Step::Unordered(name, all)
 }
 
 /// `C[name]: rest`

@@ -1,6 +1,10 @@
 //! The server under a transcript, and the clients that speak it.
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use server::{
@@ -11,13 +15,17 @@ use server::{
     tls::Tls,
 };
 use store::{
-    NewAccount, Quota, clock::ManualClock, credential::Verifiers, embedded::EmbeddedStore,
+    NewAccount, Quota,
+    clock::{Clock as _, ManualClock},
+    credential::Verifiers,
+    disk::{Held, Hold, RealDisk},
+    embedded::EmbeddedStore,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::{
     pattern::{filled, matches},
-    script::{Compression, Need, Options, Script, State, Step},
+    script::{Compression, DiskStep, Need, Options, Script, State, Step},
 };
 
 /// How long an answer may take: generous, since only a hang should reach it.
@@ -29,7 +37,8 @@ pub(crate) const PASSWORD: &str = "tanstaaftanstaaf";
 
 /// A server with its store in a temporary directory.
 pub(crate) struct Server {
-    directory: tempfile::TempDir,
+    place: Place,
+    hold: Option<Arc<Hold>>,
     config: Arc<Config>,
     service: Arc<Service>,
     options: (bool, State),
@@ -88,8 +97,8 @@ impl Server {
             ..Default::default()
         });
         let config = Arc::new(loaded.unwrap().config);
-        let directory = tempfile::tempdir().unwrap();
-        let service = service(directory.path(), &config, None);
+        let place = Place::new();
+        let service = place.service(&config, None);
         let quota = options
             .quota
             .map_or_else(Quota::default, |(bytes, messages)| Quota {
@@ -100,7 +109,8 @@ impl Server {
             add_account(&service, name, quota).await;
         }
         Self {
-            directory,
+            place,
+            hold: None,
             config,
             service,
             options: (options.plain, options.state),
@@ -142,14 +152,11 @@ impl Server {
             Step::SendLiteral(name, text, body, after) => {
                 self.send_literal(name, text, body, after).await
             }
-            Step::Expect(name, pattern) => {
-                self.client(name).await?;
-                let client = self.clients.get_mut(name).unwrap();
-                let line = client.line().await?;
-                if matches(pattern, &line, &mut self.names) {
-                    return Ok(());
+            Step::Expect(name, pattern, times) => {
+                for _ in 0..*times {
+                    self.expect(name, pattern).await?;
                 }
-                Err(format!("expected {pattern}\n      got {line}"))
+                Ok(())
             }
             Step::Unordered(name, patterns) => self.unordered(name, patterns).await,
             Step::Closed(name) => match self.client(name).await?.line().await {
@@ -170,6 +177,15 @@ impl Server {
                     other => Err(format!("{a} is not greater than {b}: {other:?}")),
                 }
             }
+            Step::Different(names) => {
+                let words: BTreeSet<_> = names.iter().filter_map(|it| self.names.get(it)).collect();
+                match words.len() == names.len() {
+                    true => Ok(()),
+                    false => Err(format!("not all different: {names:?} are {words:?}")),
+                }
+            }
+            Step::Disk(step) => self.hold(*step).await,
+            Step::Time(secs) => self.pass(*secs).await,
             Step::Compress(name, Compression::On) => {
                 self.client(name).await?.codec = Some(Codec::new());
                 Ok(())
@@ -181,9 +197,49 @@ impl Server {
             Step::Restart => {
                 self.clients.clear();
                 self.service.store.close().await;
-                self.service = service(self.directory.path(), &self.config, None);
+                self.service = self.place.service(&self.config, None);
                 Ok(())
             }
+        }
+    }
+
+    async fn expect(&mut self, name: &str, pattern: &str) -> Result<(), String> {
+        let line = self.client(name).await?.line().await?;
+        if matches(pattern, &line, &mut self.names) {
+            return Ok(());
+        }
+        Err(format!("expected {pattern}\n      got {line}"))
+    }
+
+    async fn hold(&mut self, step: DiskStep) -> Result<(), String> {
+        match (step, &self.hold) {
+            (DiskStep::Hold, None) => self.hold = Some(Arc::new(self.place.disk.hold())),
+            (DiskStep::One, Some(hold)) => {
+                hold.let_one();
+                self.disk_is_asked().await;
+            }
+            (DiskStep::Go, Some(_)) => self.hold = None,
+            (step, _) => return Err(format!("the disk cannot {step:?} now")),
+        }
+        Ok(())
+    }
+
+    /// Lets time go by, once the disk is asked for something if it is held.
+    async fn pass(&self, secs: u64) -> Result<(), String> {
+        self.disk_is_asked().await;
+        let clock = &self.place.clock;
+        clock.set(clock.now_secs() + secs.cast_signed());
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(secs)).await;
+        tokio::time::resume();
+        Ok(())
+    }
+
+    /// Waits until something has to be durable and is held.
+    async fn disk_is_asked(&self) {
+        if let Some(hold) = self.hold.clone() {
+            let asked = tokio::task::spawn_blocking(move || hold.wait_for_one());
+            asked.await.unwrap();
         }
     }
 
@@ -282,13 +338,32 @@ fn kept_password() -> Verifiers {
         .clone()
 }
 
-/// The server's service over the store in `directory`.
-pub(crate) fn service(directory: &Path, config: &Arc<Config>, tls: Option<Tls>) -> Arc<Service> {
-    // 2026-11-22: a fixed now, so that dates in transcripts can be written down.
-    let clock = Arc::new(ManualClock::new(1_795_305_600));
-    let options = config.store_options();
-    let store = EmbeddedStore::open(directory, options, Arc::clone(&clock) as _).unwrap();
-    Arc::new(Service::new(Arc::clone(config), store, tls, clock))
+/// Where a store is, and the time there.
+pub(crate) struct Place {
+    pub(crate) directory: tempfile::TempDir,
+    disk: Held<RealDisk>,
+    clock: Arc<ManualClock>,
+}
+
+impl Place {
+    /// With nothing in it yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            disk: Held::new(RealDisk, "seg"),
+            // 2026-11-22: a fixed now, so that dates in transcripts can be written down.
+            clock: Arc::new(ManualClock::new(1_795_305_600)),
+        }
+    }
+
+    /// The server's service over the store here.
+    pub(crate) fn service(&self, config: &Arc<Config>, tls: Option<Tls>) -> Arc<Service> {
+        let (disk, clock) = (Arc::new(self.disk.clone()), Arc::clone(&self.clock));
+        let options = config.store_options();
+        let time = Arc::clone(&clock) as _;
+        let store = EmbeddedStore::open_on(disk, self.directory.path(), options, time).unwrap();
+        Arc::new(Service::new(Arc::clone(config), store, tls, clock))
+    }
 }
 
 impl Client {

@@ -20,21 +20,21 @@ use tokio_rustls::{
     },
 };
 
-use crate::server::{PASSWORD, add_account, service};
+use crate::server::{PASSWORD, Place, add_account};
 
 mod injection;
 
 struct Secured {
-    _directory: tempfile::TempDir,
+    _place: Place,
     service: Arc<Service>,
     connector: TlsConnector,
 }
 
 async fn secured(set: &[&str]) -> Secured {
-    let directory = tempfile::tempdir().unwrap();
+    let place = Place::new();
     #[expect(clippy::disallowed_methods, reason = "a certificate must be valid now")]
     let now = SystemTime::now();
-    let source = tls::self_signed(&directory.path().join("tls"), now).unwrap();
+    let source = tls::self_signed(&place.directory.path().join("tls"), now).unwrap();
     let tls = Tls::new(&tls::load(&source).unwrap()).unwrap();
     let mut roots = RootCertStore::empty();
     roots
@@ -50,10 +50,10 @@ async fn secured(set: &[&str]) -> Secured {
     })
     .unwrap();
     let config = Arc::new(loaded.config);
-    let service = service(directory.path(), &config, Some(tls));
+    let service = place.service(&config, Some(tls));
     add_account(&service, "tim", Quota::default()).await;
     Secured {
-        _directory: directory,
+        _place: place,
         service,
         connector: TlsConnector::from(Arc::new(client)),
     }

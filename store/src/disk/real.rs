@@ -16,7 +16,7 @@ use super::{Disk, DiskFile, Lock, OpenMode};
 const PARTS_MAX: usize = 1_024;
 
 /// The machine's file system.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RealDisk;
 
 #[derive(Debug)]

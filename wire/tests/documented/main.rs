@@ -78,8 +78,8 @@ fn page() -> String {
          certificate, and not under TLS.\nSCRAM is listed while every account that may log in has \
          what it needs, or as `Imap:OfferScram` says; its -PLUS forms under TLS.\nFurther \
          mechanisms are listed where they are configured: SCRAM-SHA-1, EXTERNAL, OAUTHBEARER, \
-         XOAUTH2, ANONYMOUS.\nWhich client that is not ours exercises which capability \
-         is in [tests/clients/capabilities.md](../tests/clients/capabilities.md).\n",
+         XOAUTH2, ANONYMOUS.\nWhat each obliges to, and which client that is not ours drives \
+         it, is in [rfc.md](rfc.md#capabilities-and-who-drives-them).\n",
     );
     page
 }

@@ -82,7 +82,7 @@ async fn rule_51_a_second_time_is_refused_and_changes_nothing() {
     client.send(b"a1 COMPRESS DEFLATE\r\n").await;
     let refused = client.until("\r\n").await;
     assert!(
-        refused.starts_with("a1 NO [COMPRESSIONACTIVE] "),
+        refused.starts_with("a1 NO [COMPRESSIONACTIVE] ") && refused.contains("by COMPRESS"),
         "{refused}"
     );
     client.send(b"a2 NOOP\r\n").await;

@@ -174,6 +174,26 @@ fn deleted_mail_stays_through_its_window_and_then_gives_its_space_back() {
     assert!(rewritten.len() >= 8, "{rewritten:?}");
 }
 
+/// RFC 7162 §5.3: what is remembered of expunges goes with the mailbox.
+#[test]
+fn the_history_goes_with_its_mailbox() {
+    let place = Place::new();
+    let core = place.open();
+    fill(&core);
+    let other = MailboxId::new(9).unwrap();
+    commit(&core, vec![mailbox(other, "Other")]).unwrap();
+    commit(&core, vec![Record::MailboxDeleted(ACCOUNT, MAILBOX)]).unwrap();
+    let remembered = |core: &Core| {
+        let read = |index: &Index| index.remembered(MAILBOX, ModSeq::MIN);
+        core.shared.with_index(read).unwrap().count()
+    };
+    assert_eq!(remembered(&core), 225);
+    core.compact().unwrap();
+    assert_eq!(remembered(&core), 0);
+    sound(&core);
+    core.close();
+}
+
 /// A disk on which segments were rewritten; whoever asks for an old file finds out just then.
 #[derive(Debug)]
 struct Exchanging {

@@ -152,7 +152,12 @@ impl Index {
         if since < entry(&read, id)?.history_floor {
             return Ok(None);
         }
-        let table = read.open_table(HISTORY).map_err(failed)?;
+        self.remembered(id, since).map(Some)
+    }
+
+    /// UIDs that are remembered as expunged after a mod-sequence, whether the mailbox is there or not.
+    pub(crate) fn remembered(&self, id: MailboxId, since: ModSeq) -> Result<UidSet> {
+        let table = self.read()?.open_table(HISTORY).map_err(failed)?;
         let from = (id.get(), since.get().saturating_add(1), 0);
         let mut ranges = Vec::new();
         for item in table
@@ -163,7 +168,7 @@ impl Index {
             let uid = |n| Uid::new(n).ok_or(Malformed);
             ranges.push((uid(key.value().2)?, uid(last.value())?));
         }
-        Ok(Some(ranges.into_iter().collect()))
+        Ok(ranges.into_iter().collect())
     }
 
     /// References to each body as counted one by one and as counted by messages, and by bodies
