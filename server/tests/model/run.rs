@@ -12,7 +12,7 @@ use crate::{
     expected::{Data, Expected, Next},
     mutant::{Asked, Mutant},
     place::{ACCOUNTS, Heard, Line, PASSWORD, Place, parsed},
-    told::{Broken, Check, View, broken},
+    told::{Broken, Check, broken},
     words::{TIMES, quoted},
     world::World,
 };
@@ -146,6 +146,7 @@ impl Run {
         let names = self.world.names(who);
         let mut expected = self.world.predict(who, command);
         self.world.watch(who, command, &names);
+        let lost = self.world.lost(who);
         let mut seen = Seen::default();
         for (bytes, literal) in pieces {
             let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\\r\\n");
@@ -157,7 +158,7 @@ impl Run {
                     .until_invited(who, command, (&tag, &mut expected, &mut seen))
                     .await?
             {
-                return self.others(who).await;
+                return self.others(who, &lost).await;
             }
         }
         if expected.next == Next::Idle {
@@ -170,7 +171,7 @@ impl Run {
                 self.log_in_again(who).await?;
             }
         }
-        self.others(who).await
+        self.others(who, &lost).await
     }
 
     const fn patience(&self) -> Duration {
@@ -306,12 +307,10 @@ impl Run {
     }
 
     /// What must be heard at once: of a mailbox that is gone, in IDLE, and after NOTIFY.
-    async fn others(&mut self, actor: usize) -> Check {
+    async fn others(&mut self, actor: usize, lost: &[usize]) -> Check {
         for who in 0..CLIENTS {
             let client = &self.world.clients[who];
-            let account = &self.world.accounts[client.account];
-            let is_lost = |view: &View| who != actor && !account.is_same(view.mailbox);
-            if client.view.as_ref().is_some_and(is_lost) {
+            if lost.contains(&who) {
                 self.bye(who).await?;
             } else if client.watch.is_some() || (client.is_idle && who != actor) {
                 self.news(who).await?;

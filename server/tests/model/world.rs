@@ -153,6 +153,18 @@ impl World {
         }
     }
 
+    /// Clients whose mailbox another one has just removed, or given another UIDVALIDITY. That must be
+    /// asked before any of them hears what that UIDVALIDITY is.
+    pub(crate) fn lost(&self, actor: usize) -> Vec<usize> {
+        let is_lost = |who: &usize| {
+            let client = &self.clients[*who];
+            let account = &self.accounts[client.account];
+            let view = client.view.as_ref().filter(|_| *who != actor);
+            view.is_some_and(|view| !account.is_same(view.mailbox))
+        };
+        (0..self.clients.len()).filter(is_lost).collect()
+    }
+
     /// Every connection is gone, and the server may not know what is recent.
     pub(crate) fn restarted(&mut self) {
         for client in &mut self.clients {
