@@ -184,6 +184,7 @@ fn the_history_goes_with_its_mailbox() {
     commit(&core, vec![mailbox(other, "Other")]).unwrap();
     commit(&core, vec![Record::MailboxDeleted(ACCOUNT, MAILBOX)]).unwrap();
     let remembered = |core: &Core| {
+        core.shared.backlog.wait_published().unwrap();
         let read = |index: &Index| index.remembered(MAILBOX, ModSeq::MIN);
         core.shared.with_index(read).unwrap().count()
     };
