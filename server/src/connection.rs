@@ -25,6 +25,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::BytesMut;
 use tokio::{
     io::{AsyncReadExt, ReadHalf, WriteHalf},
     time::{Instant, timeout_at},
@@ -64,10 +65,12 @@ use self::{counted::Running, end::End, pace::Pace};
 
 /// Bytes of answers that wait before login, whatever may wait after.
 const BUFFER_BYTES_BEFORE_LOGIN: usize = 8 * 1024;
-/// Bytes asked of the socket at once, …
+/// Bytes asked of the socket at once while a command is coming in, …
 const READ_BYTES: usize = 16 * 1024;
-/// … and before login, when each of thousands of strangers has its own room for them.
+/// … before login, when each of thousands of strangers has its own room for them, …
 const READ_BYTES_BEFORE_LOGIN: usize = 2 * 1024;
+/// … and between commands: who idles for hours holds this. Most commands are shorter.
+const READ_BYTES_AT_REST: usize = 512;
 
 /// How a connection begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -453,11 +456,13 @@ impl Connection {
             return Err(late);
         }
         let mut changes = self.session.changes();
-        let buffer = self.framer.buffer_mut();
-        buffer.reserve(match self.session {
-            Session::NotAuthenticated => READ_BYTES_BEFORE_LOGIN,
-            Session::Authenticated(_) | Session::Selected(_) => READ_BYTES,
-        });
+        let buffer = room(
+            &mut self.framer,
+            match self.session {
+                Session::NotAuthenticated => READ_BYTES_BEFORE_LOGIN,
+                Session::Authenticated(_) | Session::Selected(_) => READ_BYTES,
+            },
+        );
         let read = loop {
             tokio::select! {
                 read = timeout_at(deadline, self.reader.read_buf(buffer)) => break read,
@@ -634,8 +639,7 @@ async fn gone(
 ) -> io::Error {
     let few = |framer: &Framer| framer.buffered_lines() < commands_ahead as usize;
     while framer.buffered() < READ_AHEAD_BYTES && few(framer) {
-        let buffer = framer.buffer_mut();
-        buffer.reserve(READ_BYTES);
+        let buffer = room(framer, READ_BYTES);
         match reader.read_buf(buffer).await {
             Ok(0) => {
                 tokio::time::sleep(HALF_CLOSED).await;
@@ -646,6 +650,17 @@ async fn gone(
         }
     }
     std::future::pending().await
+}
+
+/// The input buffer with room for what is read next, at most `bytes_max`.
+fn room(framer: &mut Framer, bytes_max: usize) -> &mut BytesMut {
+    let is_at_rest = framer.buffered() == 0 && framer.message_remaining() == 0;
+    let buffer = framer.buffer_mut();
+    buffer.reserve(match is_at_rest {
+        true => READ_BYTES_AT_REST,
+        false => bytes_max,
+    });
+    buffer
 }
 
 /// Bytes of further commands that are read while one runs.

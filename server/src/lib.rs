@@ -13,7 +13,6 @@ pub mod doctor;
 pub mod listen;
 pub mod lmtp;
 pub mod log;
-pub(crate) mod memory;
 pub mod message;
 pub mod observe;
 pub mod ops;

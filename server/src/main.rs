@@ -5,6 +5,7 @@ use std::{
     io::{self, Write as _},
     net::IpAddr,
     process::ExitCode,
+    time::Duration,
 };
 
 use server::{
@@ -29,6 +30,15 @@ use server::{
     serve::{self, Failure, Start, system_time},
     tls, tunnel, up,
 };
+
+/// Gives back to the system what a burst has left behind, by a thread of its own, and keeps what a
+/// session holds close together (`docs/decisions/0020-memory-by-jemalloc.md`).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// How long a thread that waits for the disk is kept for the next who needs one. They take turns at
+/// what there is to do, so that of hundreds which a burst has made none would ever be idle for long.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     match Cli::read(std::env::args_os()) {
@@ -129,6 +139,7 @@ fn served(loaded: impl Fn() -> Result<Loaded, Failure>, start: Start) -> Result<
 fn many_threads(work: impl Future<Output = Result<(), Failure>>) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_keep_alive(KEEP_ALIVE)
         .build();
     let runtime = runtime.map_err(|error| no_runtime(&error))?;
     let done = runtime.block_on(work);

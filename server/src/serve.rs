@@ -26,7 +26,6 @@ use crate::{
     cli::Exit,
     config::{Config, Loaded},
     listen::{self, note_end},
-    memory,
     observe::collector,
     ops,
     problem::{Problem, Problems},
@@ -426,7 +425,6 @@ impl Running {
         self.tasks.spawn(keep_certificates(service(), hangup));
         self.tasks.spawn(write_uses(service()));
         self.tasks.spawn(collector::run(service()));
-        self.tasks.spawn(memory::give_back(service()));
         self.tasks
             .spawn(listen::serve(listening.tcp, listening.lmtp, service()));
     }

@@ -339,7 +339,37 @@ pub struct News {
     /// The names as they are now.
     pub tree: Arc<Tree>,
     /// Mailboxes that are there and whose counters have changed, or that are new.
-    pub mailboxes: Vec<(MailboxId, Summary)>,
+    pub mailboxes: Vec<MailboxNews>,
+}
+
+/// A mailbox whose counters have changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MailboxNews {
+    /// Which.
+    pub id: MailboxId,
+    /// Its counters as they are now.
+    pub summary: Summary,
+    /// When they changed.
+    pub changes: Changes,
+}
+
+/// When the counters of a mailbox changed last: versions of the account, each 0 if it has not
+/// changed since the account was loaded. So that whoever was told of a version needs to remember
+/// nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Changes {
+    /// How many messages there are, or the next UID.
+    pub messages: u64,
+    /// How many are not seen.
+    pub unseen: u64,
+    /// The highest mod-sequence.
+    pub mod_seq: u64,
+    /// UIDVALIDITY
+    pub uid_validity: u64,
+    /// Anything, before the last change, …
+    pub before: u64,
+    /// … and the highest mod-sequence then; nothing if the mailbox was new.
+    pub mod_seq_before: Option<ModSeq>,
 }
 
 /// A mailbox in the tree.

@@ -23,9 +23,10 @@ pub(crate) mod search;
 pub mod state;
 
 pub use contract::{
-    Access, Account, AccountChange, AccountInfo, Actor, Appended, Compacted, Delivery, Expunge,
-    FlagsOutcome, Mailbox, MailboxInfo, Measures, NewAccount, NewMessage, News, Quota, Rebuilding,
-    Room, Shared, Static, Store, Subscription, Transferred, Tree, Upload, Usage,
+    Access, Account, AccountChange, AccountInfo, Actor, Appended, Changes, Compacted, Delivery,
+    Expunge, FlagsOutcome, Mailbox, MailboxInfo, MailboxNews, Measures, NewAccount, NewMessage,
+    News, Quota, Rebuilding, Room, Shared, Static, Store, Subscription, Transferred, Tree, Upload,
+    Usage,
 };
 pub use error::{Error, Result};
 pub use options::Options;

@@ -49,7 +49,7 @@ pub const NOTIFY_GROUPS_MAX: usize = 100;
 /// Mailboxes that one group of NOTIFY names.
 pub const NOTIFY_NAMES_MAX: usize = 1_000;
 /// What a connection's input buffer keeps allocated between commands, bytes.
-pub const IDLE_BUFFER_BYTES_MAX: usize = 4 * 1024;
+pub const IDLE_BUFFER_BYTES_MAX: usize = 1024;
 
 impl Limits {
     /// Before login. What a grammar counts is as after login: the shorter line bounds it, and a

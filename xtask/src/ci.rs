@@ -109,6 +109,11 @@ const STEPS: &[Step] = &[
         ..PLAIN
     },
     script("clients", &["tests/clients/run"]),
+    script("differential", &["tests/differential/run"]),
+    script(
+        "differential mutants",
+        &["tests/differential/run", "--mutants"],
+    ),
     script("ops", &["tests/ops/run"]),
     script("manual", &["tests/manual/run"]),
     script("install", &["tests/install/run"]),
@@ -165,6 +170,10 @@ const STEPS: &[Step] = &[
             "install --full",
             &["tests/install/run", "package", "container", "newcomer"],
         )
+    },
+    Step {
+        only_full: true,
+        ..script("differential --full", &["tests/differential/run", "--full"])
     },
     Step {
         only_full: true,

@@ -12,7 +12,7 @@ use wire::imap::{
     table::Expunge,
 };
 
-use super::{Connection, End, READ_BYTES, told_to_end};
+use super::{Connection, End, READ_BYTES, room, told_to_end};
 use crate::session::{Change, Changes};
 
 /// What is waited for besides the client.
@@ -85,8 +85,7 @@ impl Connection {
     pub(super) async fn wait(&mut self, waiting: &mut Waiting) -> Result<(), End> {
         loop {
             self.sink.between_lines();
-            let buffer = self.framer.buffer_mut();
-            buffer.reserve(READ_BYTES);
+            let buffer = room(&mut self.framer, READ_BYTES);
             tokio::select! {
                 read = self.reader.read_buf(buffer) => return match read? {
                     0 => Err(End::Gone(std::io::ErrorKind::UnexpectedEof.into())),

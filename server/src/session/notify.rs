@@ -179,24 +179,22 @@ impl Authenticated {
     /// Notes that this session changed the messages of a mailbox in one step. Where it is not
     /// selected, that is no news to its client (RFC 5465 §5).
     pub(super) fn did_messages(&mut self, id: MailboxId) {
-        if let Some(notify) = &mut self.notify
-            && let Ok(now) = self.account.summary(id)
-        {
-            notify.watch.did_messages(id, &now);
+        if let Some(notify) = &mut self.notify {
+            notify.watch.did_messages(id, &*self.account);
         }
     }
 
     /// Notes that this session itself made or removed mailboxes of these names.
     pub(super) fn did_names(&mut self, is_own: impl Fn(&MailboxKey) -> bool) {
         if let Some(notify) = &mut self.notify {
-            notify.watch.did_names(&self.account.tree(), is_own);
+            notify.watch.did_names(&*self.account, is_own);
         }
     }
 
     /// Notes that this session itself subscribed to a name, or ended that.
     pub(super) fn did_subscribe(&mut self, name: &MailboxName) {
         if let Some(notify) = &mut self.notify {
-            notify.watch.did_subscribe(&self.account.tree(), name);
+            notify.watch.did_subscribe(&*self.account, name);
         }
     }
 }

@@ -154,6 +154,9 @@ impl<'a> Since<'a> {
         let from = known_to.map_or(Some(Uid::MIN), Uid::next);
         let Some(from) = from else { return Ok(()) };
         let wanted = self.uids.intersection(&UidSet::range(from, Uid::MAX));
+        // What never was is not gone: a message may still come by such a UID.
+        let were = UidSet::range(Uid::MIN, last_used(self.state));
+        let wanted = wanted.intersection(&were);
         match self.mailbox.expunged_since(self.mod_seq).await? {
             Some(gone) => {
                 let gone = gone.intersection(&wanted);

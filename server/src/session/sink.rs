@@ -16,6 +16,9 @@ use wire::{
     },
 };
 
+/// What a session's output buffer keeps allocated while it waits for its client, bytes.
+const IDLE_BUFFER_BYTES_MAX: usize = 512;
+
 /// The writing half of a connection, or a vector in a test.
 pub trait Output: AsyncWrite + Send + Unpin + Any {}
 impl<T: AsyncWrite + Send + Unpin + Any> Output for T {}
@@ -210,7 +213,6 @@ impl Sink {
         self.write_out(&waiting).await?;
         waiting.clear();
         self.buffer = waiting;
-        // A burst must not keep its buffer for the hours that a session idles.
         self.buffer.shrink_to(self.limits.buffer_bytes);
         Ok(())
     }
@@ -235,6 +237,10 @@ impl Sink {
     pub async fn flush(&mut self) -> io::Result<()> {
         if !self.buffer.is_empty() {
             self.write().await?;
+        }
+        // What follows may be hours in which the session idles.
+        if self.buffer.capacity() > IDLE_BUFFER_BYTES_MAX {
+            self.buffer = Vec::new();
         }
         let flushed = timeout(self.limits.patience, self.output.flush()).await;
         flushed.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the client does not read"))?

@@ -7,9 +7,10 @@ use wire::imap::client::{Condition, Data as Untagged, Node, Response};
 
 use crate::{
     command::{Access, Command, Item, Numbers},
+    expected::{Code, Copied, Data, Expected, Next},
     find::Found,
     list::Entries,
-    predict::{Code, Copied, Data, Expected, Next},
+    notify::Hears,
     told::{Broken, Check, Expunge, Mode, Revision, Sync, broken},
     words::{DELETED, SEEN, parts, text},
     world::{Account, Client, Mailbox, Message},
@@ -32,11 +33,17 @@ pub(crate) struct Seen {
     entries: Entries,
 }
 
+impl Seen {
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+}
+
 /// What a session hears that no command of its own asked for: in IDLE, or between commands.
 pub(crate) fn unsolicited(client: &mut Client, account: &mut Account, response: Response) -> Check {
-    let expunge = match client.is_idle {
-        true => Expunge::May,
-        false => Expunge::MustWait,
+    let expunge = match client.hears() {
+        Hears::All => Expunge::May,
+        Hears::New | Hears::Nothing => Expunge::MustWait,
     };
     let mut expected = Expected::nothing(expunge);
     let mut answer = Answer {
@@ -67,7 +74,7 @@ impl Answer<'_> {
     }
 
     fn has_seen(&self, name: &str) -> bool {
-        self.seen.names.contains(name)
+        self.seen.has(name)
     }
 
     fn condition(&mut self, condition: &Condition) -> Check {
@@ -84,14 +91,32 @@ impl Answer<'_> {
         match code.as_str() {
             "CLOSED" if self.expected.next != Next::Closed => broken(22, "CLOSED without a reason"),
             "COPYUID" => self.moved(values),
+            "APPENDUID" => self.replaced(values),
+            "MAILBOXID" => self.opened(|account, mailbox| {
+                account.ids.mailbox(
+                    mailbox,
+                    &Node::List(
+                        values
+                            .first()
+                            .and_then(Node::list)
+                            .unwrap_or_default()
+                            .to_vec(),
+                    ),
+                )
+            }),
             "HIGHESTMODSEQ" => self.highest(values),
             "UIDVALIDITY" => {
-                self.opened(|account, mailbox| account.is_valid(mailbox, number(values.first())?))
+                let told = number(values.first())?;
+                if let Some(view) = &mut self.client.view {
+                    view.uid_validity = Some(told);
+                }
+                self.opened(|account, mailbox| account.is_valid(mailbox, told))
             }
             "UIDNEXT" => self.opened(|account, mailbox| {
                 let (told, next) = (number(values.first())?, account.mailboxes[mailbox].uid_next);
                 same(4, "UIDNEXT", told, next)
             }),
+            "UNSEEN" if self.client.is_uid_only => broken(15, "UNSEEN is a sequence number"),
             "UNSEEN" => self.opened(|account, mailbox| {
                 let messages = &account.mailboxes[mailbox].messages;
                 let first = messages.iter().position(|m| !m.flags.has(SEEN));
@@ -136,12 +161,20 @@ impl Answer<'_> {
             return broken(22, format!("{} before CLOSED", data.name));
         }
         match data.name.as_str() {
-            "EXISTS" | "RECENT" | "EXPUNGE" | "FETCH" | "FLAGS" => self.of_mailbox(data)?,
+            "EXISTS" | "RECENT" | "EXPUNGE" | "FLAGS" => self.of_mailbox(data)?,
+            "FETCH" | "UIDFETCH" => {
+                self.of_mailbox(data)?;
+                self.saw("FETCH");
+            }
+            "VANISHED" => self.vanished(&data.values)?,
             "LIST" => self.listed(data)?,
             "LSUB" => self.listed(data)?,
             "STATUS" => self.status(data)?,
             "SEARCH" => self.search(data)?,
             "ESEARCH" => self.esearch(data)?,
+            "UIDBATCHES" => self.batches(data)?,
+            "QUOTAROOT" => self.quota_root(&data.values)?,
+            "QUOTA" => self.quota(data)?,
             "ENABLED" => self.enabled(data)?,
             "CAPABILITY" => {}
             other => return broken(31, format!("{other} was not asked for")),
@@ -156,7 +189,8 @@ impl Answer<'_> {
         let Some(view) = &mut self.client.view else {
             return broken(31, format!("{} without a mailbox", data.name));
         };
-        let mailbox = &mut self.account.mailboxes[view.mailbox];
+        let id = view.mailbox;
+        let mailbox = &mut self.account.mailboxes[id];
         let n = data.number.unwrap_or_default();
         match data.name.as_str() {
             "EXISTS" => {
@@ -166,7 +200,11 @@ impl Answer<'_> {
                     .before
                     .as_ref()
                     .filter(|_| self.seen.names.is_empty());
-                view.exists(n, (mailbox, earlier), revision)
+                let before = view.told.len();
+                view.exists(n, (mailbox, earlier), revision)?;
+                let new: Vec<u32> = view.told[before..].iter().map(|t| t.uid).collect();
+                self.client.describes(&new, self.expected);
+                Ok(())
             }
             "RECENT" if matches!(self.expected.data, Data::Opening(_)) => {
                 view.opened_recent(n, mailbox, revision)
@@ -176,17 +214,25 @@ impl Answer<'_> {
                 view.announce(data.values.first().and_then(Node::list).unwrap_or_default());
                 Ok(())
             }
+            "EXPUNGE" if mode.tells_vanished() => broken(12, "EXPUNGE instead of VANISHED"),
             "EXPUNGE" => {
-                let unsaid = matches!(self.expected.data, Data::Moved(_));
-                if unsaid && !self.seen.names.contains("COPYUID") {
-                    return broken(19, "EXPUNGE before COPYUID");
-                }
+                self.expected.may_tell_gone(self.seen)?;
                 view.expunge(n, mailbox, self.expected.expunge)
+            }
+            name if (name == "UIDFETCH") != mode.is_uid_only => {
+                broken(15, format!("{name} is told, the other is due"))
             }
             _ => {
                 let items = data.values.first().unwrap_or(&Node::Nil);
-                let uid = view.fetched(n, items, mailbox, mode)?;
-                fetched(self.expected, (uid, mailbox.message(uid)), items, mode)
+                let told = view.fetched(n, items, mailbox, mode)?;
+                self.resynced(told)?;
+                self.identified(id, told.uid, items)?;
+                let mailbox = &self.account.mailboxes[id];
+                let message = (told.uid, mailbox.message(told.uid));
+                if self.client.describes_by(message.1, items)? {
+                    return Ok(());
+                }
+                fetched(self.expected, message, items, mode)
             }
         }
     }
@@ -199,17 +245,21 @@ impl Answer<'_> {
             return broken(28, "a LIST without attributes or name");
         };
         let name = self.name(name)?;
+        let is_asked = matches!(self.expected.data, Data::List(_) | Data::Lsub(_));
         let lower = |node: &Node| {
             String::from_utf8_lossy(node.bytes().unwrap_or_default()).to_ascii_lowercase()
         };
         let attributes = attributes.iter().map(lower).collect();
+        if self.client.watch.is_some() && !is_asked && !self.expected.opens() {
+            return self.name_notified(&name, &attributes);
+        }
         match self.seen.entries.insert(name.clone(), attributes) {
             Some(_) => broken(28, format!("{name} is listed twice")),
             None => Ok(()),
         }
     }
 
-    fn name(&self, bytes: &[u8]) -> Check<String> {
+    pub(crate) fn name(&self, bytes: &[u8]) -> Check<String> {
         let name = match self.client.is_utf8 {
             true => String::from_utf8(bytes.to_vec()).ok(),
             false => wire::utf7::decode(bytes),
@@ -218,18 +268,21 @@ impl Answer<'_> {
     }
 
     fn status(&mut self, data: &Untagged) -> Check {
-        let Data::Status(id, due, more) = &self.expected.data else {
-            return broken(30, "STATUS was not asked for");
-        };
-        let name = data
-            .values
-            .first()
-            .and_then(Node::bytes)
-            .unwrap_or_default();
-        same(30, "the name", &self.name(name)?, due)?;
+        let name = data.values.first().and_then(Node::bytes);
+        let name = self.name(name.unwrap_or_default())?;
         let Some(items) = data.values.get(1) else {
             return broken(30, "STATUS without items");
         };
+        // Who asks always asks for RECENT, and NOTIFY never tells it.
+        if items.value_of("RECENT").is_none()
+            && let Some(id) = self.account.find(&name)
+        {
+            return self.notified(id, items);
+        }
+        let Data::Status(id, due, more) = &self.expected.data else {
+            return broken(30, "STATUS was not asked for");
+        };
+        same(30, "the name", &name, due)?;
         let item = |name| number(items.value_of(name));
         self.account.is_valid(*id, item("UIDVALIDITY")?)?;
         let mailbox = &mut self.account.mailboxes[*id];
@@ -251,6 +304,11 @@ impl Answer<'_> {
         let bytes = mailbox.messages.iter().map(Message::size).sum();
         same(30, "SIZE", item("SIZE")?, bytes)?;
         for name in *more {
+            if *name == "MAILBOXID" {
+                let told = items.value_of(name).unwrap_or(&Node::Nil);
+                self.account.ids.mailbox(*id, told)?;
+                continue;
+            }
             let told = items.value_of(name).and_then(Node::number);
             same(30, name, told, Some(mailbox.figure(name)))?;
         }
@@ -290,6 +348,20 @@ impl Answer<'_> {
         esearch(found, &data.values, self.tag)
     }
 
+    fn batches(&mut self, data: &Untagged) -> Check {
+        let Data::Batches(due) = &self.expected.data else {
+            return broken(31, "UIDBATCHES was not asked for");
+        };
+        let tag = data.values.first().and_then(|v| v.value_of("TAG"));
+        if tag.and_then(Node::bytes) != Some(self.tag.as_bytes()) {
+            return broken(24, "UIDBATCHES without its TAG");
+        }
+        let told = data.values.get(1).and_then(Node::bytes);
+        let told = told.map(|told| String::from_utf8_lossy(told).into_owned());
+        let due = due.map(|(high, low)| format!("{high}:{low}"));
+        same(31, "UIDBATCHES", &told, &due)
+    }
+
     fn enabled(&mut self, data: &Untagged) -> Check {
         let Data::Enabled(want) = &self.expected.data else {
             return broken(25, "ENABLED was not asked for");
@@ -309,6 +381,13 @@ impl Answer<'_> {
         }
     }
 
+    fn replaced(&mut self, values: &[Node]) -> Check {
+        match &self.expected.data {
+            Data::Replaced(target, uids) => append_uid(self.account, (*target, uids), values),
+            _ => broken(16, "APPENDUID without a REPLACE"),
+        }
+    }
+
     /// The tagged answer: what it says, and whether all that is due came before.
     pub(crate) fn tagged(mut self, command: &Command, tag: &str, condition: &Condition) -> Check {
         if tag != self.tag {
@@ -321,6 +400,7 @@ impl Answer<'_> {
         }
         self.code(command, condition)?;
         self.is_complete()?;
+        self.is_resynced()?;
         self.reckon();
         if let (Some((uids, store)), Some(view)) =
             (self.expected.assumed.take(), &mut self.client.view)
@@ -335,6 +415,9 @@ impl Answer<'_> {
         };
         let mailbox = &self.account.mailboxes[view.mailbox];
         view.is_safe(mailbox, self.client.sync)?;
+        if self.client.is_deaf() && !matches!(self.expected.data, Data::Notified(_)) {
+            return Ok(());
+        }
         view.is_current(mailbox, self.expected.expunge)
     }
 
@@ -351,6 +434,10 @@ impl Answer<'_> {
             None => ("", &[][..]),
         };
         match name {
+            // CLOSE expunges what its client is not told of (RFC 7162 §3.2.8).
+            "HIGHESTMODSEQ" if self.expected.next == Next::Unselected => {
+                return broken(9, "HIGHESTMODSEQ of a mailbox that is closed");
+            }
             "HIGHESTMODSEQ" => self.highest(values)?,
             "MODIFIED" if !matches!(self.expected.code, Code::Modified(_)) => {
                 return broken(14, "MODIFIED, but nothing was left alone");
@@ -364,10 +451,13 @@ impl Answer<'_> {
                 false => broken(rule_of(command), format!("[{name}], should be [{due}]")),
             },
             Code::AppendUid(id, uids) if name == "APPENDUID" => {
-                self.account.is_valid(*id, number(values.first())?)?;
-                let told = values.get(1).and_then(numbers).unwrap_or_default();
-                same(16, "APPENDUID", &told, uids)
+                append_uid(self.account, (*id, uids), values)
             }
+            Code::MailboxId(id) if name == "MAILBOXID" => {
+                let told = values.first().unwrap_or(&Node::Nil);
+                self.account.ids.mailbox(*id, told)
+            }
+            Code::MailboxId(_) => broken(29, format!("[{name}] instead of MAILBOXID")),
             Code::CopyUid(copied) if name == "COPYUID" => copy_uid(self.account, copied, values),
             Code::Modified(left) if name == "MODIFIED" => {
                 let told = values.first().and_then(numbers).unwrap_or_default();
@@ -404,6 +494,7 @@ impl Answer<'_> {
                 "PERMANENTFLAGS",
                 "UIDNEXT",
                 "UIDVALIDITY",
+                "MAILBOXID",
                 "LIST",
             ],
             Data::Opening(_) => &[
@@ -412,6 +503,7 @@ impl Answer<'_> {
                 "PERMANENTFLAGS",
                 "UIDNEXT",
                 "UIDVALIDITY",
+                "MAILBOXID",
                 "RECENT",
             ],
             Data::List(entries) | Data::Lsub(entries) => return self.lists(entries),
@@ -421,6 +513,13 @@ impl Answer<'_> {
             Data::Search(_) => &["ESEARCH"],
             Data::Enabled(_) => &["ENABLED"],
             Data::Moved(_) => &["COPYUID"],
+            Data::Replaced(..) => &["APPENDUID"],
+            Data::Notified(due) if !due.is_empty() => {
+                return broken(49, format!("STATUS of {} mailboxes is missing", due.len()));
+            }
+            Data::Notified(_) => &[],
+            Data::Batches(_) => &["UIDBATCHES"],
+            Data::Quota(_) => &["QUOTAROOT", "QUOTA"],
         };
         match due.iter().find(|name| !self.has_seen(name)) {
             Some(missing) => broken(31, format!("{missing} is missing")),
@@ -447,10 +546,14 @@ impl Answer<'_> {
     fn go_on(&mut self) {
         match self.expected.next {
             Next::Closed if matches!(self.expected.data, Data::Opening(_)) => {}
-            Next::Closed | Next::Unselected => self.client.view = None,
+            Next::Closed | Next::Unselected => self.client.lose_view(),
             Next::NotIdle => self.client.is_idle = false,
             Next::Idle => self.client.is_idle = true,
             Next::LoggedOut => self.client.leave(),
+            Next::Fresh => {
+                self.client.leave();
+                self.client.is_connected = true;
+            }
             Next::Same => {}
         }
     }
@@ -459,12 +562,13 @@ impl Answer<'_> {
 /// What a wrong end of a command is mostly about.
 const fn rule_of(command: &Command) -> u8 {
     match command {
-        Command::Append(..) => 17,
+        Command::Append(..) | Command::Replace(_) => 17,
         Command::Copy(..) | Command::Move(..) => 18,
         Command::Create(..) => 29,
         Command::Delete(_) | Command::Rename(..) => 27,
         Command::Select(..) => 22,
         Command::Idle | Command::Done(_) => 36,
+        Command::Notify(_) => 49,
         Command::Search(_) => 38,
         _ => 31,
     }
@@ -480,7 +584,7 @@ fn same<T: PartialEq + std::fmt::Debug + Copy>(rule: u8, what: &str, told: T, du
     }
 }
 
-fn number(node: Option<&Node>) -> Check<u32> {
+pub(crate) fn number(node: Option<&Node>) -> Check<u32> {
     let number = node
         .and_then(Node::number)
         .and_then(|n| u32::try_from(n).ok());
@@ -488,7 +592,7 @@ fn number(node: Option<&Node>) -> Check<u32> {
 }
 
 /// The numbers of a set, in the order in which it names them.
-fn numbers(node: &Node) -> Option<Vec<u32>> {
+pub(crate) fn numbers(node: &Node) -> Option<Vec<u32>> {
     let text = str::from_utf8(node.bytes()?).ok()?;
     let mut all = Vec::new();
     for range in text.split(',') {
@@ -501,6 +605,12 @@ fn numbers(node: &Node) -> Option<Vec<u32>> {
         all.extend(a.min(b)..=a.max(b));
     }
     Some(all)
+}
+
+fn append_uid(account: &mut Account, (id, uids): (usize, &Vec<u32>), values: &[Node]) -> Check {
+    account.is_valid(id, number(values.first())?)?;
+    let told = values.get(1).and_then(numbers).unwrap_or_default();
+    same(16, "APPENDUID", &told, uids)
 }
 
 fn copy_uid(account: &mut Account, copied: &Copied, values: &[Node]) -> Check {
@@ -529,13 +639,17 @@ fn esearch(found: &Found, values: &[Node], tag: &str) -> Check {
         return broken(38, format!("UID in ESEARCH is {is_uid}"));
     }
     let (pairs, _) = rest[usize::from(is_uid)..].as_chunks::<2>();
-    let pair = |[name, value]: &[Node; 2]| {
-        let name = String::from_utf8_lossy(name.bytes().unwrap_or_default()).into_owned();
-        (name, numbers(value).unwrap_or_default())
+    let text = |node: &Node| String::from_utf8_lossy(node.bytes().unwrap_or_default()).into_owned();
+    let pair = |[name, value]: &[Node; 2]| match value.list() {
+        // `PARTIAL (range set)`.
+        Some([range, set]) => (
+            format!("{} {}", text(name), text(range)),
+            numbers(set).unwrap_or_default(),
+        ),
+        _ => (text(name), numbers(value).unwrap_or_default()),
     };
     let told: BTreeSet<_> = pairs.iter().map(pair).collect();
-    let due = found.answer().unwrap_or_default();
-    let due: BTreeSet<_> = due.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
+    let due: BTreeSet<_> = found.answer().unwrap_or_default().into_iter().collect();
     same(38, "ESEARCH", &told, &due)
 }
 
@@ -547,11 +661,12 @@ fn fetched(
     mode: Mode,
 ) -> Check {
     let has = |name: &str| items.value_of(name).is_some();
+    let names = has("UID") || mode.is_uid_only;
     let due = expected.fetches.get(&uid);
     if let (Some(due), Some(message)) = (due, message)
         && due.iter().all(|item| has(item.names().1))
     {
-        if expected.with_uid && !has("UID") {
+        if expected.with_uid && !has("UID") && !mode.is_uid_only {
             return broken(15, format!("FETCH of UID {uid} does not name it"));
         }
         for item in due {
@@ -568,19 +683,20 @@ fn fetched(
         _ if !has("FLAGS") && !has("MODSEQ") => {
             broken(39, format!("FETCH of UID {uid} without what was asked for"))
         }
-        Sync::Plain if has("UID") || mode.revision == Revision::Rev1 => Ok(()),
+        Sync::Plain if names || mode.revision == Revision::Rev1 => Ok(()),
         Sync::Plain => broken(15, format!("FETCH of UID {uid} does not name it")),
-        _ if has("UID") && has("MODSEQ") => Ok(()),
+        _ if names && has("MODSEQ") => Ok(()),
         _ => broken(13, format!("FETCH of UID {uid} without UID and MODSEQ")),
     }
 }
 
 /// Whether a message's data is what it always was (rules 39 and 42).
-fn is_content(item: Item, message: &Message, node: &Node) -> Check {
+pub(crate) fn is_content(item: Item, message: &Message, node: &Node) -> Check {
     let (header, body) = parts(message.serial);
     let due = match item {
         // Looked at as everywhere else.
-        Item::Uid | Item::Flags | Item::ModSeq => return Ok(()),
+        Item::Uid | Item::Flags | Item::ModSeq | Item::EmailId | Item::ThreadId => return Ok(()),
+        Item::SaveDate => message.saved.written.to_owned(),
         Item::InternalDate => message.date.written.to_owned(),
         Item::Size => message.size().to_string(),
         Item::Envelope => {
@@ -609,6 +725,10 @@ impl Mailbox {
     fn figure(&self, name: &str) -> u64 {
         match name {
             "HIGHESTMODSEQ" => self.mod_seq,
+            "DELETED-STORAGE" => {
+                let deleted = self.messages.iter().filter(|m| m.flags.has(DELETED));
+                deleted.map(|m| u64::from(m.size())).sum()
+            }
             other => unreachable!("{other}"),
         }
     }

@@ -2,7 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::words::{Date, Flags, quoted, text};
+use crate::{
+    notify::Notify,
+    replace::Replace,
+    resync::{Known, Resync},
+    words::{Date, Flags, quoted, text},
+};
 
 /// One thing that happens.
 #[derive(Clone, PartialEq, Debug)]
@@ -47,6 +52,14 @@ pub(crate) enum Command {
     /// With what is asked beyond [`STATUS_ITEMS`].
     Status(&'static str, &'static [&'static str]),
     Append(&'static str, Vec<NewMessage>),
+    Replace(Replace),
+    /// UNAUTHENTICATE, after which the client logs in again.
+    Unauthenticate,
+    Notify(Notify),
+    /// GETQUOTAROOT.
+    Quota(&'static str),
+    /// UIDBATCHES, of batches of so many.
+    UidBatches(u32),
     Idle,
     /// What ends IDLE: DONE, or something else.
     Done(&'static str),
@@ -68,10 +81,14 @@ pub(crate) enum Access {
 }
 
 /// The parameters of SELECT.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Opening {
     Plain,
     CondStore,
+    /// QRESYNC with what the client knows, …
+    Resync(Resync),
+    /// … once that is worked out.
+    Knowing(Known),
 }
 
 /// Which messages: by which numbers, and whether they are those of the last search.
@@ -142,6 +159,9 @@ pub(crate) enum Key {
     Before(Date),
     Since(Date),
     On(Date),
+    SavedBefore(Date),
+    SavedSince(Date),
+    SavedOn(Date),
     Not(Box<Self>),
     Or(Box<(Self, Self)>),
     And(Box<(Self, Self)>),
@@ -159,6 +179,10 @@ pub(crate) struct Fetch {
     pub(crate) items: Vec<Item>,
     /// `CHANGEDSINCE`
     pub(crate) since: Option<u64>,
+    /// `VANISHED`
+    pub(crate) vanished: bool,
+    /// `PARTIAL …`
+    pub(crate) page: Option<&'static str>,
 }
 
 /// An item of FETCH.
@@ -168,6 +192,9 @@ pub(crate) enum Item {
     Flags,
     ModSeq,
     InternalDate,
+    SaveDate,
+    EmailId,
+    ThreadId,
     Size,
     Envelope,
     Body,
@@ -216,6 +243,9 @@ impl Item {
             Self::Flags => ("FLAGS", "FLAGS"),
             Self::ModSeq => ("MODSEQ", "MODSEQ"),
             Self::InternalDate => ("INTERNALDATE", "INTERNALDATE"),
+            Self::SaveDate => ("SAVEDATE", "SAVEDATE"),
+            Self::EmailId => ("EMAILID", "EMAILID"),
+            Self::ThreadId => ("THREADID", "THREADID"),
             Self::Size => ("RFC822.SIZE", "RFC822.SIZE"),
             Self::Envelope => ("ENVELOPE", "ENVELOPE"),
             Self::Body => ("BODY[]", "BODY[]"),
@@ -238,13 +268,13 @@ impl Ranges {
 }
 
 impl Set {
-    fn written(&self) -> String {
+    pub(crate) fn written(&self) -> String {
         self.ranges.as_ref().map_or("$".to_owned(), Ranges::written)
     }
 }
 
 impl Numbers {
-    const fn prefix(self) -> &'static str {
+    pub(crate) const fn prefix(self) -> &'static str {
         match self {
             Self::Seq => "",
             Self::Uid => "UID ",
@@ -268,6 +298,9 @@ impl Key {
             Self::Before(date) => format!("BEFORE {}", &date.written[..11]),
             Self::Since(date) => format!("SINCE {}", &date.written[..11]),
             Self::On(date) => format!("ON {}", &date.written[..11]),
+            Self::SavedBefore(date) => format!("SAVEDBEFORE {}", &date.written[..11]),
+            Self::SavedSince(date) => format!("SAVEDSINCE {}", &date.written[..11]),
+            Self::SavedOn(date) => format!("SAVEDON {}", &date.written[..11]),
             Self::Not(key) => format!("NOT {}", key.written()),
             Self::Or(two) => format!("OR {} {}", two.0.written(), two.1.written()),
             Self::And(two) => format!("({} {})", two.0.written(), two.1.written()),
@@ -312,7 +345,17 @@ impl Command {
     /// Its bytes, tag and line end included.
     pub(crate) fn pieces(&self, tag: &str, is_utf8: bool) -> Vec<Piece> {
         match self {
-            Self::Append(name, messages) => append(tag, &quoted(name, is_utf8), messages),
+            Self::Append(name, messages) => {
+                let head = format!("{tag} APPEND {}", quoted(name, is_utf8));
+                append(head, messages)
+            }
+            Self::Replace(replace) => {
+                let head = replace.head(&quoted(replace.to, is_utf8));
+                append(
+                    format!("{tag} {head}"),
+                    std::slice::from_ref(&replace.message),
+                )
+            }
             Self::Done(line) => vec![(format!("{line}\r\n").into_bytes(), Literal::Goes)],
             other => {
                 let line = format!("{tag} {}\r\n", other.line(is_utf8));
@@ -362,7 +405,13 @@ impl Command {
                 name(to)
             ),
             Self::Wrong(line) => (*line).to_owned(),
-            Self::Append(..) | Self::Done(_) => unreachable!("they are no line"),
+            Self::Notify(notify) => notify.line(is_utf8),
+            Self::Quota(mailbox) => format!("GETQUOTAROOT {}", name(mailbox)),
+            Self::Unauthenticate => "UNAUTHENTICATE".to_owned(),
+            Self::UidBatches(size) => format!("UIDBATCHES {size}"),
+            Self::Append(..) | Self::Replace(_) | Self::Done(_) => {
+                unreachable!("they are no line")
+            }
         }
     }
 }
@@ -379,16 +428,17 @@ pub(crate) const STATUS_ITEMS: [&str; 7] = [
 ];
 
 impl Opening {
-    fn line(self, mailbox: &str, access: Access) -> String {
+    fn line(&self, mailbox: &str, access: Access) -> String {
         let verb = match access {
             Access::ReadWrite => "SELECT",
             Access::ReadOnly => "EXAMINE",
         };
-        let parameters = match self {
-            Self::Plain => "",
-            Self::CondStore => " (CONDSTORE)",
-        };
-        format!("{verb} {mailbox}{parameters}")
+        match self {
+            Self::Plain => format!("{verb} {mailbox}"),
+            Self::CondStore => format!("{verb} {mailbox} (CONDSTORE)"),
+            Self::Knowing(known) => format!("{verb} {mailbox} {}", known.written()),
+            Self::Resync(_) => unreachable!("it is worked out before it is sent"),
+        }
     }
 }
 
@@ -396,10 +446,15 @@ impl Fetch {
     fn line(&self, set: &Set) -> String {
         let items: Vec<_> = self.items.iter().map(|item| item.names().0).collect();
         let (prefix, items) = (set.numbers.prefix(), items.join(" "));
-        let since = self
-            .since
-            .map_or(String::new(), |n| format!(" (CHANGEDSINCE {n})"));
-        format!("{prefix}FETCH {} ({items}){since}", set.written())
+        let since = self.since.map(|n| format!("CHANGEDSINCE {n}"));
+        let vanished = self.vanished.then(|| "VANISHED".to_owned());
+        let page = self.page.map(str::to_owned);
+        let modifiers: Vec<String> = [since, vanished, page].into_iter().flatten().collect();
+        let modifiers = match modifiers.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", modifiers.join(" ")),
+        };
+        format!("{prefix}FETCH {} ({items}){modifiers}", set.written())
     }
 }
 
@@ -447,9 +502,8 @@ impl Store {
     }
 }
 
-fn append(tag: &str, mailbox: &str, messages: &[NewMessage]) -> Vec<Piece> {
+fn append(mut head: String, messages: &[NewMessage]) -> Vec<Piece> {
     let mut pieces = Vec::new();
-    let mut head = format!("{tag} APPEND {mailbox}");
     for message in messages {
         if message.flags != Flags::default() {
             let _ = write!(head, " ({})", message.flags.written());

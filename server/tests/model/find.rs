@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     command::{Has, Key, Numbers, Search},
+    page::{on_page, range},
     predict::within,
     told::{Revision, View},
     words::SEEN,
@@ -32,20 +33,27 @@ impl Found {
         self.asks("SAVE").then(|| self.subject())
     }
 
-    /// The messages that the answer is about: with MIN or MAX alone only those (RFC 4731 §3.2).
+    fn page(&self) -> Option<&'static str> {
+        let mut returns = self.returns.iter().flatten();
+        returns.find(|word| word.starts_with("PARTIAL")).copied()
+    }
+
+    /// The messages that the answer is about: with MIN, MAX or PARTIAL alone only those (RFC 4731
+    /// §3.2, RFC 9394 §3.2).
     fn subject(&self) -> BTreeSet<u32> {
-        let ends_only =
-            (self.asks("MIN") || self.asks("MAX")) && !self.asks("ALL") && !self.asks("COUNT");
-        if !ends_only {
+        let asks_some = self.asks("MIN") || self.asks("MAX") || self.page().is_some();
+        if !asks_some || self.asks("ALL") || self.asks("COUNT") {
             return self.uids.iter().copied().collect();
         }
         let first = self.uids.first().filter(|_| self.asks("MIN"));
         let last = self.uids.last().filter(|_| self.asks("MAX"));
-        first.into_iter().chain(last).copied().collect()
+        let page = self.page().map(|page| on_page(page, &self.uids));
+        let page = page.unwrap_or_default();
+        first.into_iter().chain(last).copied().chain(page).collect()
     }
 
     /// The values of the ESEARCH answer, by name; `None` if there is no such answer.
-    pub(crate) fn answer(&self) -> Option<Vec<(&'static str, Vec<u32>)>> {
+    pub(crate) fn answer(&self) -> Option<Vec<(String, Vec<u32>)>> {
         let mut returns = self.returns.clone().unwrap_or_default();
         if returns == ["SAVE"] {
             return None;
@@ -61,13 +69,15 @@ impl Found {
                 "ALL" if !self.told.is_empty() => self.told.clone(),
                 _ => return None,
             };
-            Some((word, value))
+            Some((word.to_owned(), value))
         };
         let words = ["MIN", "MAX", "ALL", "COUNT"].into_iter();
         let values = words.filter(|w| returns.contains(w)).filter_map(value);
         let mod_seq = self.mod_seq.and_then(|n| u32::try_from(n).ok());
-        let mod_seq = mod_seq.map(|n| ("MODSEQ", vec![n]));
-        Some(values.chain(mod_seq).collect())
+        let mod_seq = mod_seq.map(|n| ("MODSEQ".to_owned(), vec![n]));
+        let page = self.page();
+        let page = page.map(|p| (format!("PARTIAL {}", range(p)), on_page(p, &self.told)));
+        Some(values.chain(mod_seq).chain(page).collect())
     }
 }
 
@@ -169,6 +179,9 @@ impl Place<'_> {
             Key::Before(date) => message.date.day < date.day,
             Key::Since(date) => message.date.day >= date.day,
             Key::On(date) => message.date.day == date.day,
+            Key::SavedBefore(date) => message.saved.day < date.day,
+            Key::SavedSince(date) => message.saved.day >= date.day,
+            Key::SavedOn(date) => message.saved.day == date.day,
             Key::Not(key) => !self.matches(key, (seq, message)),
             Key::Or(two) => {
                 self.matches(&two.0, (seq, message)) || self.matches(&two.1, (seq, message))

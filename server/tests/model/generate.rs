@@ -7,10 +7,17 @@ use crate::{
         Access, Act, Answer, Change, Command, Fetch, Has, Item, Key, List, Literal, NewMessage,
         Numbers, Opening, Ranges, Search, Set, Step, Store,
     },
+    notify::{
+        ANNOTATIONS, Events, FLAGS as FLAG_EVENTS, Filter, Group, MESSAGES, NAMES as NAME_EVENTS,
+        Notify, SUBSCRIPTIONS, Status,
+    },
+    page::PAGES,
+    replace::Replace,
+    resync::{Pick, Resync},
     run::CLIENTS,
-    told::View,
+    told::{Sync, View},
     words::{DATES, DELETED, FLAGS, Flags, NAMES, SEEN, SYSTEM_FLAGS, TIMES},
-    world::World,
+    world::{Account, Client, World},
 };
 
 /// A mailbox with more messages than this is emptied more than filled.
@@ -28,10 +35,9 @@ type Make = fn(&mut Draw<'_>) -> Command;
 const ANY: &[(u32, Make)] = &[
     (6, |_| Command::Noop),
     (1, |_| Command::Logout),
-    (2, |draw| Command::Enable(draw.enabled())),
-    (24, |draw| {
-        Command::Select(draw.mailbox(), draw.access(), draw.opening())
-    }),
+    (1, |_| Command::Unauthenticate),
+    (3, |draw| Command::Enable(draw.enabled())),
+    (24, |draw| draw.select()),
     (4, |draw| Command::Create(draw.name(), draw.special_use())),
     (3, |draw| Command::Delete(draw.name())),
     (3, |draw| Command::Rename(draw.name(), draw.name())),
@@ -41,6 +47,8 @@ const ANY: &[(u32, Make)] = &[
     (2, |draw| Command::Lsub(draw.pattern())),
     (6, |draw| Command::Status(draw.mailbox(), draw.status())),
     (12, |draw| Command::Append(draw.mailbox(), draw.messages())),
+    (3, |draw| Command::Notify(draw.notify())),
+    (1, |draw| Command::Quota(draw.mailbox())),
     (4, |_| Command::Idle),
     (2, |draw| Command::Wrong(draw.wrong())),
 ];
@@ -54,7 +62,13 @@ const SELECTED: &[(u32, Make)] = &[
     (5, |draw| Command::UidExpunge(draw.uids())),
     (22, |draw| Command::Store(draw.set(), draw.store())),
     (14, |draw| Command::Fetch(draw.set(), draw.fetch())),
+    (2, |draw| Command::Fetch(draw.of_uids(), draw.vanished())),
+    (1, |draw| Command::Fetch(draw.of_uids(), draw.paged())),
     (16, |draw| Command::Search(draw.search())),
+    (3, |draw| Command::Replace(draw.replace())),
+    (1, |draw| {
+        Command::UidBatches(*draw.chance.of(&[500, 1_000, 499]))
+    }),
     (7, |draw| Command::Copy(draw.set(), draw.mailbox())),
     (6, |draw| Command::Move(draw.set(), draw.mailbox())),
     (3, |draw| Command::Store(draw.set(), draw.deletion())),
@@ -64,6 +78,8 @@ const SELECTED: &[(u32, Make)] = &[
 struct Draw<'a> {
     chance: &'a mut Chance,
     serials: &'a mut u32,
+    client: &'a Client,
+    account: &'a Account,
     view: Option<&'a View>,
     /// The highest mod-sequence of the selected mailbox.
     mod_seq: u64,
@@ -88,7 +104,7 @@ impl Generator {
                     .then(|| u64::from(self.chance.below(50))),
             ),
             1..4 => Act::Clock(self.chance.below(u32::try_from(TIMES.len()).unwrap()) as usize),
-            4..10 => Act::Leave,
+            4..12 => Act::Leave,
             _ if !client.is_connected => Act::Connect,
             _ if client.is_idle => Act::Say(Command::Done(
                 self.chance.word(&["DONE", "DONE", "DONE", "done", "NOOP"]),
@@ -101,14 +117,24 @@ impl Generator {
     fn command(&mut self, world: &World, who: usize) -> Command {
         let client = &world.clients[who];
         let view = client.view.as_ref();
-        let mailbox = |view: &View| &world.accounts[client.account].mailboxes[view.mailbox];
+        let account = &world.accounts[client.account];
+        let mailbox = |view: &View| &account.mailboxes[view.mailbox];
         let messages = view.map_or(0, |view| view.told.len());
         let mut draw = Draw {
             chance: &mut self.chance,
             serials: &mut self.serials,
+            client,
+            account,
             view,
             mod_seq: view.map_or(1, |view| mailbox(view).mod_seq),
         };
+        if client.is_deaf() && view.is_some() {
+            return match draw.chance.below(4) {
+                0 => Command::Noop,
+                1 => Command::Unselect,
+                _ => Command::Notify(draw.notify()),
+            };
+        }
         if messages > MESSAGES_GOAL && draw.chance.percent(25) {
             return match draw.chance.percent(50) {
                 true => Command::Expunge,
@@ -120,7 +146,7 @@ impl Generator {
             // Rarely one that needs a mailbox, without one.
             false if view.is_none() && draw.chance.percent(2) => SELECTED,
             false if view.is_none() && draw.chance.percent(40) => {
-                return Command::Select(draw.mailbox(), draw.access(), draw.opening());
+                return draw.come_back();
             }
             false => ANY,
         };
@@ -148,16 +174,70 @@ impl Draw<'_> {
         }
     }
 
-    fn opening(&mut self) -> Opening {
-        match self.chance.percent(15) {
+    /// A client that has no mailbox takes one; one that had one may want to go on with it.
+    fn come_back(&mut self) -> Command {
+        let may = self.client.cache.is_some() && self.client.sync != Sync::QResync;
+        match may && self.chance.percent(30) {
+            true => Command::Enable(vec!["QRESYNC"]),
+            false => self.select(),
+        }
+    }
+
+    fn select(&mut self) -> Command {
+        let resyncs = match self.client.sync {
+            Sync::QResync => self.chance.percent(60),
+            // Which is refused.
+            Sync::Plain | Sync::CondStore => self.chance.percent(2),
+        };
+        if resyncs {
+            let name = match self.chance.percent(85) {
+                true => self.known_mailbox(),
+                false => self.mailbox(),
+            };
+            return Command::Select(name, self.access(), Opening::Resync(self.resync()));
+        }
+        let opening = match self.chance.percent(15) {
             true => Opening::CondStore,
             false => Opening::Plain,
+        };
+        Command::Select(self.mailbox(), self.access(), opening)
+    }
+
+    /// The mailbox that the client knows, by a name that it has.
+    fn known_mailbox(&mut self) -> &'static str {
+        let known = self.client.keeps().map(|cache| cache.mailbox);
+        let is_it = |name: &&&str| self.account.find(name) == known;
+        match known.and_then(|_| NAMES.iter().find(is_it)) {
+            Some(name) => name,
+            None => self.mailbox(),
+        }
+    }
+
+    fn resync(&mut self) -> Resync {
+        let picks = [
+            (2, Pick::Unsaid),
+            (3, Pick::Each),
+            (2, Pick::Range),
+            (2, Pick::Some),
+        ];
+        Resync {
+            pick: *self.chance.weighed(&picks),
+            matches: self.chance.percent(40),
+            back: match self.chance.percent(70) {
+                true => 0,
+                false => u64::from(self.chance.below(60)),
+            },
+            seed: u64::from(self.chance.below(1_000_000)),
         }
     }
 
     fn status(&mut self) -> &'static [&'static str] {
-        self.chance
-            .weighed::<&[&str]>(&[(4, &[]), (1, &["HIGHESTMODSEQ"])])
+        self.chance.weighed::<&[&str]>(&[
+            (4, &[]),
+            (1, &["HIGHESTMODSEQ"]),
+            (1, &["MAILBOXID"]),
+            (1, &["DELETED-STORAGE", "MAILBOXID"]),
+        ])
     }
 
     /// A mod-sequence that is mostly one of the last.
@@ -179,6 +259,10 @@ impl Draw<'_> {
                 (1, vec!["UTF8=ACCEPT"]),
                 (1, vec!["X-NOTHING"]),
                 (1, vec!["CONDSTORE"]),
+                (4, vec!["QRESYNC"]),
+                (1, vec!["IMAP4rev2", "QRESYNC"]),
+                (1, vec!["UIDONLY"]),
+                (1, vec!["QRESYNC", "UIDONLY"]),
                 (1, vec!["UTF8=ACCEPT", "X-NOTHING", "IMAP4rev2"]),
             ])
             .clone()
@@ -218,8 +302,72 @@ impl Draw<'_> {
             "UID NOOP",
             "SELECT",
             "FETCH 0 FLAGS",
+            "NOTIFY SET (SELECTED (MessageNew))",
+            "NOTIFY SET (SELECTED NONE) (SELECTED-DELAYED NONE)",
+            "FETCH 1:* FLAGS (CHANGEDSINCE 1 VANISHED)",
+            "UID FETCH 1:* FLAGS (VANISHED)",
             "LOGIN tim {5+}\r\nwrong too many words",
         ])
+    }
+
+    fn notify(&mut self) -> Notify {
+        if self.chance.percent(8) {
+            return Notify::None;
+        }
+        let selected = self.chance.percent(85).then(|| self.selected_group());
+        let others = *self.chance.weighed(&[(1, 0), (3, 1), (2, 2)]);
+        let others: Vec<Group> = (0..others).map(|_| self.group()).collect();
+        let mut groups: Vec<Group> = selected.into_iter().chain(others).collect();
+        if groups.is_empty() {
+            groups.push(self.group());
+        }
+        let status = *self.chance.of(&[Status::Told, Status::Untold]);
+        Notify::Set(status, groups)
+    }
+
+    fn selected_group(&mut self) -> Group {
+        let items = [
+            Item::Uid,
+            Item::Flags,
+            Item::Size,
+            Item::Envelope,
+            Item::HeaderPeek,
+        ];
+        let is_wanted = self.chance.percent(50);
+        let items = items
+            .into_iter()
+            .filter(|_| is_wanted && self.chance.percent(50));
+        Group {
+            items: items.collect(),
+            filter: *self.chance.of(&[Filter::Selected, Filter::SelectedDelayed]),
+            events: match self.chance.percent(3) {
+                true => MESSAGES.with(FLAG_EVENTS).with(ANNOTATIONS),
+                false => MESSAGES.with(FLAG_EVENTS),
+            },
+        }
+    }
+
+    fn group(&mut self) -> Group {
+        let name = self.mailbox();
+        let filters = [
+            Filter::Personal,
+            Filter::Inboxes,
+            Filter::Subscribed,
+            Filter::Subtree(name),
+            Filter::Mailboxes(name),
+        ];
+        let events: [Events; 5] = [
+            MESSAGES,
+            MESSAGES.with(FLAG_EVENTS),
+            NAME_EVENTS.with(SUBSCRIPTIONS),
+            MESSAGES.with(NAME_EVENTS),
+            SUBSCRIPTIONS,
+        ];
+        Group {
+            filter: *self.chance.of(&filters),
+            events: *self.chance.of(&events),
+            items: Vec::new(),
+        }
     }
 
     fn messages(&mut self) -> Vec<NewMessage> {
@@ -238,6 +386,23 @@ impl Draw<'_> {
             date: self.chance.percent(40).then(|| *self.chance.of(&DATES)),
             serial: (!self.chance.percent(2)).then_some(*self.serials),
             literal: *self.chance.of(&[Literal::Waits, Literal::Goes]),
+        }
+    }
+
+    fn replace(&mut self) -> Replace {
+        let numbers = self.numbers();
+        let ranges = match numbers {
+            Numbers::Uid => self.uids(),
+            Numbers::Seq => self.seqs(),
+        };
+        let (number, _) = ranges.0[0];
+        Replace {
+            set: Set {
+                numbers,
+                ranges: Some(Ranges(vec![(number, number)])),
+            },
+            to: self.mailbox(),
+            message: self.message(),
         }
     }
 
@@ -283,7 +448,11 @@ impl Draw<'_> {
     }
 
     fn numbers(&mut self) -> Numbers {
-        *self.chance.of(&[Numbers::Seq, Numbers::Uid])
+        // A client that gave sequence numbers up says one by mistake.
+        match self.client.is_uid_only && self.chance.percent(90) {
+            true => Numbers::Uid,
+            false => *self.chance.of(&[Numbers::Seq, Numbers::Uid]),
+        }
     }
 
     fn set(&mut self) -> Set {
@@ -338,15 +507,48 @@ impl Draw<'_> {
         Fetch {
             items: self.items(),
             since: self.chance.percent(8).then(|| self.mod_seq()),
+            vanished: false,
+            page: None,
+        }
+    }
+
+    fn paged(&mut self) -> Fetch {
+        Fetch {
+            page: Some(self.chance.word(&PAGES)),
+            ..self.fetch()
+        }
+    }
+
+    /// Which is refused if QRESYNC was not enabled.
+    fn vanished(&mut self) -> Fetch {
+        Fetch {
+            items: self.items(),
+            since: Some(self.mod_seq()),
+            vanished: true,
+            page: None,
+        }
+    }
+
+    /// UIDs, often of all that ever were.
+    fn of_uids(&mut self) -> Set {
+        Set {
+            numbers: Numbers::Uid,
+            ranges: Some(match self.chance.percent(50) {
+                true => Ranges(vec![(Some(1), None)]),
+                false => self.uids(),
+            }),
         }
     }
 
     fn items(&mut self) -> Vec<Item> {
-        const ALL: [Item; 10] = [
+        const ALL: [Item; 13] = [
             Item::Uid,
             Item::Flags,
             Item::ModSeq,
             Item::InternalDate,
+            Item::SaveDate,
+            Item::EmailId,
+            Item::ThreadId,
             Item::Size,
             Item::Envelope,
             Item::Body,
@@ -378,6 +580,9 @@ impl Draw<'_> {
             Some(vec!["SAVE", "MAX", "MIN"]),
             Some(vec!["SAVE", "COUNT", "MIN"]),
             Some(vec!["ALL", "SAVE"]),
+            Some(vec![self.chance.word(&PAGES)]),
+            Some(vec!["SAVE", self.chance.word(&PAGES), "MIN"]),
+            Some(vec![self.chance.word(&PAGES), "COUNT", "SAVE"]),
         ];
         let plain = self.chance.percent(40);
         Search {
@@ -429,7 +634,14 @@ impl Draw<'_> {
             .chance
             .of(&[DATES[0], DATES[1], TIMES[0].1, TIMES[2].1]);
         self.chance
-            .of(&[Key::Before(date), Key::Since(date), Key::On(date)])
+            .of(&[
+                Key::Before(date),
+                Key::Since(date),
+                Key::On(date),
+                Key::SavedBefore(date),
+                Key::SavedSince(date),
+                Key::SavedOn(date),
+            ])
             .clone()
     }
 }

@@ -17,16 +17,24 @@
 mod chance;
 mod check;
 mod command;
+mod expected;
 mod find;
 mod generate;
+mod ids;
 mod list;
 mod mutant;
+mod notify;
+mod page;
 mod place;
 mod predict;
 mod progress;
+mod quota;
+mod replace;
+mod resync;
 mod run;
 mod shrink;
 mod told;
+mod uid_only;
 mod words;
 mod world;
 

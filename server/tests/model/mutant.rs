@@ -25,6 +25,16 @@ pub(crate) enum Fault {
     Lacks(&'static str),
     /// The last digit of the tagged answer's code is another.
     Codes(&'static str),
+    /// These words are said as others.
+    Says(&'static str, &'static str),
+    /// A response of this name names only the first of its UIDs.
+    Cuts(&'static str),
+    /// A response of this name is not sent where no command runs.
+    Silences(&'static str),
+    /// A response with these words is not sent.
+    Misses(&'static str),
+    /// It comes after the next response.
+    Delays(&'static str),
 }
 
 /// Every fault that is tried.
@@ -62,7 +72,46 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault::Adds("HIGHESTMODSEQ"),
     Fault::Adds("MODSEQ"),
     Fault::Lacks("MODSEQ"),
+    Fault::Drops("VANISHED"),
+    Fault::Doubles("VANISHED"),
+    Fault::Counts("VANISHED"),
+    Fault::Cuts("VANISHED"),
+    Fault::Delays("VANISHED"),
+    Fault::Silences("STATUS"),
+    Fault::Silences("LIST"),
+    Fault::Silences("FETCH"),
+    Fault::Silences("EXISTS"),
+    Fault::Says("NO [BADEVENT", "NO [X"),
+    Fault::Misses("VANISHED (EARLIER)"),
+    Fault::Misses("* OK [APPENDUID"),
+    Fault::Misses("* OK [MAILBOXID"),
+    Fault::Says("MAILBOXID (", "MAILBOXID (x"),
+    Fault::Says("EMAILID (", "EMAILID (x"),
+    Fault::Says("THREADID (", "THREADID (x"),
+    Fault::Adds("SAVEDATE"),
+    Fault::Adds("PARTIAL"),
+    Fault::Counts("UIDBATCHES"),
+    Fault::Drops("QUOTA"),
+    Fault::Adds("MESSAGE"),
+    Fault::Adds("MAILBOX"),
+    Fault::Says("NO [OVERQUOTA]", "NO"),
+    Fault::Says("VANISHED (EARLIER)", "VANISHED"),
+    Fault::Says("* VANISHED ", "* VANISHED (EARLIER) "),
+    Fault::Says(" UIDFETCH ", " FETCH "),
+    Fault::Says("BAD [UIDREQUIRED] ", "BAD "),
+    Fault::Says("OK [HIGHESTMODSEQ", "OK [X"),
+    Fault::Says(
+        "OK The mailbox is closed",
+        "OK [HIGHESTMODSEQ 1] The mailbox is closed",
+    ),
 ];
+
+/// Whether a command runs that a response may answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Asked {
+    Yes,
+    No,
+}
 
 /// A server with a fault, which shows now and then.
 #[derive(Clone, Debug)]
@@ -70,6 +119,8 @@ pub(crate) struct Mutant {
     fault: Fault,
     percent: u32,
     chance: Chance,
+    /// What waits for the next response.
+    held: Option<BytesMut>,
 }
 
 impl Mutant {
@@ -79,11 +130,15 @@ impl Mutant {
             fault,
             percent,
             chance: Chance::new(7),
+            held: None,
         }
     }
 
     /// What becomes of a response.
-    pub(crate) fn filter(&mut self, response: BytesMut) -> Vec<BytesMut> {
+    pub(crate) fn filter(&mut self, response: BytesMut, asked: Asked) -> Vec<BytesMut> {
+        if let Some(held) = self.held.take() {
+            return vec![response, held];
+        }
         if !self.chance.percent(self.percent) {
             return vec![response];
         }
@@ -108,6 +163,16 @@ impl Mutant {
             Fault::Flags if is("FETCH") => one(text.replacen("\\Seen", "\\Draft", 1)),
             Fault::Refuses if !is_untagged => one(text.replacen(" OK ", " NO ", 1)),
             Fault::Expunges(name) if is(name) => vec![BytesMut::from("* 1 EXPUNGE"), response],
+            Fault::Says(words, others) if text.contains(words) => {
+                one(text.replacen(words, others, 1))
+            }
+            Fault::Silences(name) if is(name) && asked == Asked::No => Vec::new(),
+            Fault::Misses(words) if text.contains(words) => Vec::new(),
+            Fault::Cuts(name) if is(name) => one(first_of(&text).to_owned()),
+            Fault::Delays(name) if is(name) => {
+                self.held = Some(response);
+                Vec::new()
+            }
             Fault::Codes(code) if !is_untagged && text.contains(code) => one(coded(&text)),
             _ => vec![response],
         }
@@ -141,6 +206,12 @@ fn without(text: &str, (from, to): (usize, usize)) -> String {
         Some(before) => format!("{before}{after}"),
         None => format!("{before}{}", after.trim_start_matches(' ')),
     }
+}
+
+/// Up to the first of several numbers.
+fn first_of(text: &str) -> &str {
+    let end = text.find([',', ':']);
+    end.map_or(text, |end| &text[..end])
 }
 
 /// The first number, one more.

@@ -25,6 +25,8 @@ use crate::words::TIMES;
 pub(crate) const ACCOUNTS: [&str; 2] = ["tim", "bob"];
 /// That of transcripts too.
 pub(crate) const PASSWORD: &str = "tanstaaftanstaaf";
+/// How many messages they may have.
+pub(crate) const MESSAGES_MAX: [Option<u64>; 2] = [None, Some(40)];
 /// What is between client and server.
 const IN_FLIGHT_BYTES: usize = 256 * 1024;
 const RESPONSE_BYTES_MAX: usize = 1 << 20;
@@ -54,7 +56,7 @@ impl Place {
         let clock = Arc::new(ManualClock::new(TIMES[0].0));
         let disk = SimDisk::new();
         let service = service(&disk, &config, &clock);
-        for name in ACCOUNTS {
+        for (name, messages) in ACCOUNTS.into_iter().zip(MESSAGES_MAX) {
             let new = NewAccount {
                 name: name.to_owned(),
                 aliases: Vec::new(),
@@ -63,7 +65,10 @@ impl Place {
                     scram: None,
                 }),
                 display_name: String::new(),
-                quota: Quota::default(),
+                quota: Quota {
+                    messages,
+                    ..Quota::default()
+                },
             };
             service.store.create_account(new).await.unwrap();
         }
@@ -116,6 +121,8 @@ fn service(disk: &SimDisk, config: &Arc<config::Config>, clock: &Arc<ManualClock
         reserve_bytes: 0,
         index_cache_bytes: 1 << 20,
         checkpoint_bytes: 64 << 10,
+        // So few that clients also come from further back than is remembered.
+        history_ranges_max: 20,
         ..Options::default()
     };
     let disk = Arc::new(disk.clone());

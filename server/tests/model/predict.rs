@@ -1,134 +1,21 @@
 //! What a command does to the reference, and what must be answered.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::{
     command::{
         Access, Answer, Change, Command, Fetch, Item, List, NewMessage, Numbers, Opening, Ranges,
         Search, Set, Store,
     },
-    find::{Found, find},
-    list::{Entries, listed, subscribed_only},
+    expected::{Code, Copied, Data, Expected, Next},
+    find::find,
+    list::{listed, subscribed_only},
+    page::on_page,
+    resync::vanished_of,
     told::{Expunge, Mode, Sync, View},
-    words::{DELETED, Flags, SEEN, canonical},
+    words::{DELETED, Date, Flags, SEEN, canonical},
     world::{Account, Client, Mailbox, Message, World},
 };
-
-/// What must be answered to a command.
-pub(crate) struct Expected {
-    /// OK, NO or BAD.
-    pub(crate) status: &'static str,
-    pub(crate) code: Code,
-    /// Items that FETCH must tell, by UID.
-    pub(crate) fetches: BTreeMap<u32, Vec<Item>>,
-    /// Whether those FETCH responses must name the UID (rule 15).
-    pub(crate) with_uid: bool,
-    pub(crate) data: Data,
-    pub(crate) expunge: Expunge,
-    pub(crate) next: Next,
-    /// The selected mailbox as it was, if the client is told of what is new before the command is
-    /// done, because the command may name it.
-    pub(crate) before: Option<Mailbox>,
-    /// What the client works out for itself if it is not told: flags after STORE.SILENT.
-    pub(crate) assumed: Option<(Vec<u32>, Store)>,
-    /// HIGHESTMODSEQ must be told: it is the first command that wants mod-sequences (rule 13).
-    pub(crate) tells_highest: bool,
-}
-
-/// The code in the tagged answer.
-#[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Code {
-    /// Any or none.
-    Any,
-    Named(&'static str),
-    AppendUid(usize, Vec<u32>),
-    CopyUid(Copied),
-    /// Messages that a conditional STORE left alone, in the numbers of the command.
-    Modified(Vec<u32>),
-}
-
-/// What COPYUID must tell.
-#[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Copied {
-    pub(crate) target: usize,
-    pub(crate) from: Vec<u32>,
-    pub(crate) to: Vec<u32>,
-}
-
-/// Untagged data that only this command brings.
-#[derive(Debug)]
-pub(crate) enum Data {
-    None,
-    /// What SELECT tells, of the mailbox it opens.
-    Opening(usize),
-    List(Entries),
-    Lsub(Entries),
-    Status(usize, String, &'static [&'static str]),
-    Search(Found),
-    Enabled(Vec<&'static str>),
-    /// COPYUID in an untagged OK, before any EXPUNGE (rule 19).
-    Moved(Copied),
-}
-
-/// What becomes of the session.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Next {
-    Same,
-    /// It has no mailbox any more. The second says that `[CLOSED]` must tell so.
-    Unselected,
-    Closed,
-    Idle,
-    NotIdle,
-    LoggedOut,
-}
-
-impl Expected {
-    fn ok() -> Self {
-        Self {
-            status: "OK",
-            code: Code::Any,
-            fetches: BTreeMap::new(),
-            with_uid: false,
-            data: Data::None,
-            expunge: Expunge::May,
-            next: Next::Same,
-            before: None,
-            assumed: None,
-            tells_highest: false,
-        }
-    }
-
-    /// Nothing is running.
-    pub(crate) fn nothing(expunge: Expunge) -> Self {
-        Self {
-            expunge,
-            ..Self::ok()
-        }
-    }
-
-    fn no(code: &'static str) -> Self {
-        Self {
-            status: "NO",
-            code: Code::Named(code),
-            ..Self::ok()
-        }
-    }
-
-    fn bad() -> Self {
-        Self {
-            status: "BAD",
-            ..Self::ok()
-        }
-    }
-
-    fn of(done: Result<(), &'static str>) -> Self {
-        done.map_or_else(Self::no, |()| Self::ok())
-    }
-
-    fn with(self, data: Data) -> Self {
-        Self { data, ..self }
-    }
-}
 
 /// Whether a command of a selected session may tell of EXPUNGE (RFC 9051 §7.5.1; rule 1).
 fn expunge_in(command: &Command) -> Expunge {
@@ -146,9 +33,10 @@ fn expunge_in(command: &Command) -> Expunge {
 }
 
 /// Whether a command may name messages that the client was not told of before.
-const fn names_new(command: &Command) -> bool {
+fn names_new(command: &Command) -> bool {
     match command {
-        Command::UidExpunge(_) | Command::Search(_) => true,
+        Command::UidExpunge(_) | Command::Search(_) | Command::UidBatches(_) => true,
+        Command::Replace(replace) => replace.names_new(),
         Command::Fetch(set, _)
         | Command::Store(set, _)
         | Command::Copy(set, _)
@@ -184,9 +72,11 @@ impl Client {
         );
         let is_possible = match &self.view {
             // One that may not be is not taken as one.
-            Some(view) => {
-                !matches!(command, Command::Store(..)) || view.access == Access::ReadWrite
-            }
+            Some(view) => match command {
+                Command::Store(..) => view.access == Access::ReadWrite,
+                Command::Fetch(_, fetch) => !fetch.vanished || self.sync == Sync::QResync,
+                _ => true,
+            },
             None => !needs_mailbox,
         };
         let before = self.sync;
@@ -204,47 +94,21 @@ impl World {
         let now = self.now;
         let client = &mut self.clients[who];
         let account = &mut self.accounts[client.account];
-        let tells_highest = client.wants(command);
+        let refused = command.refused_for(client.mode(), client.view.as_ref());
+        let tells_highest = refused.is_none() && client.wants(command);
         let mode = client.mode();
         let selected = client.view.as_ref().map(|view| view.mailbox);
-        let before = selected.filter(|_| names_new(command));
+        let before = selected.filter(|_| refused.is_none() && names_new(command));
         let before = before.map(|id| account.mailboxes[id].now());
-        let mut expected = match command {
-            Command::Noop | Command::Subscribe(_) | Command::Unsubscribe(_) => {
-                simple(account, command)
-            }
-            Command::Logout => Expected {
-                next: Next::LoggedOut,
-                ..Expected::ok()
-            },
-            Command::Enable(what) => enable(client, what),
-            Command::Select(name, access, _) => select(account, client, name, *access),
-            Command::Create(name, used) => Expected::of(account.create(name, *used)),
-            Command::Delete(name) => Expected::of(account.delete(name)),
-            Command::Rename(from, to) => rename(account, from, to),
-            Command::List(list) => list_of(account, list),
-            Command::Lsub(pattern) => {
-                Expected::ok().with(Data::Lsub(subscribed_only(account, pattern)))
-            }
-            Command::Status(name, items) => match account.find(name) {
-                Some(id) => Expected::ok().with(Data::Status(id, canonical(name), items)),
-                None => Expected::no("NONEXISTENT"),
-            },
-            Command::Append(name, messages) => append(account, name, messages, now),
-            Command::Idle => Expected {
-                next: Next::Idle,
-                ..Expected::ok()
-            },
-            Command::Done(line) => done(line),
-            Command::Wrong(_) => Expected::bad(),
-            of_mailbox => match client.view.as_mut() {
-                Some(view) => in_mailbox(account, (view, mode), of_mailbox),
-                None => Expected::bad(),
-            },
-        };
-        (expected.before, expected.tells_highest) = (before, tells_highest);
+        let mut expected =
+            refused.unwrap_or_else(|| predicted((account, client), (command, mode), now));
+        expected.before = before;
+        expected.tells_highest |= tells_highest;
         if expected.expunge == Expunge::May {
             expected.expunge = expunge_in(command);
+        }
+        if client.is_told_at_once() {
+            expected.expunge = Expunge::May;
         }
         // Its own mailbox is gone, or is another one now.
         if matches!(command, Command::Delete(_) | Command::Rename(..))
@@ -253,6 +117,51 @@ impl World {
             expected.next = Next::Closed;
         }
         expected
+    }
+}
+
+/// What a command does, and what must be answered.
+fn predicted(
+    (account, client): (&mut Account, &mut Client),
+    (command, mode): (&Command, Mode),
+    now: Date,
+) -> Expected {
+    match command {
+        Command::Noop | Command::Subscribe(_) | Command::Unsubscribe(_) => simple(account, command),
+        Command::Logout => Expected {
+            next: Next::LoggedOut,
+            ..Expected::ok()
+        },
+        Command::Enable(what) => enable(client, what),
+        Command::Select(name, access, opening) => select(account, client, name, (*access, opening)),
+        Command::Create(name, used) => create(account, name, *used),
+        Command::Delete(name) => Expected::of(account.delete(name)),
+        Command::Rename(from, to) => Expected::of(account.rename(from, to, now)),
+        Command::List(list) => list_of(account, list),
+        Command::Lsub(pattern) => {
+            Expected::ok().with(Data::Lsub(subscribed_only(account, pattern)))
+        }
+        Command::Status(name, items) => match account.find(name) {
+            Some(id) => Expected::ok().with(Data::Status(id, canonical(name), items)),
+            None => Expected::no("NONEXISTENT"),
+        },
+        Command::Append(name, messages) => append(account, name, messages, now),
+        Command::Idle => Expected {
+            next: Next::Idle,
+            ..Expected::ok()
+        },
+        Command::Done(line) => done(line),
+        Command::Wrong(_) => Expected::bad(),
+        Command::Notify(notify) => notify.predict(account, client),
+        Command::Quota(name) => Expected::ok().with(Data::Quota(name)),
+        Command::Unauthenticate => Expected {
+            next: Next::Fresh,
+            ..Expected::ok()
+        },
+        of_mailbox => match client.view.as_mut() {
+            Some(view) => in_mailbox(account, (view, mode), of_mailbox, now),
+            None => Expected::bad(),
+        },
     }
 }
 
@@ -289,18 +198,34 @@ fn done(line: &str) -> Expected {
 
 /// What ENABLE answers is what is known (rule 25).
 fn enable(client: &mut Client, what: &[&'static str]) -> Expected {
-    let known = ["IMAP4rev2", "UTF8=ACCEPT", "CONDSTORE", "QRESYNC"];
+    let known = [
+        "IMAP4rev2",
+        "UTF8=ACCEPT",
+        "CONDSTORE",
+        "QRESYNC",
+        "UIDONLY",
+    ];
     let enabled: Vec<_> = what.iter().copied().filter(|w| known.contains(w)).collect();
     client.is_rev2 |= enabled.contains(&"IMAP4rev2");
+    client.is_uid_only |= enabled.contains(&"UIDONLY");
     client.is_utf8 |= client.is_rev2 || enabled.contains(&"UTF8=ACCEPT");
     Expected::ok().with(Data::Enabled(enabled))
 }
 
-fn select(account: &Account, client: &mut Client, name: &str, access: Access) -> Expected {
-    let next = match client.view.take() {
+fn select(
+    account: &Account,
+    client: &mut Client,
+    name: &str,
+    (access, opening): (Access, &Opening),
+) -> Expected {
+    if matches!(opening, Opening::Knowing(_)) && client.sync != Sync::QResync {
+        return Expected::bad();
+    }
+    let next = match &client.view {
         Some(_) => Next::Closed,
         None => Next::Same,
     };
+    client.lose_view();
     let Some(id) = account.find(name) else {
         return Expected {
             next,
@@ -308,18 +233,27 @@ fn select(account: &Account, client: &mut Client, name: &str, access: Access) ->
         };
     };
     client.view = Some(View::new(id, access));
-    Expected {
+    let mut expected = Expected {
         code: Code::Named(match access {
             Access::ReadWrite => "READ-WRITE",
             Access::ReadOnly => "READ-ONLY",
         }),
         next,
         ..Expected::ok().with(Data::Opening(id))
+    };
+    if let Opening::Knowing(known) = opening {
+        known.due(&account.mailboxes[id], client.mode(), &mut expected);
     }
+    expected
 }
 
-fn rename(account: &mut Account, from: &str, to: &str) -> Expected {
-    Expected::of(account.rename(from, to))
+fn create(account: &mut Account, name: &str, used: Option<&'static str>) -> Expected {
+    let created = account.create(name, used);
+    let id = created.ok().and_then(|()| account.find(name));
+    Expected {
+        code: id.map_or_else(|| Code::Named(created.unwrap_err()), Code::MailboxId),
+        ..Expected::of(created)
+    }
 }
 
 fn list_of(account: &Account, list: &List) -> Expected {
@@ -327,34 +261,45 @@ fn list_of(account: &Account, list: &List) -> Expected {
 }
 
 /// APPEND and MULTIAPPEND: all or nothing (rule 17), into what exists (rule 18).
-fn append(
-    account: &mut Account,
-    name: &str,
-    messages: &[NewMessage],
-    now: crate::words::Date,
-) -> Expected {
-    let waits = |refused| Expected {
+fn append(account: &mut Account, name: &str, messages: &[NewMessage], now: Date) -> Expected {
+    let Some(id) = account.find(name) else {
+        return refused_append(Expected::no("TRYCREATE"));
+    };
+    let mut added = Vec::new();
+    for message in messages {
+        let Some(message) = message.arrived(now) else {
+            return refused_append(Expected::no("CANNOT"));
+        };
+        added.push(message);
+        if account.is_over(added.len()) {
+            return refused_append(Expected::no("OVERQUOTA"));
+        }
+    }
+    Expected {
+        code: Code::AppendUid(id, account.mailboxes[id].add(added)),
+        ..Expected::ok()
+    }
+}
+
+/// A command that is refused before its literal was there was never in progress (rule 2).
+pub(crate) fn refused_append(refused: Expected) -> Expected {
+    Expected {
         expunge: Expunge::MustWait,
         ..refused
-    };
-    let Some(id) = account.find(name) else {
-        return waits(Expected::no("TRYCREATE"));
-    };
-    let serials: Option<Vec<u32>> = messages.iter().map(|m| m.serial).collect();
-    let Some(serials) = serials else {
-        return waits(Expected::no("CANNOT"));
-    };
-    let mailbox = &mut account.mailboxes[id];
-    let added = messages.iter().zip(serials).map(|(new, serial)| Message {
-        uid: 0,
-        flags: new.flags,
-        date: new.date.unwrap_or(now),
-        serial,
-        mod_seq: 0,
-    });
-    Expected {
-        code: Code::AppendUid(id, mailbox.add(added.collect())),
-        ..Expected::ok()
+    }
+}
+
+impl NewMessage {
+    /// What it is in a mailbox; an empty one is nothing.
+    pub(crate) fn arrived(&self, now: Date) -> Option<Message> {
+        Some(Message {
+            uid: 0,
+            flags: self.flags,
+            date: self.date.unwrap_or(now),
+            saved: now,
+            serial: self.serial?,
+            mod_seq: 0,
+        })
     }
 }
 
@@ -363,6 +308,7 @@ fn in_mailbox(
     account: &mut Account,
     (view, mode): (&mut View, Mode),
     command: &Command,
+    now: Date,
 ) -> Expected {
     let id = view.mailbox;
     let is_writable = view.access == Access::ReadWrite;
@@ -385,17 +331,23 @@ fn in_mailbox(
         Command::Fetch(set, fetch) => {
             self::fetch(&mut account.mailboxes[id], (view, mode), set, fetch)
         }
-        Command::Copy(set, to) => copy(account, view, set, to),
+        Command::UidBatches(size) => batches(&account.mailboxes[id], view, *size),
+        Command::Copy(set, to) => copy(account, view, (set, to), now),
+        Command::Replace(_) if !is_writable => refused_append(Expected::no("NOPERM")),
         _ if !is_writable => Expected::no("NOPERM"),
         Command::Expunge => {
-            account.mailboxes[id].expunge(|m| m.flags.has(DELETED));
-            Expected::ok()
+            let gone = account.mailboxes[id].expunge(|m| m.flags.has(DELETED));
+            expunged(&gone, mode)
         }
-        Command::UidExpunge(ranges) => uid_expunge(&mut account.mailboxes[id], view, ranges),
+        Command::UidExpunge(ranges) => {
+            let gone = uid_expunge(&mut account.mailboxes[id], view, ranges);
+            expunged(&gone, mode)
+        }
         Command::Store(set, store) => {
             self::store(&mut account.mailboxes[id], (view, mode), set, store)
         }
-        Command::Move(set, to) => move_to(account, view, set, to),
+        Command::Move(set, to) => move_to(account, (view, mode), (set, to), now),
+        Command::Replace(replace) => replace.predict(account, (view, mode), now),
         other => unreachable!("{other:?}"),
     }
 }
@@ -462,8 +414,15 @@ fn search(mailbox: &Mailbox, (view, mode): (&mut View, Mode), search: &Search) -
 }
 
 fn fetch(mailbox: &mut Mailbox, (view, mode): (&View, Mode), set: &Set, fetch: &Fetch) -> Expected {
+    if fetch.vanished && mode.sync != Sync::QResync {
+        return Expected::bad();
+    }
     let Some(uids) = resolve(view, mailbox, set) else {
         return Expected::bad();
+    };
+    let uids = match fetch.page {
+        Some(page) => on_page(page, &uids),
+        None => uids,
     };
     let (mut there, mut is_issued) = existing(mailbox, &uids, set);
     let mut items = fetch.items.clone();
@@ -488,17 +447,20 @@ fn fetch(mailbox: &mut Mailbox, (view, mode): (&View, Mode), set: &Set, fetch: &
         }
         (uid, items)
     });
+    let since = fetch.since.filter(|_| fetch.vanished);
     Expected {
         fetches: due.collect(),
         with_uid: set.numbers == Numbers::Uid,
+        earlier: since.map(|since| vanished_of(mailbox, view, set, since)),
         ..refused_if(is_issued)
     }
 }
 
 /// What a change of flags is told with (RFC 7162 §3.2.4; rule 13).
-const fn change_items(mode: Mode) -> &'static [Item] {
+pub(crate) const fn change_items(mode: Mode) -> &'static [Item] {
     match mode.sync {
         Sync::Plain => &[Item::Flags],
+        Sync::CondStore | Sync::QResync if mode.is_uid_only => &[Item::Flags, Item::ModSeq],
         Sync::CondStore | Sync::QResync => &[Item::Flags, Item::Uid, Item::ModSeq],
     }
 }
@@ -522,6 +484,7 @@ fn store(mailbox: &mut Mailbox, (view, mode): (&View, Mode), set: &Set, store: &
     let items = match (store.answer, store.unchanged_since) {
         (Answer::Tell, _) => change_items(mode),
         // Its mod-sequence is told also where nothing else is.
+        (Answer::Silent, Some(_)) if mode.is_uid_only => &[Item::ModSeq],
         (Answer::Silent, Some(_)) => &[Item::Uid, Item::ModSeq],
         (Answer::Silent, None) => &[],
     };
@@ -571,23 +534,44 @@ impl View {
     }
 }
 
+/// With QRESYNC it is said how far the client has come with what it expunged (RFC 7162 §3.2.7).
+fn expunged(gone: &[Message], mode: Mode) -> Expected {
+    let is_told = mode.sync == Sync::QResync && !gone.is_empty();
+    Expected {
+        code: if is_told {
+            Code::Named("HIGHESTMODSEQ")
+        } else {
+            Code::Any
+        },
+        ..Expected::ok()
+    }
+}
+
+/// UIDBATCHES (RFC 10022): so few messages are one batch; smaller ones are refused.
+fn batches(mailbox: &Mailbox, view: &View, size: u32) -> Expected {
+    if size < 500 {
+        return Expected::no("TOOFEW");
+    }
+    let last = view.with_new(mailbox).last().copied();
+    Expected::ok().with(Data::Batches(last.map(|last| (last, 1))))
+}
+
 /// Only what is named, told and marked goes (rule 20).
-fn uid_expunge(mailbox: &mut Mailbox, view: &View, ranges: &Ranges) -> Expected {
+fn uid_expunge(mailbox: &mut Mailbox, view: &View, ranges: &Ranges) -> Vec<Message> {
     let set = Set {
         numbers: Numbers::Uid,
         ranges: Some(ranges.clone()),
     };
     let named: BTreeSet<u32> = resolve(view, mailbox, &set).unwrap().into_iter().collect();
-    mailbox.expunge(|m| m.flags.has(DELETED) && named.contains(&m.uid));
-    Expected::ok()
+    mailbox.expunge(|m| m.flags.has(DELETED) && named.contains(&m.uid))
 }
 
 /// Which messages go where; the answer if they do not.
 fn transfer(
     account: &Account,
     view: &View,
-    set: &Set,
-    to: &str,
+    (set, to): (&Set, &str),
+    now: Date,
 ) -> Result<(Vec<Message>, usize), Box<Expected>> {
     let source = &account.mailboxes[view.mailbox];
     let uids = resolve(view, source, set).ok_or_else(|| Box::new(Expected::bad()))?;
@@ -597,7 +581,10 @@ fn transfer(
     if is_issued {
         return Err(Box::new(Expected::no("EXPUNGEISSUED")));
     }
-    let messages = there.iter().map(|uid| *source.message(*uid).unwrap());
+    let messages = there.iter().map(|uid| Message {
+        saved: now,
+        ..*source.message(*uid).unwrap()
+    });
     Ok((messages.collect(), target))
 }
 
@@ -607,10 +594,11 @@ fn add_all(account: &mut Account, messages: Vec<Message>, target: usize) -> Copi
     Copied { target, from, to }
 }
 
-fn copy(account: &mut Account, view: &View, set: &Set, to: &str) -> Expected {
-    match transfer(account, view, set, to) {
+fn copy(account: &mut Account, view: &View, what: (&Set, &str), now: Date) -> Expected {
+    match transfer(account, view, what, now) {
         Err(refused) => *refused,
         Ok((messages, _)) if messages.is_empty() => Expected::ok(),
+        Ok((messages, _)) if account.is_over(messages.len()) => Expected::no("OVERQUOTA"),
         Ok((messages, target)) => Expected {
             code: Code::CopyUid(add_all(account, messages, target)),
             ..Expected::ok()
@@ -618,14 +606,23 @@ fn copy(account: &mut Account, view: &View, set: &Set, to: &str) -> Expected {
     }
 }
 
-fn move_to(account: &mut Account, view: &View, set: &Set, to: &str) -> Expected {
-    match transfer(account, view, set, to) {
+fn move_to(
+    account: &mut Account,
+    (view, mode): (&View, Mode),
+    what: (&Set, &str),
+    now: Date,
+) -> Expected {
+    match transfer(account, view, what, now) {
         Err(refused) => *refused,
         Ok((messages, _)) if messages.is_empty() => Expected::ok(),
         Ok((messages, target)) => {
             let copied = add_all(account, messages, target);
             account.mailboxes[view.mailbox].expunge(|m| copied.from.contains(&m.uid));
-            Expected::ok().with(Data::Moved(copied))
+            Expected {
+                // RFC 6851 §4.4.
+                tells_highest: mode.sync == Sync::QResync,
+                ..Expected::ok().with(Data::Moved(copied))
+            }
         }
     }
 }

@@ -9,10 +9,10 @@ use wire::imap::client::Response;
 use crate::{
     check::{Answer, Seen, unsolicited},
     command::{Act, Command, Literal, Step},
-    mutant::Mutant,
+    expected::{Data, Expected, Next},
+    mutant::{Asked, Mutant},
     place::{ACCOUNTS, Heard, Line, PASSWORD, Place, parsed},
-    predict::{Data, Expected, Next},
-    told::{Broken, Check, Expunge, broken},
+    told::{Broken, Check, View, broken},
     words::{TIMES, quoted},
     world::World,
 };
@@ -45,7 +45,7 @@ impl Run {
     /// A fresh server. A mutant stands between it and the checker.
     pub(crate) async fn new(mutant: Option<Mutant>) -> Self {
         Self {
-            world: World::new(ACCOUNTS.len(), CLIENTS),
+            world: World::new(CLIENTS),
             place: Place::new().await,
             lines: (0..CLIENTS).map(|_| None).collect(),
             asking: ACCOUNTS.iter().map(|_| None).collect(),
@@ -79,7 +79,11 @@ impl Run {
         match &step.act {
             Act::Connect if !is_connected => self.connect(step.who).await?,
             Act::Leave if is_connected => self.leave(step.who),
-            Act::Say(command) if is_connected && is_idle == matches!(command, Command::Done(_)) => {
+            Act::Say(command)
+                if is_connected
+                    && is_idle == matches!(command, Command::Done(_))
+                    && self.world.clients[step.who].may_say(command) =>
+            {
                 self.say(step.who, command).await?;
                 self.commands += 1;
             }
@@ -94,18 +98,20 @@ impl Run {
     }
 
     async fn connect(&mut self, who: usize) -> Check {
-        let account = self.world.clients[who].account;
         let mut line = self.place.connect();
         self.note(format!("S[c{who}]: * OK <?>"));
-        self.note(format!(
-            "C[c{who}]: x LOGIN {} {PASSWORD}",
-            ACCOUNTS[account]
-        ));
-        self.note(format!("S[c{who}]: x OK <?>"));
-        log_in(&mut line, ACCOUNTS[account]).await?;
+        within(line.hear()).await?;
         self.lines[who] = Some(line);
+        self.log_in_again(who).await?;
         self.world.clients[who].is_connected = true;
         Ok(())
+    }
+
+    async fn log_in_again(&mut self, who: usize) -> Check {
+        let name = ACCOUNTS[self.world.clients[who].account];
+        self.note(format!("C[c{who}]: x LOGIN {name} {PASSWORD}"));
+        self.note(format!("S[c{who}]: x OK <?>"));
+        log_in(self.line(who), name).await
     }
 
     fn leave(&mut self, who: usize) {
@@ -134,9 +140,12 @@ impl Run {
             Command::Done(_) => self.idle_tags[who].clone(),
             _ => format!("t{}", self.tags),
         };
+        let command = &self.world.worked_out(who, command);
         let pieces = command.pieces(&tag, self.world.clients[who].is_utf8);
         self.world.contest(who);
+        let names = self.world.names(who);
         let mut expected = self.world.predict(who, command);
+        self.world.watch(who, command, &names);
         let mut seen = Seen::default();
         for (bytes, literal) in pieces {
             let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\\r\\n");
@@ -157,6 +166,9 @@ impl Run {
         } else {
             self.until_tagged(who, command, (&tag, &mut expected, &mut seen))
                 .await?;
+            if expected.next == Next::Fresh {
+                self.log_in_again(who).await?;
+            }
         }
         self.others(who).await
     }
@@ -184,7 +196,7 @@ impl Run {
         let Heard::Response(response) = heard else {
             return broken(31, format!("client {who} lost its connection"));
         };
-        for response in self.filtered(who, response) {
+        for response in self.filtered(who, response, Asked::No) {
             let client = &mut self.world.clients[who];
             let account = &mut self.world.accounts[client.account];
             unsolicited(client, account, parsed(&response))?;
@@ -193,9 +205,9 @@ impl Run {
     }
 
     /// Writes down what was heard, as the mutant lets it through.
-    fn filtered(&mut self, who: usize, response: BytesMut) -> Vec<BytesMut> {
+    fn filtered(&mut self, who: usize, response: BytesMut, asked: Asked) -> Vec<BytesMut> {
         let responses = match &mut self.mutant {
-            Some(mutant) => mutant.filter(response),
+            Some(mutant) => mutant.filter(response, asked),
             None => vec![response],
         };
         for response in &responses {
@@ -244,7 +256,7 @@ impl Run {
     async fn hear(&mut self, who: usize) -> Check<Vec<Response>> {
         match timeout(self.patience(), self.line(who).hear()).await {
             Ok(Heard::Response(response)) => {
-                let responses = self.filtered(who, response);
+                let responses = self.filtered(who, response, Asked::Yes);
                 Ok(responses.iter().map(|r| parsed(r)).collect())
             }
             Ok(Heard::End) => broken(31, "the connection is closed instead of an answer"),
@@ -293,16 +305,16 @@ impl Run {
         }
     }
 
-    /// What others must hear at once: those whose mailbox is gone, and those in IDLE.
+    /// What must be heard at once: of a mailbox that is gone, in IDLE, and after NOTIFY.
     async fn others(&mut self, actor: usize) -> Check {
-        for who in (0..CLIENTS).filter(|who| *who != actor) {
+        for who in 0..CLIENTS {
             let client = &self.world.clients[who];
             let account = &self.world.accounts[client.account];
-            let Some(view) = &client.view else { continue };
-            if !account.is_same(view.mailbox) {
+            let is_lost = |view: &View| who != actor && !account.is_same(view.mailbox);
+            if client.view.as_ref().is_some_and(is_lost) {
                 self.bye(who).await?;
-            } else if client.is_idle {
-                self.idle_news(who).await?;
+            } else if client.watch.is_some() || (client.is_idle && who != actor) {
+                self.news(who).await?;
             }
         }
         self.world.settle();
@@ -333,23 +345,17 @@ impl Run {
         }
     }
 
-    /// A session in IDLE is told at once, of all (rules 36 and 52).
-    async fn idle_news(&mut self, who: usize) -> Check {
+    /// A session in IDLE or with NOTIFY is told at once (rules 36, 49 and 52).
+    async fn news(&mut self, who: usize) -> Check {
         loop {
             // All of what was written at once, so that nothing is judged by a later state.
             self.between(who).await?;
-            let client = &self.world.clients[who];
-            let Some(view) = &client.view else {
-                return Ok(());
-            };
-            let account = &self.world.accounts[client.account];
-            let current = view.is_current(&account.mailboxes[view.mailbox], Expunge::May);
-            let Err(why) = current else {
+            let Err(why) = self.world.is_told(who) else {
                 return Ok(());
             };
             match timeout(self.patience(), self.line(who).hear()).await {
                 Ok(heard) => self.take_unsolicited(who, heard)?,
-                Err(_) => return broken(why.rule, format!("client {who} in IDLE: {}", why.what)),
+                Err(_) => return broken(why.rule, format!("client {who}: {}", why.what)),
             }
         }
     }
@@ -374,6 +380,7 @@ impl Run {
     async fn ask_validity(&mut self, account: usize, name: &str) -> Check<u32> {
         if self.asking[account].is_none() {
             let mut line = self.place.connect();
+            within(line.hear()).await?;
             log_in(&mut line, ACCOUNTS[account]).await?;
             self.asking[account] = Some(line);
         }
@@ -414,7 +421,6 @@ async fn within<T>(work: impl Future<Output = T>) -> Check<T> {
 }
 
 async fn log_in(line: &mut Line, user: &str) -> Check {
-    within(line.hear()).await?;
     line.send(format!("x LOGIN {user} {PASSWORD}\r\n").as_bytes())
         .await;
     asked(line).await.map(|_| ())

@@ -41,6 +41,8 @@ pub(crate) struct View {
     /// Messages that are so unless another session was first.
     pub(crate) perhaps_recent: BTreeSet<u32>,
     pub(crate) progress: Progress,
+    /// As it was told.
+    pub(crate) uid_validity: Option<u32>,
 }
 
 /// A message as the client knows it. It is taken to fetch all flags as soon as it hears of a
@@ -81,6 +83,7 @@ pub(crate) enum Sync {
 pub(crate) struct Mode {
     pub(crate) revision: Revision,
     pub(crate) sync: Sync,
+    pub(crate) is_uid_only: bool,
 }
 
 impl View {
@@ -95,6 +98,7 @@ impl View {
             recent: BTreeSet::new(),
             perhaps_recent: BTreeSet::new(),
             progress: Progress::default(),
+            uid_validity: None,
         }
     }
 
@@ -226,13 +230,8 @@ impl View {
         items: &Node,
         mailbox: &mut Mailbox,
         mode: Mode,
-    ) -> Check<u32> {
-        let Some(at) = (n as usize)
-            .checked_sub(1)
-            .filter(|at| *at < self.told.len())
-        else {
-            return broken(31, format!("{n} FETCH of {} messages", self.told.len()));
-        };
+    ) -> Check<Told> {
+        let at = self.position(n, mode)?;
         let uid = self.told[at].uid;
         let told_uid = items.value_of("UID").and_then(Node::number);
         if told_uid.is_some_and(|told| told != u64::from(uid)) {
@@ -256,7 +255,7 @@ impl View {
         if let Some(told) = items.value_of("MODSEQ") {
             self.told[at].mod_seq = self.mod_seq((uid, told), mailbox, mode.sync)?;
         }
-        Ok(uid)
+        Ok(self.told[at])
     }
 
     /// MODSEQ of a FETCH (rules 6 and 13).

@@ -5,6 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    ids::Ids,
+    notify::{Counts, Hears, Watch},
+    place::MESSAGES_MAX,
+    resync::Cache,
     told::{Broken, Check, Mode, Revision, Sync, View, broken},
     words::{Date, Flags, TIMES, canonical, parents, text},
 };
@@ -33,6 +37,9 @@ pub(crate) struct Account {
     pub(crate) mailboxes: Vec<Mailbox>,
     /// The greatest UIDVALIDITY under which a name was known that was given up (rule 5).
     retired: BTreeMap<String, u32>,
+    pub(crate) ids: Ids,
+    /// Its quota.
+    pub(crate) messages_max: Option<u64>,
 }
 
 #[derive(Clone, Default)]
@@ -47,6 +54,8 @@ pub(crate) struct Mailbox {
     pub(crate) mod_seq: u64,
     /// UIDs of messages that are gone, and the mod-sequence with which they went (rule 8).
     gone: BTreeMap<u32, u64>,
+    /// What it was before each change.
+    pub(crate) past: Vec<Counts>,
 }
 
 /// From which UID on messages are `\Recent` to the next session.
@@ -73,6 +82,8 @@ pub(crate) struct Message {
     pub(crate) uid: u32,
     pub(crate) flags: Flags,
     pub(crate) date: Date,
+    /// When it came into this mailbox (RFC 8514).
+    pub(crate) saved: Date,
     pub(crate) serial: u32,
     pub(crate) mod_seq: u64,
 }
@@ -88,21 +99,26 @@ pub(crate) struct Client {
     pub(crate) is_connected: bool,
     pub(crate) is_rev2: bool,
     pub(crate) sync: Sync,
+    pub(crate) is_uid_only: bool,
     /// Mailbox names are UTF-8.
     pub(crate) is_utf8: bool,
     pub(crate) is_idle: bool,
     pub(crate) view: Option<View>,
+    /// What it keeps of the mailbox it had before, also when it has gone away.
+    pub(crate) cache: Option<Cache>,
+    /// What NOTIFY asked for, once it did.
+    pub(crate) watch: Option<Watch>,
 }
 
 impl World {
-    /// This many accounts, each with an empty INBOX, and clients shared out among them.
-    pub(crate) fn new(accounts: usize, clients: usize) -> Self {
+    /// The accounts, each with an empty INBOX, and clients shared out among them.
+    pub(crate) fn new(clients: usize) -> Self {
         let client = |number| Client {
-            account: if number % 4 == 3 { 1 % accounts } else { 0 },
+            account: usize::from(number % 4 == 3),
             ..Client::default()
         };
         Self {
-            accounts: vec![Account::new(); accounts],
+            accounts: MESSAGES_MAX.map(Account::new).into(),
             clients: (0..clients).map(client).collect(),
             now: TIMES[0].1,
         }
@@ -113,7 +129,7 @@ impl World {
     pub(crate) fn contest(&mut self, actor: usize) {
         for (who, client) in self.clients.iter().enumerate() {
             let Some(view) = &client.view else { continue };
-            if client.is_idle && !client.is_rev2 && who != actor {
+            if client.hears() != Hears::Nothing && !client.is_rev2 && who != actor {
                 let mailbox = &mut self.accounts[client.account].mailboxes[view.mailbox];
                 mailbox.recent.contested = Some(Contested {
                     from: mailbox.uid_next,
@@ -156,22 +172,27 @@ impl Client {
                 false => Revision::Rev1,
             },
             sync: self.sync,
+            is_uid_only: self.is_uid_only,
         }
     }
 
     /// The connection is gone.
     pub(crate) fn leave(&mut self) {
-        let account = self.account;
+        self.lose_view();
         *self = Self {
-            account,
+            account: self.account,
+            cache: self.cache.take(),
             ..Self::default()
         };
     }
 }
 
 impl Account {
-    fn new() -> Self {
-        let mut account = Self::default();
+    fn new(messages_max: Option<u64>) -> Self {
+        let mut account = Self {
+            messages_max,
+            ..Self::default()
+        };
         account.add("INBOX", None);
         for (name, used) in FOLDERS {
             account.add(name, Some(used));
@@ -249,10 +270,10 @@ impl Account {
     }
 
     /// RENAME (§6.3.6): with all below; INBOX gives its messages away and stays (rules 26, 27).
-    pub(crate) fn rename(&mut self, from: &str, to: &str) -> Result<(), &'static str> {
+    pub(crate) fn rename(&mut self, from: &str, to: &str, now: Date) -> Result<(), &'static str> {
         let (from, to) = (canonical(from), canonical(to));
         if from == "INBOX" {
-            return self.rename_inbox(&to);
+            return self.rename_inbox(&to, now);
         }
         let below = format!("{from}/");
         let is_moving = |name: &&String| **name == from || name.starts_with(&below);
@@ -291,14 +312,15 @@ impl Account {
         Ok(())
     }
 
-    fn rename_inbox(&mut self, to: &str) -> Result<(), &'static str> {
+    fn rename_inbox(&mut self, to: &str, now: Date) -> Result<(), &'static str> {
         if to == "INBOX" || self.tree.contains_key(to) {
             return Err("ALREADYEXISTS");
         }
         self.create(to, None)?;
         let (inbox, target) = (self.tree["INBOX"], self.tree[to]);
         let all = self.mailboxes[inbox].expunge(|_| true);
-        self.mailboxes[target].add(all);
+        let all = all.into_iter().map(|m| Message { saved: now, ..m });
+        self.mailboxes[target].add(all.collect());
         Ok(())
     }
 
@@ -333,7 +355,8 @@ impl Account {
 
 impl Mailbox {
     /// The mod-sequence of a change that is made now.
-    const fn change(&mut self) -> u64 {
+    fn change(&mut self) -> u64 {
+        self.past.push(self.counts());
         self.mod_seq += 1;
         self.mod_seq
     }
@@ -359,7 +382,7 @@ impl Mailbox {
 
     /// Gives messages other flags. Those that have them already keep their mod-sequence (rule 7).
     pub(crate) fn set_flags(&mut self, uids: &[u32], flags: impl Fn(Flags) -> Flags) {
-        let mod_seq = self.mod_seq + 1;
+        let (before, mod_seq) = (self.counts(), self.mod_seq + 1);
         for uid in uids {
             let message = self.message_mut(*uid).unwrap();
             let now = flags(message.flags);
@@ -367,6 +390,9 @@ impl Mailbox {
                 (message.flags, message.mod_seq) = (now, mod_seq);
                 self.mod_seq = mod_seq;
             }
+        }
+        if self.mod_seq == mod_seq {
+            self.past.push(before);
         }
     }
 
@@ -377,6 +403,12 @@ impl Mailbox {
             uid_next: self.uid_next,
             ..Self::default()
         }
+    }
+
+    /// UIDs of messages that went after this mod-sequence.
+    pub(crate) fn gone_since(&self, since: u64) -> impl Iterator<Item = u32> {
+        let gone = self.gone.iter().filter(move |(_, at)| **at > since);
+        gone.map(|(uid, _)| *uid)
     }
 
     /// The mod-sequence with which a message went.

@@ -114,7 +114,7 @@ impl Account for EmbeddedAccount {
         self.check(Right::Lookup)?;
         let mut news = self.planner.shown(|shown| shown.news(since));
         news.mailboxes
-            .retain(|(id, _)| self.check_mailbox(*id, Right::Lookup).is_ok());
+            .retain(|of| self.check_mailbox(of.id, Right::Lookup).is_ok());
         Ok(news)
     }
 

@@ -120,7 +120,13 @@ impl Cell {
         let shown = self.with_recent(MailboxState::clone(&self.shown.borrow()));
         let summary = shown.summary;
         if let Some(sender) = &*sender {
-            let before = sender.send_replace(Arc::new(shown));
+            let mut before = Arc::new(shown);
+            // Nobody is told of it, so that nobody is woken: of a thousand sessions that wait, each
+            // would be a second time for every delivery.
+            sender.send_if_modified(|state| {
+                std::mem::swap(state, &mut before);
+                false
+            });
             self.versions.replaced(&before);
         }
         let has_any = state.last_uid().is_some_and(|last| last >= first);
@@ -175,5 +181,29 @@ impl Cache {
             return 0;
         }
         bytes - self.bytes_max + self.bytes_max / 8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mail::id::UidValidity;
+
+    use super::*;
+
+    #[test]
+    fn taking_what_is_recent_wakes_nobody() {
+        let state = MailboxState::empty(MailboxId::MIN, UidValidity::MIN);
+        let cell = Cell::new(Arc::new(state.clone()), Arc::default());
+        let watching = cell.watch();
+        let mut next = state;
+        next.summary.uid_next = next.summary.uid_next.next().unwrap();
+        cell.show(next);
+        assert!(watching.has_changed().unwrap());
+        let watching = cell.watch();
+        let floor = cell.state().recent_floor;
+        // No message has the number any more, but nobody else may take it.
+        assert_eq!(cell.take_recent(&cell.state()), None);
+        assert!(cell.state().recent_floor > floor);
+        assert!(!watching.has_changed().unwrap());
     }
 }

@@ -112,6 +112,7 @@ contract! {
     sessions::a_caller_that_goes_away_loses_nothing,
     sessions::account_changes_wake,
     sessions::news_are_what_changed_since_a_version,
+    sessions::news_tell_what_changed_and_what_was_before,
     sessions::a_closed_store_refuses,
     sessions::mailboxes_leave_memory_and_come_back,
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use mail::{flag::FlagChange, id::ModSeq, set::UidSet};
-use store::{Error, Expunge, Subscription};
+use store::{Changes, Error, Expunge, Subscription};
 
 use crate::support::*;
 
@@ -154,14 +154,19 @@ pub(crate) async fn news_are_what_changed_since_a_version(given: &mut Given) {
     );
     let before = account.news(0).unwrap();
     let since = |version: u64| {
-        let mut ids: Vec<_> = account.news(version).unwrap().mailboxes;
-        ids.sort_by_key(|(id, _)| *id);
-        ids
+        let news = account.news(version).unwrap().mailboxes;
+        let mut told: Vec<_> = news.iter().map(|of| (of.id, of.summary)).collect();
+        told.sort_by_key(|(id, _)| *id);
+        told
     };
     assert_eq!(since(before.version), []);
+    assert_eq!(since(u64::MAX), []);
     append(&*account, inbox, "a\r\n\r\n").await;
     let once = account.news(before.version).unwrap();
-    assert_eq!(once.mailboxes, [(inbox, account.summary(inbox).unwrap())]);
+    assert_eq!(
+        since(before.version),
+        [(inbox, account.summary(inbox).unwrap())]
+    );
     append(&*account, sent, "a\r\n\r\n").await;
     append(&*account, inbox, "b\r\n\r\n").await;
     let now = account.summary(inbox).unwrap();
@@ -177,6 +182,40 @@ pub(crate) async fn news_are_what_changed_since_a_version(given: &mut Given) {
     let gone = account.news(twice.version).unwrap();
     assert_eq!(gone.mailboxes, []);
     assert!(gone.version > twice.version && !gone.tree.mailboxes.contains_key(&name("x").key()));
+}
+
+pub(crate) async fn news_tell_what_changed_and_what_was_before(given: &mut Given) {
+    let account = given.account("a").await;
+    let inbox = open(&*account, "INBOX").await;
+    let changes = |version| account.news(version).unwrap().mailboxes[0].changes;
+    let version = || account.news(u64::MAX).unwrap().version;
+    let (loaded, empty) = (version(), account.summary(inbox.id()).unwrap());
+    append(&*account, inbox.id(), "a\r\n\r\n").await;
+    let (one, first) = (version(), changes(loaded));
+    assert_eq!(
+        (first.messages, first.unseen, first.mod_seq),
+        (one, one, one)
+    );
+    assert!(first.before <= loaded && first.uid_validity <= loaded);
+    assert_eq!(first.mod_seq_before, Some(empty.highest_mod_seq));
+    // A flag that is neither `\Seen` nor `\Deleted`.
+    let before = account.summary(inbox.id()).unwrap();
+    let stored = change_flags(
+        &*inbox,
+        uids(&[1]),
+        FlagChange::Add,
+        flags("\\Flagged"),
+        None,
+    );
+    stored.await.unwrap();
+    let second = changes(one);
+    let expected = Changes {
+        mod_seq: version(),
+        before: one,
+        mod_seq_before: Some(before.highest_mod_seq),
+        ..first
+    };
+    assert_eq!(second, expected);
 }
 
 pub(crate) async fn a_closed_store_refuses(given: &mut Given) {

@@ -9,7 +9,7 @@ use mail::id::{MailboxId, UidValidity};
 
 use super::{NewAccountState, changed::Changed};
 use crate::{
-    contract::{AccountInfo, MailboxInfo, News, Tree, Usage},
+    contract::{AccountInfo, MailboxInfo, MailboxNews, News, Tree, Usage},
     embedded::{cache::Cell, frame::Lsn, index::AccountImage, record::Record},
     error::{Error, Result, What},
     rules::names::Retired,
@@ -120,11 +120,18 @@ impl Shown {
     /// What became of the account since a version of it.
     pub(crate) fn news(&self, since: u64) -> News {
         let changed = self.changed.since(since);
-        let counted = |id| Some((id, *self.summaries.get(&id)?));
+        let mailboxes = changed.filter_map(|(id, changes)| {
+            let summary = *self.summaries.get(&id)?;
+            Some(MailboxNews {
+                id,
+                summary,
+                changes,
+            })
+        });
         News {
             version: self.changed.version(),
             tree: Arc::clone(&self.tree),
-            mailboxes: changed.filter_map(counted).collect(),
+            mailboxes: mailboxes.collect(),
         }
     }
 
@@ -175,15 +182,17 @@ impl Shown {
             self.tree = tree;
         }
         for (id, uid_validity) in version.validities {
+            let before = self.summaries.get(&id).copied();
             let summary = self.summaries.entry(id);
             let summary = summary.or_insert_with(|| Summary::empty(uid_validity));
             summary.uid_validity = uid_validity;
-            self.changed.note(id);
+            self.changed.note(id, before.as_ref(), summary);
         }
         for (cell, state) in version.states {
             let summary = cell.show(state);
+            let before = self.summaries.get(&cell.id);
+            self.changed.note(cell.id, before, &summary);
             self.set_summary(cell.id, summary);
-            self.changed.note(cell.id);
         }
         for (id, cell) in version.closed {
             self.summaries.remove(&id);
