@@ -12,9 +12,6 @@ const LIST: &str = "wire/src/imap/capabilities.rs";
 const MECHANISMS: &[&str] = &["wire/src/sasl.rs", "wire/src/sasl/scram/verifier.rs"];
 /// Stem of the table of capabilities and their RFCs, of which `docs/rules.md` says what is held.
 pub(super) const EARLIER: &str = "earlier";
-/// Stem of the list of capabilities that nobody else drives, each with why.
-pub(super) const UNDRIVEN: &str = "undriven";
-const UNDRIVEN_PATH: &str = "docs/rfc/undriven.tsv";
 const EARLIER_PATH: &str = "docs/rfc/earlier.tsv";
 /// The comment of a transcript that was written from the text of an RFC alone.
 const FROM_TEXT: &str = "# written from the RFC: ";
@@ -63,8 +60,7 @@ pub(super) fn offered_once(tree: &Tree, tables: &[duties::Table<'_>]) -> Vec<Pro
     problems
 }
 
-/// Each capability is driven by somebody else, or is in the list of those that are not yet; nobody
-/// claims to drive what is not there.
+/// Each capability is driven by somebody else, and nobody claims to drive what is not there.
 pub(super) fn driven(tree: &Tree) -> Vec<Problem> {
     let drivers = drivers(tree);
     let listed = listed(tree);
@@ -76,16 +72,7 @@ pub(super) fn driven(tree: &Tree) -> Vec<Problem> {
         .flat_map(|(name, by)| by.iter().map(move |(path, _)| (name, path)))
         .map(|(name, path)| Problem::new(path, 0, format!("{name} is not a capability of {LIST}")))
         .collect();
-    let excused: BTreeSet<&str> = undriven(tree).map(|(_, name, _)| name).collect();
-    let stale =
-        undriven(tree).filter(|(_, name, _)| drivers.contains_key(*name) || !known.contains(name));
-    problems.extend(stale.map(|(line, name, _)| {
-        let what = format!("{name} is driven, or is no capability: strike the row");
-        Problem::new(UNDRIVEN_PATH, line, what)
-    }));
-    let idle = listed
-        .iter()
-        .filter(|it| !drivers.contains_key(&it.name) && !excused.contains(it.name.as_str()));
+    let idle = listed.iter().filter(|it| !drivers.contains_key(&it.name));
     problems.extend(idle.map(|it| {
         let what = format!(
             "{} is driven by no foreign client, and by no transcript that says `{FROM_TEXT}{}`",
@@ -198,20 +185,11 @@ fn is_capability(literal: &str) -> bool {
 
 /// Line, capability and RFC of each row.
 pub(super) fn earlier(tree: &Tree) -> impl Iterator<Item = (usize, &str, &str)> {
-    rows(tree, EARLIER_PATH)
-}
-
-/// Line, capability and reason of each that nobody else drives.
-pub(super) fn undriven(tree: &Tree) -> impl Iterator<Item = (usize, &str, &str)> {
-    rows(tree, UNDRIVEN_PATH)
-}
-
-fn rows<'a>(tree: &'a Tree, path: &str) -> impl Iterator<Item = (usize, &'a str, &'a str)> {
-    let rows = tree.text(path).unwrap_or_default().lines().enumerate();
-    let rows = rows.filter(|(_, line)| !line.starts_with('#'));
+    let rows = tree.text(EARLIER_PATH).unwrap_or_default().lines();
+    let rows = rows.enumerate().filter(|(_, line)| !line.starts_with('#'));
     rows.filter_map(|(at, line)| {
-        let (name, rest) = line.split_once('\t')?;
-        Some((at + 1, name, rest))
+        let (name, rfc) = line.split_once('\t')?;
+        Some((at + 1, name, rfc))
     })
 }
 
@@ -224,7 +202,7 @@ mod tests {
     const SASL: &str = "Self::Plain => \"PLAIN\",\nf(\"Debug\")\n#[cfg(test)] \"NO\"\n";
     const PYTHON: &str = "@check(\"ONE\", \"AUTH=PLAIN\")\ndef works(server):\n";
 
-    fn found(python: &str, undriven: &str) -> Vec<String> {
+    fn found(python: &str) -> Vec<String> {
         let tree = Tree::of(&[
             (LIST, CODE),
             (MECHANISMS[0], SASL),
@@ -233,42 +211,28 @@ mod tests {
                 "tests/transcripts/a/b.txt",
                 "# set: x\n# written from the RFC: TWO\n",
             ),
-            (UNDRIVEN_PATH, undriven),
         ]);
         driven(&tree).into_iter().map(|it| it.what).collect()
     }
 
     #[test]
-    fn each_capability_is_driven_by_somebody_or_says_why_not() {
-        assert_eq!(found(PYTHON, ""), [""; 0]);
-        for (python, undriven, expected) in [
+    fn each_capability_is_driven_by_somebody_else() {
+        assert_eq!(found(PYTHON), [""; 0]);
+        for (python, expected) in [
             (
                 PYTHON.replace("\"ONE\", ", ""),
-                "",
                 "ONE is driven by no foreign client",
             ),
             (
                 PYTHON.replace("PLAIN", "PLANE"),
-                "",
                 "AUTH=PLANE is not a capability",
             ),
-            (
-                PYTHON.to_owned(),
-                "ONE\tso",
-                "ONE is driven, or is no capability",
-            ),
-            (
-                PYTHON.to_owned(),
-                "NONE\tso",
-                "NONE is driven, or is no capability",
-            ),
         ] {
-            let found = found(&python, undriven);
+            let found = found(&python);
             assert!(
                 found.iter().any(|it| it.contains(expected)),
                 "{expected}: {found:?}"
             );
         }
-        assert_eq!(found(&PYTHON.replace("\"ONE\", ", ""), "ONE\tso"), [""; 0]);
     }
 }

@@ -88,8 +88,7 @@ pub(super) fn tables(tree: &Tree) -> Vec<Table<'_>> {
 fn files(tree: &Tree) -> impl Iterator<Item = (&str, &str, &str)> {
     tree.texts.iter().filter_map(|(path, text)| {
         let name = path.strip_prefix(DIRECTORY)?.strip_suffix(".tsv")?;
-        let is_index = name.starts_with("sections")
-            || [capabilities::EARLIER, capabilities::UNDRIVEN].contains(&name);
+        let is_index = name.starts_with("sections") || name == capabilities::EARLIER;
         (!is_index).then_some((path.as_str(), name, text.as_str()))
     })
 }

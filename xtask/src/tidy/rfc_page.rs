@@ -54,10 +54,7 @@ fn rows(tree: &Tree, tables: &[Table<'_>]) -> String {
     let rows = capabilities::listed(tree).into_iter().map(|listed| {
         let name = listed.name.as_str();
         let by = drivers.get(name).into_iter().flatten();
-        let by = by.map(|(path, name)| link(name, path));
-        let nobody = capabilities::undriven(tree).find(|(_, it, _)| *it == name);
-        let nobody = nobody.map(|(_, _, why)| format!("nobody yet: {why}"));
-        let by: Vec<String> = by.chain(nobody).collect();
+        let by: Vec<String> = by.map(|(path, name)| link(name, path)).collect();
         let duties = tables.iter().find(|table| table.offers.contains(&name));
         let duties = duties.map(|table| {
             let anchor = title(table).to_lowercase().replace(' ', "-");
