@@ -180,15 +180,15 @@ fn the_history_goes_with_its_mailbox() {
     let place = Place::new();
     let core = place.open();
     fill(&core);
-    let other = MailboxId::new(9).unwrap();
-    commit(&core, vec![mailbox(other, "Other")]).unwrap();
-    commit(&core, vec![Record::MailboxDeleted(ACCOUNT, MAILBOX)]).unwrap();
     let remembered = |core: &Core| {
         core.shared.backlog.wait_published().unwrap();
         let read = |index: &Index| index.remembered(MAILBOX, ModSeq::MIN);
         core.shared.with_index(read).unwrap().count()
     };
     assert_eq!(remembered(&core), 225);
+    let other = MailboxId::new(9).unwrap();
+    commit(&core, vec![mailbox(other, "Other")]).unwrap();
+    commit(&core, vec![Record::MailboxDeleted(ACCOUNT, MAILBOX)]).unwrap();
     core.compact().unwrap();
     assert_eq!(remembered(&core), 0);
     sound(&core);
